@@ -1,0 +1,123 @@
+/**
+ * A runtime is whatever can start a guest and open a byte stream to its agent. Everything above this line
+ * (envd, ports, deadlines, metrics) is written once; a runtime knows nothing of it.
+ *
+ * `src/runtimes/runtime.suite.ts` is the contract's test: every runtime passes it.
+ */
+import type { Duplex } from 'node:stream'
+
+/** What a runtime truly does, as data: a request that needs more gets a typed error naming the capability. */
+export interface Capabilities {
+  /** `none`; `resident`: frozen with its RAM held; `durable`: survives a restart of the host */
+  memoryPause: 'none' | 'resident' | 'durable'
+  memorySnapshot: boolean
+  filesystemSnapshot: boolean
+  egressPolicy: boolean
+  /** Whether `diskMb` is enforced */
+  diskLimit: boolean
+  /** Whether CPU, memory and pids limits are enforced */
+  resourceLimits: boolean
+  /** Whether sandboxes are kept apart from each other and from the host */
+  isolation: boolean
+}
+
+/** How a runtime finds itself on this machine; `doctor` prints it. */
+export interface Fingerprint {
+  usable: boolean
+  /** Why it isn't usable and what to do about it, or what is worth knowing */
+  detail: string
+  /** Component versions, e.g. `{ engine: '20.10.24', api: '1.41' }` */
+  versions: Record<string, string>
+  cpuCount: number
+  memoryMb: number
+}
+
+/** What a guest is to be. */
+export interface GuestSpec {
+  sandboxId: string
+  /** Name of an image the runtime has */
+  image: string
+  cpuCount: number
+  memoryMb: number
+  diskMb: number
+  hostname: string
+}
+
+/**
+ * A started guest as plain data: the caller persists it before it tells anyone, so that a restarted server finds
+ * its sandboxes again. Only the runtime that made it reads `state`.
+ */
+export interface GuestHandle {
+  runtime: string
+  /** Version of the layout of `state` */
+  version: number
+  sandboxId: string
+  state: Record<string, string | number | boolean>
+}
+
+/** What one guest uses, as the host sees it. */
+export interface GuestStats {
+  memoryBytes: number
+  cpuMicros: number
+  pids: number
+}
+
+/** What `watch` reports. */
+export type RuntimeEvent =
+  /** A guest ended without having been asked to */
+  | { type: 'guest-gone'; sandboxId: string }
+  /** The engine behind the runtime no longer answers; running guests may well live on */
+  | { type: 'engine-down'; reason: string }
+  /** It answers again; events may have been missed, so the caller reconciles */
+  | { type: 'engine-up' }
+
+/**
+ * Errors of every method: `unavailable` (the engine doesn't answer; raised within 2 s), `canceled` or
+ * `deadline_exceeded` (by the signal), `internal`. Further ones are named at the method.
+ */
+export interface Runtime {
+  readonly name: string
+  readonly capabilities: Capabilities
+  readonly images: Images
+
+  /** Never throws: an unusable runtime says so in the answer. */
+  fingerprint(signal: AbortSignal): Promise<Fingerprint>
+
+  /**
+   * Starts a guest whose agent accepts connections by the time this resolves. On failure nothing is left behind,
+   * but for what `list` finds after a crash. Errors: `not_found` (image), `resource_exhausted`.
+   */
+  start(spec: GuestSpec, signal: AbortSignal): Promise<GuestHandle>
+
+  /** What became of a guest from before a restart. */
+  recover(handle: GuestHandle, signal: AbortSignal): Promise<'running' | 'gone'>
+
+  /** A new byte stream to the guest's agent. Errors: `unavailable` when nothing answers there. */
+  connect(handle: GuestHandle, signal: AbortSignal): Promise<Duplex>
+
+  /** Ends the guest and frees all it had. Idempotent: an unknown guest is success. */
+  destroy(handle: GuestHandle, signal: AbortSignal): Promise<void>
+
+  /** Errors: `not_found`. */
+  stats(handle: GuestHandle, signal: AbortSignal): Promise<GuestStats>
+
+  /** Every guest of this server that exists, whether running or a remainder, for reconciliation. */
+  list(signal: AbortSignal): Promise<GuestHandle[]>
+
+  /** Reports what happens to guests and engine until the signal aborts. At most one watcher. */
+  watch(listener: (event: RuntimeEvent) => void, signal: AbortSignal): void
+
+  /** Releases what the runtime itself holds (connections, timers). Guests live on. */
+  close(): Promise<void>
+}
+
+/** The images a runtime can start from. */
+export interface Images {
+  has(image: string, signal: AbortSignal): Promise<boolean>
+  /** Errors: `not_found`, `unavailable` (registry). */
+  pull(image: string, signal: AbortSignal): Promise<void>
+  /** Idempotent. */
+  remove(image: string, signal: AbortSignal): Promise<void>
+  /** Size in bytes. Errors: `not_found`. */
+  size(image: string, signal: AbortSignal): Promise<number>
+}

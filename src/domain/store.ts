@@ -1,0 +1,17 @@
+import type { SandboxStore } from './sandbox.ts'
+import type { ApiKeyStore, TeamStore } from './team.ts'
+import type { TemplateStore } from './template.ts'
+
+/**
+ * All that is kept. `src/store/store.suite.ts` is the contract's test: every dialect passes it. Each method is
+ * durable when it resolves.
+ */
+export interface Store {
+  readonly sandboxes: SandboxStore
+  readonly templates: TemplateStore
+  readonly teams: TeamStore
+  readonly apiKeys: ApiKeyStore
+  /** Made with the store and never changed: marks what on this machine belongs to this server. */
+  readonly instanceId: string
+  close(): Promise<void>
+}

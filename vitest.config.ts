@@ -1,0 +1,34 @@
+import { defineConfig } from 'vitest/config'
+
+/** Three projects, from fast to slow. `unit` needs nothing but Node and the guest agent's binary. */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'tests/*.test.ts'],
+          exclude: ['src/runtimes/docker/**'],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: 'docker',
+          include: ['src/runtimes/docker/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'conformance',
+          include: ['tests/conformance/**/*.test.ts', 'tests/chaos/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+})
