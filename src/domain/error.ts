@@ -61,5 +61,11 @@ export function toError(thrown: unknown): ServerError {
   if (thrown instanceof Error && thrown.name === 'AbortError') {
     return new ServerError('canceled', 'The request was canceled.', { cause: thrown })
   }
+  if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOSPC') {
+    return new ServerError('resource_exhausted', "The server's disk is full.", {
+      cause: thrown,
+      errno: 'ENOSPC',
+    })
+  }
   return new ServerError('internal', 'Internal error. The server log has the cause.', { cause: thrown })
 }

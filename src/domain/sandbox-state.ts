@@ -9,7 +9,7 @@
  * by undoing it (nobody was told the sandbox existed), `killing` by completing it. A sandbox whose guest died by
  * itself goes through `killing` too, so that whatever is left of it is removed.
  *
- * Only the sandbox's own queue in `orchestrator/manager.ts` writes states.
+ * Only `control/lifecycle.ts`, through one queue per sandbox, writes states.
  */
 
 export type SandboxState = 'creating' | 'running' | 'killing'

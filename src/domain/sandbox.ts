@@ -38,6 +38,8 @@ export interface SandboxFilter {
   templateId?: string
   /** Unix milliseconds, inclusive */
   startedAfter?: number
+  /** Deadline at or before this, Unix milliseconds */
+  endAtMost?: number
   order?: 'asc' | 'desc'
   /** Continue behind this one, in the given order */
   after?: { startedAt: number; id: string }

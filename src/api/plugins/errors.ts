@@ -1,0 +1,44 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { ServerError, toError } from '../../domain/error.ts'
+import type { Log } from '../../lib/log.ts'
+import { errorBody, httpStatus } from '../../wire/error-map.ts'
+
+/** Every failure as `{code, message}` with the status of the one table; causes go to the log only. */
+export function addErrors(app: FastifyInstance, log: Log): void {
+  app.setErrorHandler((thrown, request, reply) => answer(fromFramework(thrown), request, reply))
+  app.setNotFoundHandler((request, reply) => {
+    const message = `There is no ${request.method} ${request.url.split('?')[0]} here. docs/compat.md lists the operations.`
+    reply.status(404).send(errorBody(404, message))
+  })
+
+  function answer(error: ServerError, request: FastifyRequest, reply: FastifyReply): void {
+    const status = httpStatus(error)
+    if (status >= 500) {
+      const { method, routeOptions } = request
+      log[error.code === 'internal' ? 'error' : 'warn'](
+        { err: error, cause: error.cause, method, route: routeOptions.url },
+        'a request failed',
+      )
+    }
+    if (error.retryAfterS !== undefined) reply.header('retry-after', error.retryAfterS)
+    reply.status(status).send(errorBody(status, error.message))
+  }
+}
+
+/** Fastify's own refusals (body too large, bad JSON, invalid against the schema) in our vocabulary. */
+function fromFramework(thrown: unknown): ServerError {
+  if (thrown instanceof ServerError) return thrown
+  const { validation, validationContext, statusCode, message } = thrown as Partial<FastifyError>
+  if (validation?.[0] !== undefined) {
+    const { instancePath, message: rule, params, keyword } = validation[0]
+    const field = instancePath.slice(1).replaceAll('/', '.') || String(params.missingProperty ?? '')
+    const where = validationContext === 'querystring' ? 'query' : 'body'
+    const subject =
+      keyword === 'required' || field === '' ? `The request ${where}` : `'${field}' in the request ${where}`
+    return new ServerError('invalid_argument', `${subject} ${rule}.`)
+  }
+  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
+    return new ServerError('invalid_argument', `${message}`, { cause: thrown })
+  }
+  return toError(thrown)
+}

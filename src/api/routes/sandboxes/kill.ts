@@ -1,0 +1,15 @@
+import type { FastifyInstance } from 'fastify'
+import { killSandbox } from '../../../control/kill-sandbox.ts'
+import type { ApiParts } from '../../parts.ts'
+import { type SandboxParams, sandboxRef } from './ref.ts'
+
+/** How long ending a sandbox may take, in ms. */
+const killTimeoutMs = 30_000
+
+/** DELETE /sandboxes/{sandboxID}. It goes on when the client leaves: the end is recorded first. */
+export function addKillSandbox(app: FastifyInstance, { control }: ApiParts): void {
+  app.delete<SandboxParams>('/sandboxes/:sandboxID', async (request, reply) => {
+    await killSandbox(control, sandboxRef(request), AbortSignal.timeout(killTimeoutMs))
+    return reply.status(204).send()
+  })
+}

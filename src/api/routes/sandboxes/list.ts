@@ -1,0 +1,32 @@
+import type { FastifyInstance } from 'fastify'
+import { listSandboxes } from '../../../control/list-sandboxes.ts'
+import { decodeListToken, encodeListToken } from '../../../wire/list-token.ts'
+import { parseMetadataFilter } from '../../../wire/metadata-filter.ts'
+import { schemaRef } from '../../../wire/openapi.ts'
+import type { ListSandboxesQuery } from '../../../wire/sandbox.ts'
+import type { ApiParts } from '../../parts.ts'
+import { presentListedSandbox } from '../../present/sandbox.ts'
+
+/** GET /v2/sandboxes: `X-Next-Token` is there only when another page is (e2b-wire 8, gotcha 8). */
+export function addListSandboxes(app: FastifyInstance, { control }: ApiParts): void {
+  app.get<{ Querystring: ListSandboxesQuery }>(
+    '/v2/sandboxes',
+    { schema: { querystring: schemaRef('ListQuery') } },
+    async ({ query, teamId }, reply) => {
+      const page = await listSandboxes(control, {
+        teamId,
+        running: query.state === undefined || query.state.split(',').includes('running'),
+        order: query.order,
+        limit: query.limit,
+        ...(query.metadata !== undefined && { metadata: parseMetadataFilter(query.metadata) }),
+        ...(query.startedAfter !== undefined && { startedAfter: Date.parse(query.startedAfter) }),
+        ...(query.template !== undefined && { template: query.template }),
+        ...(query.nextToken !== undefined && { after: decodeListToken(query.nextToken) }),
+      })
+      reply.header('x-total-running', page.runningCount)
+      const last = page.sandboxes.at(-1)
+      if (page.more && last !== undefined) reply.header('x-next-token', encodeListToken(last))
+      return page.sandboxes.map(presentListedSandbox)
+    },
+  )
+}

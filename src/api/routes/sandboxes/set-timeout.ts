@@ -1,0 +1,18 @@
+import type { FastifyInstance } from 'fastify'
+import { setSandboxTimeout } from '../../../control/set-timeout.ts'
+import { schemaRef } from '../../../wire/openapi.ts'
+import type { SandboxTimeoutBody } from '../../../wire/sandbox.ts'
+import type { ApiParts } from '../../parts.ts'
+import { type SandboxParams, sandboxRef } from './ref.ts'
+
+/** POST /sandboxes/{sandboxID}/timeout */
+export function addSetSandboxTimeout(app: FastifyInstance, { control }: ApiParts): void {
+  app.post<SandboxParams & { Body: SandboxTimeoutBody }>(
+    '/sandboxes/:sandboxID/timeout',
+    { schema: { body: schemaRef('SandboxTimeout') } },
+    async (request, reply) => {
+      await setSandboxTimeout(control, sandboxRef(request), request.body.timeout)
+      return reply.status(204).send()
+    },
+  )
+}

@@ -1,0 +1,14 @@
+import type { SandboxNode } from '../domain/node.ts'
+import type { Store } from '../domain/store.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { Lifecycle } from './lifecycle.ts'
+
+/** What every use case works with. */
+export interface ControlContext {
+  store: Store
+  node: SandboxNode
+  lifecycle: Lifecycle
+  clock: Clock
+  log: Log
+}

@@ -1,0 +1,12 @@
+import type { ControlContext } from './context.ts'
+import { requireOwned, type SandboxRef } from './find-sandbox.ts'
+
+/**
+ * Ends a sandbox for good. Killing one whose end was recorded but couldn't be carried out tries again.
+ * Errors: `not_found`, `unavailable`.
+ */
+export async function killSandbox(ctx: ControlContext, ref: SandboxRef, signal: AbortSignal): Promise<void> {
+  await ctx.lifecycle.exclusive(ref.id, async (row) => {
+    await ctx.lifecycle.end(requireOwned(row, ref), 'kill', signal)
+  })
+}

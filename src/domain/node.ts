@@ -1,0 +1,35 @@
+/**
+ * A machine that runs sandboxes, as the control plane sees it. The control plane decides and records; a node only
+ * does what it is told and reports what happens to its guests.
+ */
+import type { GuestHandle } from './runtime.ts'
+import type { Sandbox } from './sandbox.ts'
+
+export interface SandboxNode {
+  /** What this node's sandboxes run on. */
+  readonly runtime: string
+
+  /**
+   * Starts and configures a guest; it takes no traffic yet. On failure nothing is left but what `guests` finds after
+   * a crash. `phase` is called as each step of the start ends, for timings. Errors: those of `Runtime.start`.
+   */
+  start(
+    sandbox: Sandbox,
+    options: { signal: AbortSignal; phase: (name: string) => void },
+  ): Promise<GuestHandle>
+
+  /** Lets traffic reach a sandbox that `start` or `recover` found running. */
+  admit(sandbox: Sandbox): void
+
+  /** Ends traffic: from now on the directory doesn't find the sandbox, then its connections are cut. Idempotent. */
+  withdraw(sandboxId: string): void
+
+  /** What became of a guest from before a restart. Errors: `unavailable`. */
+  recover(handle: GuestHandle, signal: AbortSignal): Promise<'running' | 'gone'>
+
+  /** Ends a guest and frees all it had. Idempotent. Errors: `unavailable`. */
+  destroy(handle: GuestHandle, signal: AbortSignal): Promise<void>
+
+  /** Every guest that exists on this node. Errors: `unavailable`. */
+  guests(signal: AbortSignal): Promise<GuestHandle[]>
+}

@@ -1,0 +1,32 @@
+import { connect, type NetConnectOpts, type Socket } from 'node:net'
+
+/**
+ * A connected socket, half-open (each side ends on its own). Rejects with the system's error, or the signal's reason
+ * when it aborts first; afterwards the signal means nothing to the socket.
+ */
+export function connectSocket(address: NetConnectOpts, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
+    const socket = connect({ ...address, allowHalfOpen: true })
+    const settle = () => {
+      socket.removeListener('error', onError)
+      signal.removeEventListener('abort', onAbort)
+    }
+    const onError = (error: Error) => {
+      settle()
+      reject(error)
+    }
+    const onAbort = () => {
+      settle()
+      socket.once('error', () => {})
+      socket.destroy()
+      reject(signal.reason)
+    }
+    socket.once('error', onError)
+    signal.addEventListener('abort', onAbort, { once: true })
+    socket.once('connect', () => {
+      settle()
+      resolve(socket)
+    })
+  })
+}

@@ -1,0 +1,93 @@
+/**
+ * A unix socket in a directory that somebody hostile can write to. Opened once as an inode and without following a
+ * symbolic link, then connected to through that inode: whatever the path becomes later, connections go to the socket
+ * that was seen. Goes through /proc, so it is Linux only, and the length of the path doesn't matter.
+ */
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import type { Socket } from 'node:net'
+import { dirname } from 'node:path'
+import { connectSocket } from './connect-socket.ts'
+import { sleep } from './deadline.ts'
+import { watchUntil } from './watch-until.ts'
+
+/** Linux's O_PATH, which `fs.constants` lacks: names an inode without opening what it stands for. */
+const O_PATH = 0o10000000
+
+/** Pause before trying again to connect to a listener whose queue is full, in milliseconds */
+const backlogRetryMs = 5
+
+/** Pause between looks for a socket when no file system event comes, in milliseconds */
+const lookMs = 100
+/** Pause before trying a socket again that nobody listens on: between bind and listen lies a moment, in milliseconds */
+const listenMs = 2
+
+export interface PinnedSocket {
+  /**
+   * A new connection, half-open (each side ends on its own). Rejects with the system's error (`ECONNREFUSED` when
+   * nobody listens any more) or the signal's reason.
+   */
+  connect(signal: AbortSignal): Promise<Socket>
+  /** Lets go of the inode. Connections stay. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Rejects with a system error: `ENOENT`, or `ENOTSOCK` for anything that isn't itself a socket. */
+export async function pinSocket(path: string): Promise<PinnedSocket> {
+  const inode = await open(path, O_PATH | constants.O_NOFOLLOW)
+  try {
+    if (!(await inode.stat()).isSocket()) throw systemError('ENOTSOCK', `${path} is not a socket`)
+  } catch (error) {
+    await inode.close()
+    throw error
+  }
+  let pinned: FileHandle | undefined = inode
+  return {
+    async connect(signal) {
+      for (;;) {
+        signal.throwIfAborted()
+        if (pinned === undefined) throw systemError('ECONNREFUSED', 'the socket was let go')
+        try {
+          return await connectSocket({ path: `/proc/self/fd/${pinned.fd}` }, signal)
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+          await sleep(backlogRetryMs, signal)
+        }
+      }
+    },
+    async close() {
+      const held = pinned
+      pinned = undefined
+      await held?.close()
+    },
+  }
+}
+
+/**
+ * The socket at `path` once somebody listens on it; its directory must exist. Rejects with the signal's reason when it
+ * aborts first.
+ */
+export async function awaitListener(path: string, signal: AbortSignal): Promise<PinnedSocket> {
+  let found: PinnedSocket | undefined
+  const look = async () => {
+    const pinned = await pinSocket(path).catch(() => undefined)
+    try {
+      const connection = await pinned?.connect(signal)
+      if (connection === undefined) return lookMs
+      connection.destroy()
+      found = pinned
+      return true
+    } catch {
+      // A stale socket that is about to be replaced, or one that is bound and about to listen.
+      await pinned?.close()
+      return listenMs
+    }
+  }
+  await watchUntil(dirname(path), look, signal)
+  if (found === undefined) throw systemError('ENOENT', `nobody listens at ${path}`)
+  return found
+}
+
+function systemError(code: string, message: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${code}: ${message}`), { code })
+}

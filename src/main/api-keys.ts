@@ -1,0 +1,54 @@
+import { generateApiKey, hashApiKey, isApiKeyShaped, maskApiKey } from '../auth/api-key.ts'
+import type { Store } from '../domain/store.ts'
+import { newId } from '../lib/ids.ts'
+import { type Config, ConfigError } from './config.ts'
+import { apiKeyPath, readIfThere, writePrivate } from './state-dir.ts'
+
+/** The team that a server starts with and that its first key belongs to. */
+const defaultTeam = { id: 'default', name: 'default' }
+
+/** Makes sure that there is a team and that the server's own key is accepted. Returns the team's id. */
+export async function ensureApiKey(store: Store, config: Config): Promise<string> {
+  const team = (await store.teams.first()) ?? defaultTeam
+  await store.teams.put(team)
+  const given = givenApiKey(config)
+  const key = given ?? readIfThere(apiKeyPath(config.stateDir))?.trim() ?? generateApiKey()
+  if (given === undefined) writePrivate(apiKeyPath(config.stateDir), `${key}\n`)
+  if ((await store.apiKeys.findByHash(hashApiKey(key))) === undefined)
+    await addApiKey(store, team.id, key, 'server')
+  return team.id
+}
+
+/** Stores a key's hash. Errors: `conflict`. */
+export function addApiKey(store: Store, teamId: string, key: string, name: string): Promise<void> {
+  const row = {
+    id: newId(),
+    teamId,
+    name,
+    hash: hashApiKey(key),
+    mask: maskApiKey(key),
+    createdAt: Date.now(),
+  }
+  return store.apiKeys.create(row)
+}
+
+/** The key that programs should send: the given one, else the one made at the first start. */
+export function serverApiKey(config: Config): string {
+  const key = givenApiKey(config) ?? readIfThere(apiKeyPath(config.stateDir))?.trim()
+  if (key !== undefined) return key
+  throw new ConfigError(
+    `There is no key in ${config.stateDir} yet: run "npm start" once, or name the --state-dir.`,
+  )
+}
+
+function givenApiKey(config: Config): string | undefined {
+  const key = config.apiKey ?? (config.apiKeyFile && readIfThere(config.apiKeyFile)?.trim())
+  if (key === undefined || key === '') {
+    if (config.apiKeyFile === undefined) return undefined
+    throw new ConfigError(`--api-key-file ${config.apiKeyFile} is missing or empty.`)
+  }
+  if (isApiKeyShaped(key)) return key
+  throw new ConfigError(
+    'The given API key must be "e2b_" and lower-case hex digits: E2B\'s SDKs check that shape.',
+  )
+}

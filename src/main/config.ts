@@ -1,0 +1,63 @@
+/**
+ * The one place where the environment is read. A flag wins over its variable, a variable over the default; what
+ * comes out is complete and valid.
+ */
+import { homedir } from 'node:os'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import type { Flags } from '../cli/actions.ts'
+
+const port = (name: string) =>
+  z.coerce
+    .number({ error: `${name} must be a number` })
+    .int(`${name} must be a whole number`)
+    .min(0, `${name} must be 0 … 65535`)
+    .max(65535, `${name} must be 0 … 65535`)
+
+const oneOf = <T extends string>(name: string, values: readonly [T, ...T[]]) =>
+  z.enum(values, { error: `${name} must be one of ${values.join(', ')}` })
+
+const schema = z.object({
+  host: z.string().min(1),
+  port: port('--port'),
+  debugPort: port('--debug-port'),
+  stateDir: z.string().min(1),
+  runtime: oneOf('--runtime', ['auto', 'docker', 'process']),
+  dockerTransport: oneOf('--docker-transport', ['auto', 'unix', 'tcp']),
+  logLevel: oneOf('--log-level', ['debug', 'info', 'warn', 'error']),
+  /** The key to accept, from the environment: arguments are visible to every user of the machine */
+  apiKey: z.string().optional(),
+  apiKeyFile: z.string().optional(),
+  destroyOnExit: z.boolean(),
+  /** `unix:///path` or undefined for the default socket */
+  dockerHost: z.string().optional(),
+})
+
+export type Config = z.infer<typeof schema>
+
+export class ConfigError extends Error {}
+
+/** Errors: `ConfigError` with a sentence for the user. */
+export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): Config {
+  const pick = (flag: string, variable: string, fallback?: string) => flags[flag] ?? env[variable] ?? fallback
+  const parsed = schema.safeParse({
+    host: pick('host', 'E2B_SERVER_HOST', '127.0.0.1'),
+    port: pick('port', 'E2B_SERVER_PORT', '3000'),
+    debugPort: pick('debugPort', 'E2B_SERVER_DEBUG_PORT', '49983'),
+    stateDir: resolve(String(pick('stateDir', 'E2B_SERVER_STATE_DIR', defaultStateDir(env)))),
+    runtime: pick('runtime', 'E2B_SERVER_RUNTIME', 'auto'),
+    dockerTransport: pick('dockerTransport', 'E2B_SERVER_DOCKER_TRANSPORT', 'auto'),
+    logLevel: pick('logLevel', 'E2B_SERVER_LOG_LEVEL', 'info'),
+    apiKey: env.E2B_SERVER_API_KEY,
+    apiKeyFile: pick('apiKeyFile', 'E2B_SERVER_API_KEY_FILE'),
+    destroyOnExit: flags.destroyOnExit === true,
+    dockerHost: env.DOCKER_HOST,
+  })
+  if (parsed.success) return parsed.data
+  throw new ConfigError(parsed.error.issues.map(({ message }) => `${message}.`).join(' '))
+}
+
+function defaultStateDir(env: NodeJS.ProcessEnv): string {
+  if (process.getuid?.() === 0) return '/var/lib/e2b-server'
+  return resolve(env.XDG_STATE_HOME ?? resolve(homedir(), '.local/state'), 'e2b-server')
+}

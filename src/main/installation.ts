@@ -1,0 +1,30 @@
+/** What `scripts/setup` made: found beside the program, whether it runs from dist/ or from src/main/. */
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ConfigError } from './config.ts'
+import { readIfThere } from './state-dir.ts'
+
+/** The folder with package.json. */
+export function installationRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (folder !== dirname(folder) && !existsSync(join(folder, 'package.json'))) folder = dirname(folder)
+  return folder
+}
+
+export const guestBinary = () => join(installationRoot(), 'build/e2b-guest')
+
+/** Errors: `ConfigError` when setup hasn't run. */
+export function requireGuestBinary(): string {
+  if (existsSync(guestBinary())) return guestBinary()
+  throw new ConfigError('The guest agent is not built. Run "npm start", which builds it.')
+}
+
+/** Name of the image that the template `base` starts from; undefined when setup hasn't made it. */
+export function baseImage(): string | undefined {
+  return readIfThere(join(installationRoot(), 'build/base-image'))?.trim()
+}
+
+export function programVersion(): string {
+  return JSON.parse(readIfThere(join(installationRoot(), 'package.json')) ?? '{}').version
+}

@@ -1,0 +1,87 @@
+/** The program `e2b-server`. */
+
+import { generateApiKey } from '../auth/api-key.ts'
+import type { Actions, Flags } from '../cli/actions.ts'
+import { createProgram } from '../cli/program.ts'
+import { ServerError } from '../domain/error.ts'
+import type { Store } from '../domain/store.ts'
+import { openSqliteStore } from '../store/dialects/sqlite.ts'
+import { addApiKey, ensureApiKey, serverApiKey } from './api-keys.ts'
+import { ConfigError, readConfig } from './config.ts'
+import { diagnose } from './doctor.ts'
+import { programVersion } from './installation.ts'
+import { startServer } from './start.ts'
+import { databasePath, prepareStateDir, readServerInfo } from './state-dir.ts'
+
+const actions: Actions = {
+  start: runUntilSignal,
+
+  async env(flags) {
+    const config = readConfig(flags)
+    const url = readServerInfo(config.stateDir)?.url ?? `http://${config.host}:${config.port}`
+    return { E2B_API_KEY: serverApiKey(config), E2B_API_URL: url, E2B_SANDBOX_URL: url }
+  },
+
+  doctor: (flags) => diagnose(readConfig(flags)),
+
+  keys: {
+    list: (flags) =>
+      withStore(flags, async (store, teamId) => {
+        const keys = await store.apiKeys.list(teamId)
+        return keys.map(({ id, name, mask, createdAt }) => ({
+          id,
+          name,
+          mask,
+          createdAt: new Date(createdAt),
+        }))
+      }),
+    create: (flags, name) =>
+      withStore(flags, async (store, teamId) => {
+        const key = generateApiKey()
+        await addApiKey(store, teamId, key, name)
+        return key
+      }),
+    delete: (flags, id) => withStore(flags, (store) => store.apiKeys.remove(id)),
+  },
+}
+
+async function withStore<T>(flags: Flags, use: (store: Store, teamId: string) => Promise<T>): Promise<T> {
+  const config = readConfig(flags)
+  prepareStateDir(config.stateDir)
+  const store = await openSqliteStore({ path: databasePath(config.stateDir) })
+  try {
+    return await use(store, await ensureApiKey(store, config))
+  } finally {
+    await store.close()
+  }
+}
+
+/** Serves until SIGINT or SIGTERM; a second signal ends the process at once. */
+async function runUntilSignal(flags: Flags): Promise<void> {
+  const config = readConfig(flags)
+  const server = await startServer(config)
+  console.log(`e2b-server answers on ${server.url}`)
+  console.log('Point your programs at it:  eval "$(npx e2b-server env)"')
+  await new Promise<void>((resolve) => {
+    process.once('SIGINT', resolve)
+    process.once('SIGTERM', resolve)
+  })
+  process.once('SIGINT', () => process.exit(1))
+  process.once('SIGTERM', () => process.exit(1))
+  const left = await server.stop()
+  if (left > 0) {
+    console.log(
+      `Stopped. ${left === 1 ? '1 sandbox keeps' : `${left} sandboxes keep`} running; "npm start" finds them again.`,
+    )
+  } else {
+    console.log('Stopped. No sandboxes are left.')
+  }
+}
+
+try {
+  await createProgram(actions, programVersion()).parseAsync()
+} catch (error) {
+  if (!(error instanceof ConfigError) && !(error instanceof ServerError)) throw error
+  console.error(`e2b-server: ${error.message}`)
+  process.exitCode = 1
+}

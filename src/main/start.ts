@@ -1,0 +1,131 @@
+/** The composition root of `e2b-server start`: everything is wired here, by hand. */
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { pino } from 'pino'
+import { createApi } from '../api/server.ts'
+import type { ControlContext } from '../control/context.ts'
+import { createDebugSandbox } from '../control/debug-sandbox.ts'
+import { runExpiry } from '../control/expiry.ts'
+import { killSandbox } from '../control/kill-sandbox.ts'
+import { createLifecycle } from '../control/lifecycle.ts'
+import { onRuntimeEvent, reconcileNow, runReconcile } from '../control/reconcile.ts'
+import { createEdge } from '../edge/edge.ts'
+import { createEnvd } from '../envd/envd.ts'
+import { systemClock } from '../lib/clock.ts'
+import { forEachLimit } from '../lib/for-each-limit.ts'
+import { createManager } from '../orchestrator/manager.ts'
+import { openSqliteStore } from '../store/dialects/sqlite.ts'
+import { ensureApiKey } from './api-keys.ts'
+import { type Config, ConfigError } from './config.ts'
+import { createDebugListener } from './debug-listener.ts'
+import { createListener } from './listener.ts'
+import { createRuntime, requireUsable } from './runtimes.ts'
+import { claimStateDir, databasePath, prepareStateDir } from './state-dir.ts'
+import { putBaseTemplate } from './templates.ts'
+
+export interface RunningServer {
+  /** Base URL of API and sandbox traffic */
+  url: string
+  /** Stops serving; sandboxes live on unless `destroyOnExit`. Returns how many do. */
+  stop(): Promise<number>
+}
+
+/** Starts the server and resolves when it takes requests. Errors: `ConfigError`. */
+export async function startServer(config: Config): Promise<RunningServer> {
+  prepareStateDir(config.stateDir)
+  const claim = claimStateDir(config.stateDir)
+  const log = pino({ level: config.logLevel })
+  const store = await openSqliteStore({ path: databasePath(config.stateDir) })
+  const runtime = createRuntime(config, store.instanceId, log)
+  await requireUsable(runtime)
+  const teamId = await ensureApiKey(store, config)
+  await putBaseTemplate(store, runtime)
+
+  const envd = createEnvd({ log })
+  const node = createManager({
+    runtime,
+    envd,
+    log,
+    defaultUser: runtime.capabilities.isolation ? 'user' : 'root',
+  })
+  const lifecycle = createLifecycle({ store, node, log })
+  const control: ControlContext = { store, node, lifecycle, clock: systemClock(), log }
+  const edge = createEdge({ directory: node, log })
+
+  const stopping = new AbortController()
+  runtime.watch((event) => void onRuntimeEvent(control, event), stopping.signal)
+  await reconcileNow(control)
+
+  let domain: string | null = null
+  const api = createApi({
+    control,
+    domain: () => domain,
+    serverFactory: (handler) => createListener(handler, edge),
+  })
+  await api.ready()
+  const port = await listen(api.server, config.port, config.host)
+  const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+  domain = `localhost:${port}`
+  const servers = [api.server, ...(await startDebugListeners())]
+
+  const loops = [runExpiry(control, stopping.signal), runReconcile(control, stopping.signal)]
+  claim.publish(url)
+
+  return {
+    url,
+    async stop() {
+      stopping.abort()
+      for (const server of servers) {
+        server.close()
+        server.closeAllConnections()
+      }
+      await Promise.all(loops)
+      await lifecycle.idle()
+      if (config.destroyOnExit) await destroyAll(control)
+      const left = await control.store.sandboxes.count({ states: ['running'] })
+      await edge.close()
+      await api.close()
+      await runtime.close()
+      await store.close()
+      claim.release()
+      return left
+    },
+  }
+
+  async function startDebugListeners(): Promise<Server[]> {
+    if (config.debugPort === 0) return []
+    const ensure = createDebugSandbox(control, teamId)
+    const listening: Server[] = []
+    // SDKs say "localhost", which is either of the two.
+    for (const host of ['127.0.0.1', '::1']) {
+      const server = createDebugListener({ edge, ensure, log })
+      try {
+        await listen(server, config.debugPort, host)
+        listening.push(server)
+      } catch (error) {
+        const level = host === '::1' ? 'debug' : 'warn'
+        log[level]({ err: error, host, port: config.debugPort }, 'no debug mode: its port is taken')
+      }
+    }
+    return listening
+  }
+}
+
+/** Listens and returns the port. Errors: `ConfigError` when the address can't be used. */
+async function listen(server: Server, port: number, host: string): Promise<number> {
+  server.listen(port, host)
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    throw new ConfigError(
+      `Can't listen on ${host} port ${port} (${(error as Error).message}). Choose another with --host and --port.`,
+    )
+  }
+  return (server.address() as AddressInfo).port
+}
+
+async function destroyAll(control: ControlContext): Promise<void> {
+  const rows = await control.store.sandboxes.list({ states: ['running'] })
+  await forEachLimit(rows, 8, (row) => killSandbox(control, row, AbortSignal.timeout(30_000)))
+}

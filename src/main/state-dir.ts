@@ -1,0 +1,87 @@
+/**
+ * The state directory: the database, the API key, the guests' run directories, and `server.json`, which says which
+ * process owns the directory and where it listens. Mode 0700, because keys and tokens are in it.
+ */
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ConfigError } from './config.ts'
+
+/** What a running server tells other commands. */
+export interface ServerInfo {
+  pid: number
+  /** Start of the process in clock ticks since boot, so that a reused pid isn't taken for the server */
+  processStart: string | null
+  /** Base URL of API and sandbox traffic, e.g. `http://127.0.0.1:3000`; null until it listens */
+  url: string | null
+}
+
+export const databasePath = (stateDir: string) => join(stateDir, 'e2b-server.db')
+export const apiKeyPath = (stateDir: string) => join(stateDir, 'api-key')
+const infoPath = (stateDir: string) => join(stateDir, 'server.json')
+
+export function prepareStateDir(stateDir: string): void {
+  try {
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 })
+    chmodSync(stateDir, 0o700)
+  } catch (error) {
+    throw new ConfigError(
+      `The state directory ${stateDir} can't be used (${(error as Error).message}). Choose another with --state-dir.`,
+    )
+  }
+}
+
+/** Makes this process the directory's owner. Errors: `ConfigError` when a live one is. */
+export function claimStateDir(stateDir: string): { publish(url: string): void; release(): void } {
+  const owner = readServerInfo(stateDir)
+  if (owner !== undefined && owner.pid !== process.pid) {
+    throw new ConfigError(
+      `A server with process id ${owner.pid} uses ${stateDir} already. Stop it, or choose another --state-dir.`,
+    )
+  }
+  const mine: ServerInfo = { pid: process.pid, processStart: processStart(process.pid), url: null }
+  const write = (info: ServerInfo) => writePrivate(infoPath(stateDir), JSON.stringify(info))
+  write(mine)
+  return {
+    publish: (url) => write({ ...mine, url }),
+    release: () => rmSync(infoPath(stateDir), { force: true }),
+  }
+}
+
+/** The directory's owner if it is alive. */
+export function readServerInfo(stateDir: string): ServerInfo | undefined {
+  const text = readIfThere(infoPath(stateDir))
+  if (text === undefined) return undefined
+  const info = JSON.parse(text) as ServerInfo
+  return isAlive(info) ? info : undefined
+}
+
+function isAlive({ pid, processStart: start }: ServerInfo): boolean {
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+  return start === null || start === processStart(pid)
+}
+
+/** Field 22 of /proc/<pid>/stat; null where there is no /proc. The command name before it may hold anything. */
+function processStart(pid: number): string | null {
+  const stat = readIfThere(`/proc/${pid}/stat`)
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+}
+
+/** A file's text, undefined when there is none. */
+export function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Writes a file with mode 0600, whole or not at all. */
+export function writePrivate(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text, { mode: 0o600 })
+  renameSync(`${path}.new`, path)
+}

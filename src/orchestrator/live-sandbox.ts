@@ -1,0 +1,35 @@
+import { setMaxListeners } from 'node:events'
+import type { LiveSandbox } from '../domain/live-sandbox.ts'
+import type { Sandbox } from '../domain/sandbox.ts'
+import type { Envd } from '../envd/envd.ts'
+import { dial } from '../guest/dial.ts'
+import type { Guest } from '../guest/guest.ts'
+
+export interface LiveEntry {
+  sandbox: LiveSandbox
+  /** Cuts every connection. */
+  end(): void
+}
+
+/** A running sandbox as the edge sees it: envd answered here, every other port dialled through the agent. */
+export function createLiveSandbox(sandbox: Sandbox, guest: Guest, envd: Envd): LiveEntry {
+  const gone = new AbortController()
+  // One listener per open connection, as many as there are.
+  setMaxListeners(0, gone.signal)
+  const target = {
+    guest,
+    sandboxId: sandbox.id,
+    accessToken: sandbox.envdAccessToken,
+    envVars: sandbox.envVars,
+    gone: gone.signal,
+  }
+  return {
+    sandbox: {
+      id: sandbox.id,
+      gone: gone.signal,
+      envd: (req, res) => envd.handle(target, req, res),
+      dial: (port, signal) => dial(guest, { port }, signal),
+    },
+    end: () => gone.abort(),
+  }
+}

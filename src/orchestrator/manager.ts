@@ -1,0 +1,100 @@
+/**
+ * Owns this machine's sandboxes: turns rows into guests through the runtime, keeps the directory of those that take
+ * traffic, and is what the edge sends their traffic to. Keeps nothing that a restart would miss: the store's handles
+ * and the runtime say all.
+ */
+import type { SandboxDirectory } from '../domain/live-sandbox.ts'
+import type { SandboxNode } from '../domain/node.ts'
+import type { GuestHandle, GuestSpec, Runtime } from '../domain/runtime.ts'
+import type { Sandbox } from '../domain/sandbox.ts'
+import type { Envd } from '../envd/envd.ts'
+import { configure } from '../guest/configure.ts'
+import type { Guest } from '../guest/guest.ts'
+import { anySignal } from '../lib/deadline.ts'
+import type { Log } from '../lib/log.ts'
+import { createLiveSandbox, type LiveEntry } from './live-sandbox.ts'
+
+export interface ManagerParts {
+  runtime: Runtime
+  envd: Envd
+  log: Log
+  /** User that commands and files belong to when a request names none */
+  defaultUser: string
+}
+
+/** How long a fresh agent may take to accept its configuration, in ms. */
+const configureTimeoutMs = 10_000
+
+export function createManager({
+  runtime,
+  envd,
+  log,
+  defaultUser,
+}: ManagerParts): SandboxNode & SandboxDirectory {
+  const live = new Map<string, LiveEntry>()
+
+  return {
+    runtime: runtime.name,
+    find: (id) => live.get(id)?.sandbox,
+
+    async start(sandbox, { signal, phase }) {
+      const handle = await runtime.start(specOf(sandbox), signal)
+      phase('start')
+      try {
+        await configureGuest(sandbox, guestOf(handle), signal)
+        phase('configure')
+        return handle
+      } catch (error) {
+        await runtime.destroy(handle, AbortSignal.timeout(30_000)).catch((failure) => {
+          log.warn({ sandboxId: sandbox.id, err: failure }, 'a failed start left a guest to reconciliation')
+        })
+        throw error
+      }
+    },
+
+    admit(sandbox) {
+      if (sandbox.handle === null || live.has(sandbox.id)) return
+      live.set(sandbox.id, createLiveSandbox(sandbox, guestOf(sandbox.handle), envd))
+    },
+
+    withdraw(id) {
+      const entry = live.get(id)
+      if (entry === undefined) return
+      // First unknown, then cut: a client whose stream breaks asks at once whether the sandbox still runs.
+      live.delete(id)
+      entry.end()
+    },
+
+    recover: (handle, signal) => runtime.recover(handle, signal),
+    destroy: (handle, signal) => runtime.destroy(handle, signal),
+    guests: (signal) => runtime.list(signal),
+  }
+
+  function guestOf(handle: GuestHandle): Guest {
+    return { connect: (signal) => runtime.connect(handle, signal) }
+  }
+
+  async function configureGuest(sandbox: Sandbox, guest: Guest, signal: AbortSignal): Promise<void> {
+    await configure(
+      guest,
+      {
+        env: sandbox.envVars,
+        user: defaultUser,
+        sandboxId: sandbox.id,
+        templateId: sandbox.templateId,
+      },
+      anySignal(signal, AbortSignal.timeout(configureTimeoutMs)),
+    )
+  }
+}
+
+function specOf(sandbox: Sandbox): GuestSpec {
+  return {
+    sandboxId: sandbox.id,
+    image: sandbox.image,
+    cpuCount: sandbox.cpuCount,
+    memoryMb: sandbox.memoryMb,
+    diskMb: sandbox.diskMb,
+    hostname: 'e2b.local',
+  }
+}

@@ -1,0 +1,987 @@
+// Generated from spec/openapi.yml by `npm run gen`. Do not edit.
+export const openapi = {
+  "openapi": "3.1.0",
+  "info": {
+    "title": "e2b-server",
+    "version": "0.1.0"
+  },
+  "security": [
+    {
+      "ApiKey": []
+    }
+  ],
+  "paths": {
+    "/health": {
+      "get": {
+        "security": [],
+        "responses": {
+          "200": {
+            "description": "The server takes requests"
+          }
+        }
+      }
+    },
+    "/sandboxes": {
+      "post": {
+        "summary": "Create a sandbox (first generation)",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/NewSandbox"
+              }
+            }
+          }
+        },
+        "responses": {
+          "201": {
+            "description": "It runs",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/Sandbox"
+                }
+              }
+            }
+          }
+        }
+      },
+      "get": {
+        "summary": "List running sandboxes (first generation)",
+        "x-unimplemented": true
+      }
+    },
+    "/v2/sandboxes": {
+      "post": {
+        "summary": "Create a sandbox",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/NewSandboxV2"
+              }
+            }
+          }
+        },
+        "responses": {
+          "201": {
+            "description": "It runs",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/Sandbox"
+                }
+              }
+            }
+          }
+        }
+      },
+      "get": {
+        "summary": "List sandboxes, a page at a time",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/ListQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "Header `X-Next-Token` only when there is another page",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "array",
+                  "items": {
+                    "$ref": "#/components/schemas/ListedSandbox"
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+    },
+    "/sandboxes/{sandboxID}": {
+      "get": {
+        "summary": "Details of a sandbox",
+        "responses": {
+          "200": {
+            "description": "Found",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/SandboxDetail"
+                }
+              }
+            }
+          }
+        }
+      },
+      "delete": {
+        "summary": "Kill a sandbox",
+        "responses": {
+          "204": {
+            "description": "Gone"
+          }
+        }
+      }
+    },
+    "/sandboxes/{sandboxID}/connect": {
+      "post": {
+        "summary": "Reach a sandbox (first generation)",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/ConnectSandbox"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "It runs",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/Sandbox"
+                }
+              }
+            }
+          }
+        }
+      }
+    },
+    "/v2/sandboxes/{sandboxID}/connect": {
+      "post": {
+        "summary": "Reach a sandbox",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/ConnectSandboxV2"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "It runs",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/Sandbox"
+                }
+              }
+            }
+          }
+        }
+      }
+    },
+    "/sandboxes/{sandboxID}/timeout": {
+      "post": {
+        "summary": "Move the deadline",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/SandboxTimeout"
+              }
+            }
+          }
+        },
+        "responses": {
+          "204": {
+            "description": "Moved"
+          }
+        }
+      }
+    },
+    "/sandboxes/{sandboxID}/refreshes": {
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/sandboxes/{sandboxID}/resume": {
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/sandboxes/{sandboxID}/pause": {
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/sandboxes/{sandboxID}/network": {
+      "put": {
+        "x-unimplemented": true
+      }
+    },
+    "/sandboxes/{sandboxID}/snapshots": {
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/sandboxes/{sandboxID}/fork": {
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/sandboxes/{sandboxID}/metrics": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/sandboxes/metrics": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/sandboxes/{sandboxID}/logs": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/v2/sandboxes/{sandboxID}/logs": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/snapshots": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/templates": {
+      "get": {
+        "x-unimplemented": true
+      },
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/v2/templates": {
+      "get": {
+        "x-unimplemented": true
+      },
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/v3/templates": {
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/templates/{templateID}": {
+      "get": {
+        "x-unimplemented": true
+      },
+      "post": {
+        "x-unimplemented": true
+      },
+      "delete": {
+        "x-unimplemented": true
+      },
+      "patch": {
+        "x-unimplemented": true
+      }
+    },
+    "/v2/templates/{templateID}": {
+      "patch": {
+        "x-unimplemented": true
+      }
+    },
+    "/templates/{templateID}/files/{hash}": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/templates/{templateID}/builds/{buildID}": {
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/v2/templates/{templateID}/builds/{buildID}": {
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/templates/{templateID}/builds/{buildID}/status": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/templates/{templateID}/builds/{buildID}/logs": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/templates/aliases/{alias}": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/templates/tags": {
+      "post": {
+        "x-unimplemented": true
+      },
+      "delete": {
+        "x-unimplemented": true
+      }
+    },
+    "/templates/{templateID}/tags": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/teams": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/teams/{teamID}/metrics": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/teams/{teamID}/metrics/max": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/api-keys": {
+      "get": {
+        "x-unimplemented": true
+      },
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/api-keys/{apiKeyID}": {
+      "patch": {
+        "x-unimplemented": true
+      },
+      "delete": {
+        "x-unimplemented": true
+      }
+    },
+    "/access-tokens": {
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/access-tokens/{accessTokenID}": {
+      "delete": {
+        "x-unimplemented": true
+      }
+    },
+    "/nodes": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/nodes/{nodeID}": {
+      "get": {
+        "x-unimplemented": true
+      },
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/admin/teams/{teamID}/sandboxes/kill": {
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/admin/sandboxes/running-counts": {
+      "get": {
+        "x-unimplemented": true
+      }
+    },
+    "/admin/teams/{teamID}/builds/cancel": {
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/admin/teams/{teamID}/api-keys": {
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/admin/teams/{teamID}/api-keys/{apiKeyID}": {
+      "delete": {
+        "x-unimplemented": true
+      }
+    },
+    "/volumes": {
+      "get": {
+        "x-unimplemented": true
+      },
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/volumes/{volumeID}": {
+      "get": {
+        "x-unimplemented": true
+      },
+      "delete": {
+        "x-unimplemented": true
+      }
+    },
+    "/volumecontent/{volumeID}/path": {
+      "get": {
+        "x-unimplemented": true
+      },
+      "patch": {
+        "x-unimplemented": true
+      },
+      "delete": {
+        "x-unimplemented": true
+      }
+    },
+    "/volumecontent/{volumeID}/dir": {
+      "get": {
+        "x-unimplemented": true
+      },
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/volumecontent/{volumeID}/file": {
+      "get": {
+        "x-unimplemented": true
+      },
+      "put": {
+        "x-unimplemented": true
+      }
+    },
+    "/secrets": {
+      "get": {
+        "x-unimplemented": true
+      },
+      "post": {
+        "x-unimplemented": true
+      }
+    },
+    "/secrets/{secretID}": {
+      "get": {
+        "x-unimplemented": true
+      },
+      "post": {
+        "x-unimplemented": true
+      },
+      "delete": {
+        "x-unimplemented": true
+      }
+    }
+  },
+  "components": {
+    "securitySchemes": {
+      "ApiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-KEY"
+      }
+    },
+    "schemas": {
+      "Error": {
+        "type": "object",
+        "required": [
+          "code",
+          "message"
+        ],
+        "properties": {
+          "code": {
+            "type": "integer",
+            "description": "The HTTP status"
+          },
+          "message": {
+            "type": "string"
+          }
+        }
+      },
+      "NewSandbox": {
+        "type": "object",
+        "required": [
+          "templateID"
+        ],
+        "properties": {
+          "templateID": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 512
+          },
+          "timeout": {
+            "type": "integer",
+            "default": 15,
+            "maximum": 2147483647
+          },
+          "secure": {
+            "type": "boolean",
+            "default": false
+          },
+          "metadata": {
+            "$ref": "#/components/schemas/Metadata"
+          },
+          "envVars": {
+            "$ref": "#/components/schemas/EnvVars"
+          },
+          "allow_internet_access": {
+            "type": [
+              "boolean",
+              "null"
+            ]
+          },
+          "autoPause": {
+            "type": "boolean",
+            "default": false
+          },
+          "autoPauseMemory": {
+            "type": "boolean",
+            "default": true
+          },
+          "autoResume": {
+            "$ref": "#/components/schemas/AutoResume"
+          },
+          "network": {
+            "$ref": "#/components/schemas/Network"
+          },
+          "volumeMounts": {
+            "$ref": "#/components/schemas/VolumeMounts"
+          },
+          "mcp": {
+            "type": [
+              "object",
+              "null"
+            ]
+          },
+          "iam": {
+            "type": [
+              "object",
+              "null"
+            ]
+          }
+        }
+      },
+      "NewSandboxV2": {
+        "type": "object",
+        "required": [
+          "templateID"
+        ],
+        "properties": {
+          "templateID": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 512
+          },
+          "timeout": {
+            "type": "integer",
+            "default": 300,
+            "maximum": 2147483647
+          },
+          "metadata": {
+            "$ref": "#/components/schemas/Metadata"
+          },
+          "envVars": {
+            "$ref": "#/components/schemas/EnvVars"
+          },
+          "allow_internet_access": {
+            "type": [
+              "boolean",
+              "null"
+            ]
+          },
+          "autoPause": {
+            "type": "boolean",
+            "default": false
+          },
+          "autoPauseMemory": {
+            "type": "boolean",
+            "default": true
+          },
+          "autoResume": {
+            "$ref": "#/components/schemas/AutoResume"
+          },
+          "network": {
+            "$ref": "#/components/schemas/Network"
+          },
+          "volumeMounts": {
+            "$ref": "#/components/schemas/VolumeMounts"
+          },
+          "mcp": {
+            "type": [
+              "object",
+              "null"
+            ]
+          },
+          "iam": {
+            "type": [
+              "object",
+              "null"
+            ]
+          }
+        }
+      },
+      "Metadata": {
+        "type": "object",
+        "maxProperties": 256,
+        "additionalProperties": {
+          "type": "string",
+          "maxLength": 16384
+        }
+      },
+      "EnvVars": {
+        "type": "object",
+        "maxProperties": 1024,
+        "propertyNames": {
+          "minLength": 1,
+          "maxLength": 1024,
+          "pattern": "^[^=\\x00]+$"
+        },
+        "additionalProperties": {
+          "type": "string",
+          "maxLength": 131072,
+          "pattern": "^[^\\x00]*$"
+        }
+      },
+      "AutoResume": {
+        "type": [
+          "object",
+          "null"
+        ],
+        "required": [
+          "enabled"
+        ],
+        "properties": {
+          "enabled": {
+            "type": "boolean"
+          }
+        }
+      },
+      "VolumeMounts": {
+        "type": [
+          "array",
+          "null"
+        ],
+        "maxItems": 64,
+        "items": {
+          "type": "object",
+          "required": [
+            "name",
+            "path"
+          ],
+          "properties": {
+            "name": {
+              "type": "string",
+              "maxLength": 256
+            },
+            "path": {
+              "type": "string",
+              "maxLength": 4096
+            }
+          }
+        }
+      },
+      "Network": {
+        "type": [
+          "object",
+          "null"
+        ],
+        "properties": {
+          "allowPublicTraffic": {
+            "type": [
+              "boolean",
+              "null"
+            ]
+          },
+          "allowOut": {
+            "type": [
+              "array",
+              "null"
+            ],
+            "maxItems": 1000,
+            "items": {
+              "type": "string",
+              "maxLength": 256
+            }
+          },
+          "denyOut": {
+            "type": [
+              "array",
+              "null"
+            ],
+            "maxItems": 1000,
+            "items": {
+              "type": "string",
+              "maxLength": 256
+            }
+          },
+          "maskRequestHost": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "maxLength": 512
+          },
+          "egressProxy": {
+            "type": [
+              "object",
+              "null"
+            ]
+          },
+          "rules": {
+            "type": [
+              "object",
+              "null"
+            ]
+          },
+          "httpsPorts": {
+            "type": [
+              "array",
+              "null"
+            ],
+            "maxItems": 1000,
+            "items": {
+              "type": "integer",
+              "minimum": 1,
+              "maximum": 65535
+            }
+          }
+        }
+      },
+      "ConnectSandbox": {
+        "type": "object",
+        "required": [
+          "timeout"
+        ],
+        "properties": {
+          "timeout": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 2147483647
+          },
+          "memory": {
+            "type": [
+              "boolean",
+              "null"
+            ]
+          }
+        }
+      },
+      "ConnectSandboxV2": {
+        "type": [
+          "object",
+          "null"
+        ],
+        "properties": {
+          "timeout": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 2147483647,
+            "default": 300
+          },
+          "memory": {
+            "type": [
+              "boolean",
+              "null"
+            ]
+          }
+        }
+      },
+      "SandboxTimeout": {
+        "type": "object",
+        "required": [
+          "timeout"
+        ],
+        "properties": {
+          "timeout": {
+            "type": "integer",
+            "maximum": 2147483647,
+            "description": "0 or less ends the sandbox now"
+          }
+        }
+      },
+      "ListQuery": {
+        "type": "object",
+        "properties": {
+          "metadata": {
+            "type": "string",
+            "maxLength": 65536
+          },
+          "state": {
+            "type": "string",
+            "pattern": "^(running|paused)(,(running|paused))*$"
+          },
+          "order": {
+            "type": "string",
+            "enum": [
+              "asc",
+              "desc"
+            ],
+            "default": "desc"
+          },
+          "startedAfter": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "template": {
+            "type": "string",
+            "maxLength": 512
+          },
+          "nextToken": {
+            "type": "string",
+            "maxLength": 512
+          },
+          "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100,
+            "default": 100
+          }
+        }
+      },
+      "Sandbox": {
+        "type": "object",
+        "required": [
+          "templateID",
+          "sandboxID",
+          "clientID",
+          "envdVersion"
+        ],
+        "properties": {
+          "templateID": {
+            "type": "string"
+          },
+          "sandboxID": {
+            "type": "string"
+          },
+          "clientID": {
+            "type": "string",
+            "description": "Obsolete; the same for all"
+          },
+          "envdVersion": {
+            "type": "string"
+          },
+          "alias": {
+            "type": "string"
+          },
+          "envdAccessToken": {
+            "type": "string",
+            "description": "Only of secured sandboxes"
+          },
+          "domain": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "description": "Sandbox hosts are `<port>-<id>.<domain>`"
+          }
+        }
+      },
+      "ListedSandbox": {
+        "type": "object",
+        "required": [
+          "templateID",
+          "sandboxID",
+          "clientID",
+          "startedAt",
+          "endAt",
+          "envdVersion",
+          "cpuCount",
+          "memoryMB",
+          "diskSizeMB",
+          "state"
+        ],
+        "properties": {
+          "templateID": {
+            "type": "string"
+          },
+          "sandboxID": {
+            "type": "string"
+          },
+          "clientID": {
+            "type": "string"
+          },
+          "alias": {
+            "type": "string"
+          },
+          "startedAt": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "endAt": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "envdVersion": {
+            "type": "string"
+          },
+          "cpuCount": {
+            "type": "integer"
+          },
+          "memoryMB": {
+            "type": "integer"
+          },
+          "diskSizeMB": {
+            "type": "integer"
+          },
+          "state": {
+            "type": "string",
+            "enum": [
+              "running",
+              "paused"
+            ]
+          },
+          "metadata": {
+            "$ref": "#/components/schemas/Metadata"
+          }
+        }
+      },
+      "SandboxDetail": {
+        "allOf": [
+          {
+            "$ref": "#/components/schemas/ListedSandbox"
+          },
+          {
+            "type": "object",
+            "properties": {
+              "envdAccessToken": {
+                "type": "string"
+              },
+              "domain": {
+                "type": [
+                  "string",
+                  "null"
+                ]
+              },
+              "allowInternetAccess": {
+                "type": [
+                  "boolean",
+                  "null"
+                ]
+              },
+              "lifecycle": {
+                "type": "object",
+                "required": [
+                  "autoResume",
+                  "onTimeout"
+                ],
+                "properties": {
+                  "autoResume": {
+                    "type": "boolean"
+                  },
+                  "onTimeout": {
+                    "type": "string",
+                    "enum": [
+                      "kill",
+                      "pause"
+                    ]
+                  }
+                }
+              }
+            }
+          }
+        ]
+      }
+    }
+  }
+}

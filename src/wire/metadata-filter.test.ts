@@ -1,0 +1,26 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { ServerError } from '../domain/error.ts'
+import { parseMetadataFilter } from './metadata-filter.ts'
+
+/** What the SDKs put into the query, less the encoding that the HTTP framework undoes. */
+function encodeAsSdk(metadata: Record<string, string>): string {
+  const pairs = Object.entries(metadata).map(([key, value]) => [
+    encodeURIComponent(key),
+    encodeURIComponent(value),
+  ])
+  return new URLSearchParams(Object.fromEntries(pairs)).toString()
+}
+
+test('whatever an SDK encodes comes back', () => {
+  const text = fc.string({ unit: 'grapheme' })
+  fc.assert(
+    fc.property(fc.dictionary(text, text, { noNullPrototype: true }), (metadata) => {
+      expect(parseMetadataFilter(encodeAsSdk(metadata))).toEqual(metadata)
+    }),
+  )
+})
+
+test('a broken encoding is refused', () => {
+  expect(() => parseMetadataFilter('a=%25E0%25A4%25A')).toThrow(ServerError)
+})

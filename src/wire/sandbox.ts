@@ -1,0 +1,88 @@
+/** The REST API's bodies in E2B's spelling (e2b-wire 2.1). Lifetimes are in seconds. */
+
+export interface NewSandboxBody {
+  templateID: string
+  timeout: number
+  /** First generation only */
+  secure?: boolean
+  metadata?: Record<string, string>
+  envVars?: Record<string, string>
+  allow_internet_access?: boolean | null
+  autoPause?: boolean
+  autoPauseMemory?: boolean
+  autoResume?: { enabled: boolean } | null
+  network?: SandboxNetwork | null
+  volumeMounts?: { name: string; path: string }[] | null
+  mcp?: object | null
+  iam?: object | null
+}
+
+export interface SandboxNetwork {
+  allowPublicTraffic?: boolean | null
+  allowOut?: string[] | null
+  denyOut?: string[] | null
+  maskRequestHost?: string | null
+  egressProxy?: object | null
+  rules?: object | null
+  httpsPorts?: number[] | null
+}
+
+export interface ConnectSandboxBody {
+  timeout: number
+  memory?: boolean | null
+}
+
+export interface SandboxTimeoutBody {
+  timeout: number
+}
+
+export interface ListSandboxesQuery {
+  metadata?: string
+  state?: string
+  order: 'asc' | 'desc'
+  startedAfter?: string
+  template?: string
+  nextToken?: string
+  limit: number
+}
+
+export interface SandboxBody {
+  templateID: string
+  sandboxID: string
+  clientID: string
+  envdVersion: string
+  alias?: string
+  envdAccessToken?: string
+  domain: string | null
+}
+
+export interface ListedSandboxBody {
+  templateID: string
+  sandboxID: string
+  clientID: string
+  alias?: string
+  startedAt: string
+  endAt: string
+  envdVersion: string
+  cpuCount: number
+  memoryMB: number
+  diskSizeMB: number
+  state: 'running' | 'paused'
+  metadata: Record<string, string>
+}
+
+export interface SandboxDetailBody extends ListedSandboxBody {
+  envdAccessToken?: string
+  domain: string | null
+  allowInternetAccess: boolean | null
+  lifecycle: { autoResume: boolean; onTimeout: 'kill' | 'pause' }
+}
+
+/**
+ * The envd version that clients are told: SDKs switch their features on by it, and below 0.6.4 some are silently off
+ * (e2b-wire 3.7).
+ */
+export const envdVersion = '0.6.13'
+
+/** Obsolete, but required by clients' parsers (e2b-behaviour 1.3). */
+export const clientId = '6532622b'

@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { Sandbox } from 'e2b'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startTestServer, type TestServer } from '../support/server.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await startTestServer()
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+describe('a restart', () => {
+  test('after kill -9, sandboxes are found again with their processes, tokens and deadlines', async () => {
+    const sandbox = await Sandbox.create({
+      timeoutMs: 300_000,
+      metadata: { kept: 'yes' },
+      envs: { FOO: 'bar' },
+    })
+    const command = await sandbox.commands.run('sleep 1000', { background: true, timeoutMs: 0 })
+    await sandbox.files.write('kept.txt', 'kept')
+    const before = await sandbox.getInfo()
+    await server.end('SIGKILL')
+    await command.wait().catch(() => {})
+    await server.restart()
+
+    expect(await sandbox.isRunning()).toBe(true)
+    expect(await sandbox.getInfo()).toEqual(before)
+    expect((await sandbox.commands.list()).map(({ pid }) => pid)).toContain(command.pid)
+    expect(await sandbox.files.read('kept.txt')).toBe('kept')
+    expect((await sandbox.commands.run('echo $FOO')).stdout).toBe('bar\n')
+    expect(await sandbox.commands.kill(command.pid)).toBe(true)
+    expect(await sandbox.kill()).toBe(true)
+  })
+
+  test('a sandbox whose time came while the server was away ends at the start', async () => {
+    const sandbox = await Sandbox.create({ timeoutMs: 2_000 })
+    await server.end('SIGKILL')
+    await new Promise((resolve) => setTimeout(resolve, 2_100))
+    await server.restart()
+    await expect.poll(() => sandbox.isRunning(), { timeout: 2_000 }).toBe(false)
+  })
+
+  test('killed in the middle of creates, nothing is left that nobody owns', async () => {
+    const creates = Array.from({ length: 4 }, () =>
+      Sandbox.create({ timeoutMs: 300_000 }).catch(() => undefined),
+    )
+    await expect.poll(() => guests(server), { timeout: 10_000, interval: 10 }).not.toHaveLength(0)
+    await server.end('SIGKILL')
+    await Promise.all(creates)
+    await server.restart()
+    const known = (await Sandbox.list().nextItems()).map(({ sandboxId }) => sandboxId)
+    await expect.poll(async () => (await guests(server)).sort(), { timeout: 10_000 }).toEqual(known.sort())
+    for (const id of known) await Sandbox.kill(id)
+    expect(await guests(server)).toEqual([])
+  })
+
+  test('SIGINT leaves sandboxes running and says so; --destroy-on-exit removes them', async () => {
+    const sandbox = await Sandbox.create({ timeoutMs: 300_000 })
+    expect(await server.end('SIGINT')).toContain('1 sandbox keep running')
+    expect(await guests(server)).toEqual([sandbox.sandboxId])
+    await server.restart()
+    expect(await sandbox.isRunning()).toBe(true)
+    await sandbox.kill()
+    expect(await server.end('SIGINT')).toContain('No sandboxes are left')
+    await server.restart()
+  })
+})
+
+test('a second server on the same state directory is refused', async () => {
+  const program = join(import.meta.dirname, '../../scripts/e2b-server.mjs')
+  const args = [program, 'start', '--port', '0', '--debug-port', '0', '--state-dir', server.stateDir]
+  const second = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const printed = Buffer.concat(await second.stderr.toArray()).toString()
+  const [code] = second.exitCode === null ? await once(second, 'exit') : [second.exitCode]
+  expect(code).toBe(1)
+  expect(printed).toContain('choose another --state-dir')
+})
+
+/** Ids of the sandboxes whose containers this server's engine has. */
+async function guests({ stateDir }: TestServer): Promise<string[]> {
+  const { default: Docker } = await import('dockerode')
+  const instance = await instanceOf(stateDir)
+  const filters = { label: [`e2b-server.instance=${instance}`] }
+  const containers = await new Docker().listContainers({ all: true, filters })
+  return containers.map(({ Labels }) => Labels['e2b-server.sandbox'] ?? '')
+}
+
+async function instanceOf(stateDir: string): Promise<string> {
+  const { openSqliteStore } = await import('../../src/store/dialects/sqlite.ts')
+  const store = await openSqliteStore({ path: join(stateDir, 'e2b-server.db') })
+  await store.close()
+  return store.instanceId
+}

@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { operations } from '../../src/wire/openapi.ts'
+import { startTestServer, type TestServer } from '../support/server.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await startTestServer()
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+interface Call {
+  method?: string
+  body?: string
+  key?: string | null
+}
+
+async function call(path: string, { method = 'POST', body, key = server.apiKey }: Call = {}) {
+  const response = await fetch(`${server.url}${path}`, {
+    method,
+    ...(body !== undefined && { body }),
+    headers: {
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...(key !== null && { 'x-api-key': key }),
+    },
+  })
+  const text = await response.text()
+  expect(text).not.toContain('node_modules')
+  expect(text).not.toContain('    at ')
+  return { status: response.status, body: text === '' ? null : JSON.parse(text) }
+}
+
+describe('requests that can’t be served are answered in JSON, by name', () => {
+  test.each([
+    ['malformed JSON', '{"templateID":', 'not valid JSON'],
+    ['no body', undefined, 'object'],
+    ['no template', '{}', 'templateID'],
+    ['a template that is a number', '{"templateID":1}', 'templateID'],
+    ['a timeout that is text', '{"templateID":"base","timeout":"300"}', 'timeout'],
+    ['a timeout of 0', '{"templateID":"base","timeout":0}', 'Timeout must be greater than 0'],
+    ['a timeout that is a fraction', '{"templateID":"base","timeout":1.5}', 'timeout'],
+    ['a timeout beyond 32 bits', '{"templateID":"base","timeout":99999999999}', 'timeout'],
+    ['metadata of the wrong type', '{"templateID":"base","metadata":{"a":1}}', 'metadata.a'],
+    ['an environment variable with "="', '{"templateID":"base","envVars":{"a=b":"c"}}', 'envVars'],
+    ['an array', '[]', 'object'],
+  ])('create with %s: 400', async (_name, body, hint) => {
+    for (const path of ['/sandboxes', '/v2/sandboxes']) {
+      const answer = await call(path, body === undefined ? {} : { body })
+      expect(answer.status).toBe(400)
+      expect(answer.body.code).toBe(400)
+      expect(answer.body.message).toContain(hint)
+    }
+  })
+
+  test('unknown template: 404', async () => {
+    const answer = await call('/v2/sandboxes', { body: '{"templateID":"nope"}' })
+    expect(answer).toMatchObject({ status: 404, body: { code: 404 } })
+    expect(answer.body.message).toContain('nope')
+  })
+
+  test.each([null, '', 'e2b_0000', `e2b_${'0'.repeat(40)}`, 'x'.repeat(5000)])('key %j: 401', async (key) => {
+    const answer = await call('/v2/sandboxes', { body: '{"templateID":"base"}', key })
+    expect(answer).toMatchObject({ status: 401, body: { code: 401 } })
+  })
+
+  test.each([
+    '{"templateID":"base","autoPause":true}',
+    '{"templateID":"base","allow_internet_access":false}',
+    '{"templateID":"base","network":{"denyOut":["0.0.0.0/0"]}}',
+    '{"templateID":"base","volumeMounts":[{"name":"v","path":"/v"}]}',
+    '{"templateID":"base","mcp":{}}',
+  ])('what isn’t there yet is refused, not ignored: %s', async (body) => {
+    const answer = await call('/v2/sandboxes', { body })
+    expect(answer).toMatchObject({ status: 501, body: { code: 501 } })
+  })
+
+  test('unknown routes and methods: 404 in JSON', async () => {
+    expect(await call('/nowhere', { method: 'GET' })).toMatchObject({ status: 404, body: { code: 404 } })
+    expect(await call('/v2/sandboxes', { method: 'DELETE' })).toMatchObject({
+      status: 404,
+      body: { code: 404 },
+    })
+  })
+
+  test('unknown and malformed sandbox ids: 404', async () => {
+    for (const id of ['nope', 'i%2F..%2F', 'x'.repeat(400), '%F0%9F%98%80', "'%20OR%201=1--"]) {
+      for (const [path, method, body] of [
+        [`/sandboxes/${id}`, 'GET', undefined],
+        [`/sandboxes/${id}`, 'DELETE', undefined],
+        [`/sandboxes/${id}/timeout`, 'POST', '{"timeout":5}'],
+        [`/sandboxes/${id}/connect`, 'POST', '{"timeout":5}'],
+        [`/v2/sandboxes/${id}/connect`, 'POST', undefined],
+      ] as const) {
+        const answer = await call(path, { method, ...(body !== undefined && { body }) })
+        expect(answer, `${method} ${path}`).toMatchObject({ status: 404, body: { code: 404 } })
+      }
+    }
+  })
+
+  test.each([
+    'limit=0',
+    'limit=101',
+    'limit=x',
+    'state=stopped',
+    'order=up',
+    'startedAfter=yesterday',
+    'nextToken=zzz',
+  ])('list with %s: 400', async (query) => {
+    const answer = await call(`/v2/sandboxes?${query}`, { method: 'GET' })
+    expect(answer).toMatchObject({ status: 400, body: { code: 400 } })
+    expect(answer.body.message).toContain(query.split('=')[0])
+  })
+
+  test('every operation of the specification is routed, the unimplemented ones to 501', async () => {
+    const all = operations()
+    expect(all.length).toBeGreaterThan(60)
+    for (const { method, path, unimplemented } of all) {
+      if (!unimplemented) continue
+      const answer = await call(path.replaceAll(/\{\w+\}/g, 'x'), { method })
+      expect(answer, `${method} ${path}`).toMatchObject({ status: 501, body: { code: 501 } })
+    }
+  })
+
+  test('health needs no key', async () => {
+    expect((await call('/health', { method: 'GET', key: null })).status).toBe(200)
+  })
+})

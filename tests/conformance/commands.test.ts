@@ -1,0 +1,181 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Sandbox, sdks } from '../support/sdks.ts'
+import { startTestServer, type TestServer } from '../support/server.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await startTestServer()
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+describe.each(sdks)('e2b $version: commands', ({ sdk }) => {
+  const { CommandExitError, TimeoutError, NotFoundError, InvalidArgumentError, AuthenticationError } = sdk
+  let sandbox: Sandbox
+  beforeAll(async () => {
+    sandbox = await sdk.Sandbox.create({ timeoutMs: 600_000 })
+  })
+  afterAll(() => sandbox.kill())
+
+  test('run: output, exit code, both streams', async () => {
+    const result = await sandbox.commands.run('echo out; echo err >&2')
+    expect(result).toMatchObject({ stdout: 'out\n', stderr: 'err\n', exitCode: 0 })
+  })
+
+  test('a non-zero exit throws with code and output', async () => {
+    const error = await sandbox.commands.run('echo partial; exit 7').catch((thrown) => thrown)
+    expect(error).toBeInstanceOf(CommandExitError)
+    expect(error).toMatchObject({ exitCode: 7, stdout: 'partial\n', error: 'exit status 7' })
+  })
+
+  test('an unknown command exits 127', async () => {
+    const error = await sandbox.commands.run('no-such-command-here').catch((thrown) => thrown)
+    expect(error).toMatchObject({ exitCode: 127 })
+    expect(error.stderr).toContain('command not found')
+  })
+
+  test('a missing cwd and an unknown user are refused by name', async () => {
+    await expect(sandbox.commands.run('pwd', { cwd: '/nowhere' })).rejects.toThrow(InvalidArgumentError)
+    await expect(sandbox.commands.run('pwd', { cwd: '/nowhere' })).rejects.toThrow(
+      "cwd '/nowhere' does not exist",
+    )
+    await expect(sandbox.commands.run('id', { user: 'nobody-here' })).rejects.toThrow(AuthenticationError)
+  })
+
+  test('user, home and working directory', async () => {
+    expect((await sandbox.commands.run('whoami; pwd; echo $HOME')).stdout).toBe(
+      'user\n/home/user\n/home/user\n',
+    )
+    expect((await sandbox.commands.run('whoami; pwd', { user: 'root' })).stdout).toBe('root\n/root\n')
+    expect((await sandbox.commands.run('pwd', { cwd: '/usr/lib' })).stdout).toBe('/usr/lib\n')
+    expect((await sandbox.commands.run('sudo whoami')).stdout).toBe('root\n')
+  })
+
+  test('background, list, kill', async () => {
+    const command = await sandbox.commands.run('sleep 300', { background: true })
+    const listed = await sandbox.commands.list()
+    expect(listed.find(({ pid }) => pid === command.pid)).toMatchObject({
+      cmd: '/bin/bash',
+      args: ['-l', '-c', 'sleep 300'],
+    })
+    expect(await sandbox.commands.kill(command.pid)).toBe(true)
+    await expect(command.wait()).rejects.toThrow(CommandExitError)
+    await expect(sandbox.commands.run(`kill -0 ${command.pid}`)).rejects.toThrow(CommandExitError)
+    expect(await sandbox.commands.kill(999_999)).toBe(false)
+    expect((await sandbox.commands.list()).map(({ pid }) => pid)).not.toContain(command.pid)
+  })
+
+  test('connect sees what comes later, and the exit', async () => {
+    const command = await sandbox.commands.run('echo early; read line; echo late $line', {
+      background: true,
+      stdin: true,
+    })
+    await command.disconnect()
+    const again = await sandbox.commands.connect(command.pid)
+    await sandbox.commands.sendStdin(command.pid, 'x\n')
+    expect(await again.wait()).toMatchObject({ stdout: 'late x\n', exitCode: 0 })
+    await expect(sandbox.commands.connect(999_999)).rejects.toThrow(NotFoundError)
+  })
+
+  test('stdin and its end', async () => {
+    const command = await sandbox.commands.run('cat', { background: true, stdin: true })
+    await sandbox.commands.sendStdin(command.pid, 'one\n')
+    await sandbox.commands.sendStdin(command.pid, 'two\n')
+    await sandbox.commands.closeStdin(command.pid)
+    expect((await command.wait()).stdout).toBe('one\ntwo\n')
+  })
+
+  test('without stdin a reader ends at once', async () => {
+    expect((await sandbox.commands.run('cat')).exitCode).toBe(0)
+  })
+
+  test('a timeout ends the command with the SDK’s timeout error', async () => {
+    const begun = Date.now()
+    await expect(sandbox.commands.run('sleep 30', { timeoutMs: 1_000 })).rejects.toThrow(TimeoutError)
+    expect(Date.now() - begun).toBeLessThan(5_000)
+    await expect
+      .poll(async () => (await sandbox.commands.run('pgrep -c "^sleep$" || true')).stdout)
+      .toBe('0\n')
+  })
+
+  test('output that is not text, or splits characters, arrives as one would decode it', async () => {
+    const { stdout } = await sandbox.commands.run(`python3 -c "
+import sys
+sys.stdout.buffer.write(b'a' * 8191 + 'ü'.encode() + b'\\xff' + b'z')
+"`)
+    expect(stdout).toBe(`${'a'.repeat(8191)}ü\ufffdz`)
+  })
+
+  test('a lot of output arrives whole and in order', async () => {
+    const { stdout } = await sandbox.commands.run('seq 1 200000')
+    const lines = stdout.trimEnd().split('\n')
+    expect(lines).toHaveLength(200_000)
+    expect(lines.every((line, i) => line === String(i + 1))).toBe(true)
+  })
+
+  test('output streams while the command runs', async () => {
+    const seen: string[] = []
+    const { promise, resolve } = deferred<void>()
+    const command = await sandbox.commands.run('echo first; read; echo second', {
+      background: true,
+      stdin: true,
+      onStdout: (text) => {
+        seen.push(text)
+        resolve()
+      },
+    })
+    await promise
+    expect(seen).toEqual(['first\n'])
+    await sandbox.commands.sendStdin(command.pid, '\n')
+    await command.wait()
+    expect(seen.join('')).toBe('first\nsecond\n')
+  })
+
+  test('fifty commands at once', async () => {
+    const results = await Promise.all(Array.from({ length: 50 }, (_, i) => sandbox.commands.run(`echo ${i}`)))
+    expect(results.map(({ stdout }) => stdout)).toEqual(Array.from({ length: 50 }, (_, i) => `${i}\n`))
+  })
+})
+
+describe.each(sdks)('e2b $version: pty', ({ sdk }) => {
+  let sandbox: Sandbox
+  beforeAll(async () => {
+    sandbox = await sdk.Sandbox.create({ timeoutMs: 300_000 })
+  })
+  afterAll(() => sandbox.kill())
+
+  test('a terminal: input, size, resize, exit', async () => {
+    let screen = ''
+    const bytes = new TextDecoder()
+    const terminal = await sandbox.pty.create({
+      cols: 80,
+      rows: 24,
+      timeoutMs: 30_000,
+      onData: (data) => {
+        screen += bytes.decode(data, { stream: true })
+      },
+    })
+    const type = (text: string) => sandbox.pty.sendInput(terminal.pid, new TextEncoder().encode(text))
+    await type('stty size; tty; echo "$TERM"\n')
+    await expect.poll(() => screen).toMatch(/24 80\r\n\/dev\/pts\/\d+\r\nxterm-256color/)
+    await sandbox.pty.resize(terminal.pid, { cols: 100, rows: 40 })
+    await type('stty size\n')
+    await expect.poll(() => screen).toContain('40 100')
+    await type('exit\n')
+    expect((await terminal.wait()).exitCode).toBe(0)
+  })
+
+  test('kill ends it, and a second kill finds nothing', async () => {
+    const terminal = await sandbox.pty.create({ cols: 80, rows: 24, onData: () => {} })
+    expect(await sandbox.pty.kill(terminal.pid)).toBe(true)
+    await expect(terminal.wait()).rejects.toThrow(/signal: killed/)
+    expect(await sandbox.pty.kill(terminal.pid)).toBe(false)
+  })
+})
+
+function deferred<T>() {
+  let resolve: (value: T) => void = () => {}
+  const promise = new Promise<T>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}

@@ -1,0 +1,103 @@
+/** A real server as a user runs it: the built program in a process of its own, with a state directory of its own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export interface TestServer extends AsyncDisposable {
+  readonly url: string
+  readonly apiKey: string
+  readonly stateDir: string
+  /** Process id of the server. */
+  pid(): number
+  /** Everything the server has printed since its last start. */
+  output(): string
+  /** Sends a signal and resolves with what had been printed when the process ended. */
+  end(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<string>
+  /** Starts again on the same state directory and port. */
+  restart(): Promise<void>
+}
+
+export interface TestServerOptions {
+  flags?: string[]
+  env?: Record<string, string>
+}
+
+const program = join(import.meta.dirname, '../../scripts/e2b-server.mjs')
+const startTimeoutMs = 30_000
+
+/**
+ * Starts a server on a free port and points this process's E2B SDKs at it. Disposing ends it and every sandbox it
+ * has left.
+ */
+export async function startTestServer({ flags = [], env = {} }: TestServerOptions = {}): Promise<TestServer> {
+  const stateDir = mkdtempSync(join(tmpdir(), 'e2b-server-test-'))
+  let running = await launch('0')
+  const apiKey = readFileSync(join(stateDir, 'api-key'), 'utf8').trim()
+  process.env.E2B_API_KEY = apiKey
+  process.env.E2B_API_URL = running.url
+  process.env.E2B_SANDBOX_URL = running.url
+  delete process.env.E2B_DEBUG
+  delete process.env.E2B_DOMAIN
+
+  return {
+    url: running.url,
+    apiKey,
+    stateDir,
+    pid: () => running.child.pid!,
+    output: () => running.printed(),
+    end: (signal) => end(signal),
+    async restart() {
+      running = await launch(new URL(running.url).port)
+    },
+    async [Symbol.asyncDispose]() {
+      if (running.child.exitCode === null && running.child.signalCode === null) await end('SIGTERM')
+      running = await launch('0', ['--destroy-on-exit'])
+      await end('SIGTERM')
+      rmSync(stateDir, { recursive: true, force: true })
+    },
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<string> {
+    const closed = once(running.child, 'close')
+    running.child.kill(signal)
+    await closed
+    return running.printed()
+  }
+
+  async function launch(port: string, more: string[] = []) {
+    const args = [
+      program,
+      'start',
+      '--port',
+      port,
+      '--debug-port',
+      '0',
+      '--state-dir',
+      stateDir,
+      ...flags,
+      ...more,
+    ]
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, E2B_SERVER_LOG_LEVEL: 'warn', ...env },
+    })
+    let printed = ''
+    child.stdout.on('data', (text) => (printed += text))
+    child.stderr.on('data', (text) => (printed += text))
+    const url = await waitForUrl(child, () => printed)
+    return { child, url, printed: () => printed }
+  }
+
+  async function waitForUrl(child: ChildProcess, printed: () => string): Promise<string> {
+    const deadline = Date.now() + startTimeoutMs
+    while (Date.now() < deadline && child.exitCode === null) {
+      const url = /answers on (\S+)/.exec(printed())?.[1]
+      if (url !== undefined && existsSync(join(stateDir, 'server.json'))) return url
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    child.kill('SIGKILL')
+    throw new Error(`the server did not start:\n${printed()}`)
+  }
+}
