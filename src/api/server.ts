@@ -27,7 +27,6 @@ export function createApi(parts: ApiParts): FastifyInstance {
   const app = fastify({
     bodyLimit: bodyMaxBytes,
     routerOptions: { maxParamLength: 512 },
-    disableRequestLogging: true,
     ...(serverFactory !== undefined && { serverFactory }),
   })
   addErrors(app, control.log)

@@ -2,11 +2,11 @@ import { ServerError } from './error.ts'
 
 /** Whether `text` is safe as a part of file, container and host names, as every sandbox id is. */
 export function isSandboxId(text: string): boolean {
-  return /^[a-z0-9][a-z0-9-]{0,62}$/.test(text)
+  return /^[a-z0-9][a-z0-9_-]{0,62}$/.test(text)
 }
 
 /** The id itself. Errors: `invalid_argument` when it isn't one. */
 export function checkSandboxId(text: string): string {
   if (isSandboxId(text)) return text
-  throw new ServerError('invalid_argument', 'A sandbox id has 1 to 63 lower-case letters, digits and dashes.')
+  throw new ServerError('invalid_argument', 'A sandbox id has 1 to 63 lower-case letters, digits, dashes and underscores.')
 }

@@ -26,7 +26,8 @@ export interface DebugListenerParts {
 
 /** An HTTP server, not listening. */
 export function createDebugListener({ edge, ensure, log }: DebugListenerParts): Server {
-  const server = createTrafficServer((req, res) => {
+  const server = createTrafficServer()
+  server.on('request', (req, res) => {
     void admit(req, res).then((admitted) => {
       if (admitted)
         edge.handleRequest(req, res, { kind: 'sandbox', sandboxId: debugSandboxId, port: portOf(req) })

@@ -10,10 +10,11 @@ const fingerprintTimeoutMs = 10_000
 
 /** The runtime that is asked for; `auto` is the strongest usable one, never one without isolation. */
 export function createRuntime(config: Config, instanceId: string, log: Log): Runtime {
-  const shared = { stateDir: config.stateDir, guestBinary: requireGuestBinary(), instanceId, log }
+  const shared = { guestBinary: requireGuestBinary(), instanceId, log }
   if (config.runtime === 'process') return createProcessRuntime({ ...shared, acknowledgeNoIsolation: true })
   return createDockerRuntime({
     ...shared,
+    stateDir: config.stateDir,
     transport: config.dockerTransport,
     ...(config.dockerHost !== undefined && { dockerHost: config.dockerHost }),
   })

@@ -84,7 +84,6 @@ export async function startServer(config: Config): Promise<RunningServer> {
       await lifecycle.idle()
       if (config.destroyOnExit) await destroyAll(control)
       const left = await control.store.sandboxes.count({ states: ['running'] })
-      await edge.close()
       await api.close()
       await runtime.close()
       await store.close()

@@ -58,7 +58,7 @@ describe('a restart', () => {
 
   test('SIGINT leaves sandboxes running and says so; --destroy-on-exit removes them', async () => {
     const sandbox = await Sandbox.create({ timeoutMs: 300_000 })
-    expect(await server.end('SIGINT')).toContain('1 sandbox keep running')
+    expect(await server.end('SIGINT')).toContain('1 sandbox keeps running')
     expect(await guests(server)).toEqual([sandbox.sandboxId])
     await server.restart()
     expect(await sandbox.isRunning()).toBe(true)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { connect } from 'node:net'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Sandbox, sdks } from '../support/sdks.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
@@ -12,7 +12,7 @@ beforeAll(async () => {
   sandbox = await sdks[0]!.sdk.Sandbox.create({ timeoutMs: 600_000 })
   await sandbox.files.write('server.py', webServer)
   await sandbox.commands.run('python3 server.py 8000', { background: true, timeoutMs: 0 })
-  await expect.poll(async () => (await visit('/hello')).status, { timeout: 10_000 }).toBe(200)
+  await vi.waitFor(async () => expect((await visit('/hello')).status).toBe(200), { timeout: 10_000 })
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
@@ -168,12 +168,14 @@ describe('what isn’t there', () => {
   test('control-plane paths of envd', async () => {
     const answer = await visit('/init', 49983, { method: 'POST' })
     expect(answer.status).toBe(404)
-    expect((await answer.json()).message).toContain('reserved for the E2B control plane')
+    expect(((await answer.json()) as { message: string }).message).toContain(
+      'reserved for the E2B control plane',
+    )
   })
 
   test('envd without the sandbox’s token', async () => {
     const answer = await visit('/envs', 49983)
     expect(answer.status).toBe(401)
-    expect((await answer.json()).code).toBe(401)
+    expect(await answer.json()).toMatchObject({ code: 401 })
   })
 })

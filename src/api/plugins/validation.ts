@@ -18,6 +18,8 @@ export function addValidation(app: FastifyInstance): void {
 function validator(coerceTypes: boolean): Ajv2020 {
   const ajv = new Ajv2020({ coerceTypes, useDefaults: true, allowUnionTypes: true })
   addFormats.default(ajv, ['date-time'])
+  // The document's own members are no rules of its schemas.
+  ajv.addVocabulary(Object.keys(openapi))
   ajv.addSchema(openapi, 'openapi')
   return ajv
 }

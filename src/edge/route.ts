@@ -1,0 +1,115 @@
+/**
+ * Which request is for whom, decided from names alone; `spec/routing.md` is the contract. Pure, and total: hostile
+ * input gets a route like any other.
+ */
+import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
+
+/** A port of a sandbox. */
+export interface SandboxRoute {
+  kind: 'sandbox'
+  sandboxId: string
+  /** 1 … 65535; 49983 is envd */
+  port: number
+}
+
+/** A request that names a sandbox wrongly. */
+export interface ErrorRoute {
+  kind: 'error'
+  /** HTTP status */
+  status: number
+  message: string
+}
+
+export type Route = { kind: 'api' } | SandboxRoute | ErrorRoute
+
+/** What routing looks at; each is the raw header, or undefined where it is absent. */
+export interface RouteInput {
+  host: string | undefined
+  sandboxIdHeader: string | undefined
+  sandboxPortHeader: string | undefined
+}
+
+export interface RouteOptions {
+  /** The domain the server goes by, where it has one: this name itself and `api.` before it are the API's */
+  domain?: string | undefined
+}
+
+/** The longest label of a host name, and so the longest sandbox id, in characters. */
+const labelMaxLength = 63
+const nameMaxLength = 253
+
+/** The route of a request. Never throws. */
+export function routeOf(input: RouteInput, options: RouteOptions = {}): Route {
+  const name = nameOfHost(input.host ?? '')
+  if (name === undefined) return { kind: 'api' }
+  const isAddress = isIP(name) !== 0
+  if (!isAddress && !isOwnName(name, options.domain)) {
+    const byName = routeByName(name)
+    if (byName) return byName
+  }
+  const takesHeaders = isAddress || name === 'localhost' || name.startsWith('sandbox.')
+  return (takesHeaders && routeByHeaders(input)) || { kind: 'api' }
+}
+
+/** `routeOf` with what it needs taken from a request's headers. */
+export function routeOfRequest(req: IncomingMessage, options: RouteOptions = {}): Route {
+  return routeOf(
+    {
+      host: req.headers.host,
+      sandboxIdHeader: single(req.headers['e2b-sandbox-id']),
+      sandboxPortHeader: single(req.headers['e2b-sandbox-port']),
+    },
+    options,
+  )
+}
+
+/** Node joins repeated headers of this kind itself; the type doesn't know. */
+function single(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header.join(', ') : header
+}
+
+/** The name or address of a `Host` header in lower case: no port, brackets or final dot. Undefined if malformed. */
+function nameOfHost(host: string): string | undefined {
+  const bracketed = /^\[([0-9a-f:.]{2,45})\](?::\d{0,5})?$/i.exec(host)
+  if (bracketed) return isIP(bracketed[1]!) === 6 ? bracketed[1]!.toLowerCase() : undefined
+  const named = /^([a-z0-9._-]+)(?::\d{0,5})?$/i.exec(host)
+  const name = named?.[1]?.toLowerCase().replace(/\.$/, '')
+  return name && name.length <= nameMaxLength ? name : undefined
+}
+
+function isOwnName(name: string, domain: string | undefined): boolean {
+  if (!domain) return false
+  const own = domain.toLowerCase()
+  return name === own || name === `api.${own}`
+}
+
+/** By a leftmost label `<port>-<id>[-anything]`; undefined where it doesn't begin like one. */
+function routeByName(name: string): SandboxRoute | ErrorRoute | undefined {
+  const dot = name.indexOf('.')
+  if (dot === -1) return undefined
+  const label = name.slice(0, dot)
+  // What follows the id has no meaning: old clients put another id there.
+  const [port = '', id] = label.split('-')
+  return id !== undefined && /^\d+$/.test(port) ? sandboxRoute(id, port) : undefined
+}
+
+/** By the two routing headers; undefined where neither is there. An empty header is an absent one. */
+function routeByHeaders(input: RouteInput): SandboxRoute | ErrorRoute | undefined {
+  const { sandboxIdHeader: id, sandboxPortHeader: port } = input
+  if (!id && !port) return undefined
+  if (id && port) return sandboxRoute(id, port)
+  const missing = id ? 'E2b-Sandbox-Port' : 'E2b-Sandbox-Id'
+  return badRequest(`missing header ${missing}: E2b-Sandbox-Id and E2b-Sandbox-Port are sent together`)
+}
+
+function sandboxRoute(id: string, portText: string): SandboxRoute | ErrorRoute {
+  const port = /^[1-9]\d{0,4}$/.test(portText) ? Number(portText) : 0
+  if (port < 1 || port > 65_535) return badRequest('Invalid port: use a number from 1 to 65535')
+  if (id.length > labelMaxLength || !/^[a-z0-9]+$/.test(id)) return badRequest('Invalid sandbox ID')
+  return { kind: 'sandbox', sandboxId: id, port }
+}
+
+function badRequest(message: string): ErrorRoute {
+  return { kind: 'error', status: 400, message }
+}

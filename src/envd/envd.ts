@@ -1,0 +1,100 @@
+/**
+ * envd, the API that E2B's clients expect on port 49983 of every sandbox, served from the host: Connect RPCs for
+ * processes and the file system, HTTP for file contents (e2b-wire 3). The sandbox itself has only the agent.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { toError } from '../domain/error.ts'
+import { metrics } from '../guest/metrics.ts'
+import type { Log } from '../lib/log.ts'
+import { requireToken } from './access.ts'
+import { applyCors } from './cors.ts'
+import { refuseCompose, serveFiles } from './files/route.ts'
+import { reportError } from './report-error.ts'
+import { createRequestScope } from './request-scope.ts'
+import { sendError, sendJson, sendStatus } from './respond.ts'
+import { createRpcHandler, type RpcHandler } from './rpc/rpc-handler.ts'
+import { presentMetrics } from './system.ts'
+import type { EnvdTarget } from './target.ts'
+
+export interface EnvdOptions {
+  log: Log
+}
+
+export interface Envd {
+  /** Serves one request. Never throws; answers errors itself, and cuts a response that can't be completed. */
+  handle(target: EnvdTarget, req: IncomingMessage, res: ServerResponse): void
+}
+
+/** What E2B's control plane alone may call there; here there is nothing behind them (e2b-wire 3.5). */
+const reservedPaths: ReadonlySet<string> = new Set([
+  '/init',
+  '/freeze',
+  '/unfreeze',
+  '/collapse',
+  '/fsfreeze',
+  '/fsthaw',
+  '/upgrade',
+])
+
+/** One envd serves all sandboxes: whatever belongs to one is in its target. */
+export function createEnvd({ log }: EnvdOptions): Envd {
+  const handleRpc = createRpcHandler(log)
+  return {
+    handle(target, req, res) {
+      // Connections break at any time; whoever uses them learns it from the request's scope.
+      req.on('error', () => {})
+      res.on('error', () => {})
+      route(target, req, res, handleRpc).catch((thrown) => {
+        if (res.destroyed) return
+        const error = toError(thrown)
+        reportError(log, target, error)
+        sendError(res, error)
+      })
+    },
+  }
+}
+
+async function route(
+  target: EnvdTarget,
+  req: IncomingMessage,
+  res: ServerResponse,
+  handleRpc: RpcHandler,
+): Promise<void> {
+  if (applyCors(req, res)) return
+  const [path = '', query = ''] = split(req.url ?? '')
+  if (reservedPaths.has(path)) return sendReserved(res, path)
+  if (path === '/health') return serveGet(req, res, () => res.writeHead(204).end())
+  if (path === '/files') return serveFiles(target, req, res, new URLSearchParams(query))
+
+  requireToken(target, req)
+  if (handleRpc(target, req, res, path)) return
+  if (path === '/files/compose') return refuseCompose()
+  if (path === '/envs') return serveGet(req, res, () => sendJson(res, 200, target.envVars))
+  if (path === '/metrics') {
+    return serveGet(req, res, async () => {
+      const { signal } = createRequestScope(res, target.gone)
+      sendJson(res, 200, presentMetrics(await metrics(target.guest, signal)))
+    })
+  }
+  sendStatus(res, 404, "There is nothing at this path of the sandbox's API.")
+}
+
+async function serveGet(req: IncomingMessage, res: ServerResponse, answer: () => unknown): Promise<void> {
+  if (req.method === 'GET' || req.method === 'HEAD') await answer()
+  else sendStatus(res, 405, 'This path is read with GET.', { allow: 'GET, HEAD' })
+}
+
+function sendReserved(res: ServerResponse, path: string): void {
+  sendJson(res, 404, {
+    code: 404,
+    message:
+      'This endpoint is reserved for the E2B control plane and is not reachable through the sandbox URL',
+    path,
+  })
+}
+
+/** Path and query of a request's URL. */
+function split(url: string): [path: string, query: string] {
+  const at = url.indexOf('?')
+  return at === -1 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)]
+}

@@ -1,0 +1,129 @@
+/** GET and HEAD /files (e2b-wire 3.5). */
+import { once } from 'node:events'
+import type { OutgoingHttpHeaders } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import { createGzip } from 'node:zlib'
+import { ServerError } from '../../domain/error.ts'
+import type { Entry } from '../../guest/entry.ts'
+import { type FileStream, read } from '../../guest/read.ts'
+import { sendStatus } from '../respond.ts'
+import { chooseEncoding } from './accept-encoding.ts'
+import { isConditional, type Selection, select } from './conditions.ts'
+import { etag, fileHeaders, lastModified } from './content-headers.ts'
+import { type FileRequest, userOf } from './file-request.ts'
+
+/** Fast rather than small: whoever asks for gzip still waits for it. */
+const gzipLevel = 1
+
+/** Answers with a file, or the part of it that is asked for. Errors: those of `guest/read.ts`. */
+export async function download(request: FileRequest): Promise<void> {
+  const { req, res } = request
+  const isHead = req.method === 'HEAD'
+  if (!isHead && !isConditional(req.headers)) return sendEncoded(request)
+
+  const { entry, body } = await open(request, { offset: 0, length: 0 })
+  await body.return?.()
+  const selection: Selection = hasKnownSize(entry) ? select(req.headers, entry) : { status: 200 }
+  if (selection.status === 304) {
+    res.writeHead(304, { ...validators(entry), vary: 'Accept-Encoding' }).end()
+  } else if (isHead) {
+    res.writeHead(200, wholeHeaders(entry)).end()
+  } else if (selection.status === 206) {
+    await sendPart(request, entry, selection)
+  } else if (selection.status === 416) {
+    const headers = { 'content-range': `bytes */${entry.size}` }
+    sendStatus(res, 416, `The file has ${entry.size} bytes, none of them in the range asked for.`, headers)
+  } else {
+    await sendWhole(request, await open(request))
+  }
+}
+
+function open(
+  { target, query, scope }: FileRequest,
+  part?: { offset: number; length: number },
+): Promise<FileStream> {
+  const request = { path: query.get('path') ?? '', ...userOf(query), ...part }
+  return read(target.guest, request, scope.signal)
+}
+
+async function sendEncoded(request: FileRequest): Promise<void> {
+  const { req, res, scope } = request
+  const encoding = chooseEncoding(req.headers['accept-encoding'])
+  if (encoding === undefined) {
+    sendStatus(res, 406, 'Files are sent as they are or with gzip. Accept one of the two.')
+    return
+  }
+  const file = await open(request)
+  if (encoding === 'identity') return sendWhole(request, file)
+  res.writeHead(200, { ...fileHeaders(file.entry), 'content-encoding': 'gzip' })
+  await pipeline(file.body, createGzip({ level: gzipLevel }), res, { signal: scope.signal })
+}
+
+async function sendWhole(request: FileRequest, { entry, body }: FileStream): Promise<void> {
+  request.res.writeHead(200, wholeHeaders(entry))
+  await sendBytes(request, body, hasKnownSize(entry) ? entry.size : undefined)
+}
+
+async function sendPart(
+  request: FileRequest,
+  expected: Entry,
+  { start, length }: { start: number; length: number },
+): Promise<void> {
+  const { entry, body } = await open(request, { offset: start, length })
+  if (etag(entry) !== etag(expected)) {
+    // The file has changed since the range was computed for it.
+    await body.return?.()
+    return sendWhole(request, await open(request))
+  }
+  request.res.writeHead(206, {
+    ...wholeHeaders(entry),
+    'content-length': length,
+    'content-range': `bytes ${start}-${start + length - 1}/${entry.size}`,
+  })
+  await sendBytes(request, body, length)
+}
+
+/**
+ * Whether what is read will be as long as the entry says. Files that the kernel makes up have a size of 0, or one
+ * that means nothing.
+ */
+function hasKnownSize({ type, size, path }: Entry): boolean {
+  return type === 'file' && size > 0 && !/^\/(proc|sys)\//.test(path)
+}
+
+function wholeHeaders(entry: Entry): OutgoingHttpHeaders {
+  if (!hasKnownSize(entry)) return fileHeaders(entry)
+  return {
+    ...fileHeaders(entry),
+    ...validators(entry),
+    'content-length': entry.size,
+    'accept-ranges': 'bytes',
+  }
+}
+
+function validators(entry: Entry): OutgoingHttpHeaders {
+  const modified = lastModified(entry)
+  return { etag: etag(entry), ...(modified === undefined ? {} : { 'last-modified': modified }) }
+}
+
+/**
+ * Sends the body, of which `length` bytes were announced. A file that grows meanwhile is sent as long as it was; one
+ * that shrinks fails, and the response is cut.
+ */
+async function sendBytes(
+  { res, scope }: FileRequest,
+  body: FileStream['body'],
+  length: number = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  let left = length
+  for await (const chunk of body) {
+    const piece = chunk.length > left ? chunk.subarray(0, left) : chunk
+    left -= piece.length
+    if (!res.write(piece)) await once(res, 'drain', { signal: scope.signal })
+    if (left === 0) break
+  }
+  if (length !== Number.POSITIVE_INFINITY && left > 0) {
+    throw new ServerError('unavailable', 'The file became shorter while it was read.')
+  }
+  res.end()
+}

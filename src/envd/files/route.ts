@@ -1,0 +1,33 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ServerError } from '../../domain/error.ts'
+import { requireFileAccess } from '../access.ts'
+import { createRequestScope } from '../request-scope.ts'
+import { sendStatus } from '../respond.ts'
+import type { EnvdTarget } from '../target.ts'
+import { download } from './download.ts'
+import { upload } from './upload.ts'
+
+/** Answers `/files`. Errors: what the client is told. */
+export async function serveFiles(
+  target: EnvdTarget,
+  req: IncomingMessage,
+  res: ServerResponse,
+  query: URLSearchParams,
+): Promise<void> {
+  const isRead = req.method === 'GET' || req.method === 'HEAD'
+  if (!isRead && req.method !== 'POST') {
+    sendStatus(res, 405, 'Files are read with GET and written with POST.', { allow: 'GET, HEAD, POST' })
+    return
+  }
+  requireFileAccess(target, req, query, isRead ? 'read' : 'write')
+  const request = { target, req, res, query, scope: createRequestScope(res, target.gone) }
+  await (isRead ? download(request) : upload(request))
+}
+
+/** Answers `/files/compose`, which no client calls yet. */
+export async function refuseCompose(): Promise<never> {
+  throw new ServerError(
+    'unimplemented',
+    'This server cannot join files yet. Write the whole file in one upload.',
+  )
+}

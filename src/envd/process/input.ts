@@ -1,0 +1,74 @@
+import { ServerError } from '../../domain/error.ts'
+import { type InputTarget, input } from '../../guest/input.ts'
+import type { Selector } from '../../guest/selector.ts'
+import type {
+  ProcessInput,
+  SendInputRequest,
+  StreamInputRequest,
+} from '../../wire/gen/envd/process/process_pb.ts'
+import type { RpcCall } from '../rpc/rpc-call.ts'
+import { toSelector } from './selector.ts'
+
+/** Feeds a process once. No bytes are valid. */
+export async function sendInput(request: SendInputRequest, { target, signal }: RpcCall): Promise<object> {
+  const { kind, bytes } = toInput(request.input)
+  await input(target.guest, { process: toSelector(request.process), kind }, once(bytes), signal)
+  return {}
+}
+
+/** Feeds a process for as long as the client sends. */
+export async function streamInput(
+  requests: AsyncIterable<StreamInputRequest>,
+  { target, signal }: RpcCall,
+): Promise<object> {
+  const iterator = requests[Symbol.asyncIterator]()
+  const process = toStart((await iterator.next()).value)
+  const first = await nextInput(iterator)
+  if (first !== undefined) {
+    const feedTarget: InputTarget = { process, kind: first.kind }
+    await input(target.guest, feedTarget, inputs(first, iterator), signal)
+  }
+  return {}
+}
+
+function toStart(request: StreamInputRequest | undefined): Selector {
+  if (request?.event.case === 'start') return toSelector(request.event.value.process)
+  throw new ServerError('invalid_argument', 'The first message must be start, with the process to feed.')
+}
+
+type Input = { kind: InputTarget['kind']; bytes: Uint8Array }
+
+async function* inputs(
+  first: Input,
+  iterator: AsyncIterator<StreamInputRequest>,
+): AsyncGenerator<Uint8Array> {
+  for (let next: Input | undefined = first; next !== undefined; next = await nextInput(iterator)) {
+    if (next.kind !== first.kind) {
+      throw new ServerError('invalid_argument', 'One stream feeds either stdin or pty, not both.')
+    }
+    yield next.bytes
+  }
+}
+
+/** The next input, keepalives left out; undefined at the end. */
+async function nextInput(iterator: AsyncIterator<StreamInputRequest>): Promise<Input | undefined> {
+  for (;;) {
+    const { done, value } = await iterator.next()
+    if (done) return undefined
+    const { event } = value as StreamInputRequest
+    if (event.case === 'data') return toInput(event.value.input)
+    if (event.case !== 'keepalive') {
+      throw new ServerError('invalid_argument', 'After start, messages must be data or keepalive.')
+    }
+  }
+}
+
+function toInput(message: ProcessInput | undefined): Input {
+  const input = message?.input
+  if (input?.case === undefined) throw new ServerError('invalid_argument', 'input must have stdin or pty.')
+  return { kind: input.case, bytes: input.value }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}

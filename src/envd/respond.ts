@@ -1,0 +1,30 @@
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { ServerError } from '../domain/error.ts'
+import { errorBody, httpStatus } from '../wire/error-map.ts'
+
+export function sendJson(
+  res: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: OutgoingHttpHeaders = {},
+): void {
+  const bytes = Buffer.from(JSON.stringify(body))
+  res.writeHead(status, { ...headers, 'content-type': 'application/json', 'content-length': bytes.length })
+  res.end(bytes)
+}
+
+/** Answers with a status that no error code stands for. */
+export function sendStatus(
+  res: ServerResponse,
+  status: number,
+  message: string,
+  headers: OutgoingHttpHeaders = {},
+): void {
+  sendJson(res, status, errorBody(status, message), headers)
+}
+
+/** Answers with an error; a response that has begun is cut, so that nobody takes it for a whole one. */
+export function sendError(res: ServerResponse, error: ServerError): void {
+  if (res.headersSent) res.destroy()
+  else sendStatus(res, httpStatus(error), error.message)
+}

@@ -1,0 +1,257 @@
+/**
+ * One operation on one connection to an agent. Reading is pulled: nothing is taken from the socket until somebody
+ * asks for the next frame, so a slow consumer slows the agent. A call holds its connection until `close`; whoever
+ * opened it closes it in every outcome.
+ */
+import type { Duplex } from 'node:stream'
+import { isErrorCode, ServerError, toError } from '../domain/error.ts'
+import { abortable } from '../lib/deadline.ts'
+import { parseFields } from './fields.ts'
+import {
+  createFrameParser,
+  encodeHeader,
+  encodeRequest,
+  type Frame,
+  frameType,
+  protocolViolation,
+} from './frames.ts'
+import type { Guest } from './guest.ts'
+
+/** How long an agent may take to connect and answer where an operation sets no other limit, in milliseconds. */
+export const replyTimeoutMs = 10_000
+
+export interface CallOptions {
+  /** Ends the call, at any point of it */
+  signal: AbortSignal
+  /** Until the first frame has come, in milliseconds */
+  replyTimeoutMs?: number
+}
+
+export interface Call {
+  /**
+   * The next frame, or the next piece of a data frame. Errors: what an `error` frame says; `unavailable` when the
+   * connection ends or the agent is silent; `internal` for a violation of the protocol; `canceled`.
+   */
+  next(): Promise<Frame>
+  /** Sends one frame, and resolves when there is room for more: to false when nobody is there to read it. */
+  send(type: number, payload: Buffer): Promise<boolean>
+  /** The connection itself, for what comes after the frames; the call is over. */
+  detach(): Duplex
+  /** Releases the connection. Idempotent. */
+  close(): void
+}
+
+/** Connects and sends the request. Errors: `unavailable`, `canceled`, `invalid_argument` (too long). */
+export async function openCall(guest: Guest, request: object, options: CallOptions): Promise<Call> {
+  const frame = encodeRequest(request)
+  const lifetime = startLifetime(options)
+  try {
+    const stream = await connect(guest, lifetime.signal)
+    const call = createCall(stream, lifetime)
+    stream.write(frame)
+    return call
+  } catch (thrown) {
+    lifetime.end()
+    throw thrown
+  }
+}
+
+interface Lifetime {
+  /** Aborts with a `ServerError` */
+  signal: AbortSignal
+  /** The agent has answered: from now on only the caller's signal ends the call */
+  answered(): void
+  end(): void
+}
+
+function startLifetime({ signal, replyTimeoutMs: timeoutMs = replyTimeoutMs }: CallOptions): Lifetime {
+  const controller = new AbortController()
+  const onAbort = () => controller.abort(cancellation(signal.reason))
+  const onTimeout = () => {
+    controller.abort(
+      new ServerError('unavailable', `The sandbox did not answer within ${timeoutMs / 1000} s.`),
+    )
+  }
+  const timer = setTimeout(onTimeout, timeoutMs)
+  if (signal.aborted) onAbort()
+  else signal.addEventListener('abort', onAbort, { once: true })
+  return {
+    signal: controller.signal,
+    answered: () => clearTimeout(timer),
+    end() {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+    },
+  }
+}
+
+/** Whatever a signal was aborted with as an error of ours: a deadline stays one, all else is `canceled`. */
+function cancellation(reason: unknown): ServerError {
+  const error = toError(reason)
+  return error.code === 'internal'
+    ? new ServerError('canceled', 'The request was canceled.', { cause: reason })
+    : error
+}
+
+async function connect(guest: Guest, signal: AbortSignal): Promise<Duplex> {
+  signal.throwIfAborted()
+  const connecting = guest.connect(signal)
+  try {
+    return await abortable(connecting, signal)
+  } catch (thrown) {
+    connecting.then(
+      (late) => late.destroy(),
+      () => {},
+    )
+    if (signal.aborted) throw signal.reason
+    if (thrown instanceof ServerError) throw thrown
+    throw new ServerError('unavailable', 'The sandbox does not answer.', { cause: thrown })
+  }
+}
+
+function createCall(stream: Duplex, lifetime: Lifetime): Call {
+  const parser = createFrameParser()
+  const readable = createWaiter()
+  const writable = createWaiter()
+  /** Why the call is over; set once */
+  let failure: ServerError | undefined
+  let ended = false
+  let streamError: Error | undefined
+
+  const onEnd = () => {
+    ended = true
+    readable.wake()
+    writable.wake()
+  }
+  const onError = (error: Error) => {
+    streamError = error
+  }
+  const onAbort = () => finish(lifetime.signal.reason)
+
+  stream.on('readable', readable.wake)
+  stream.on('drain', writable.wake)
+  stream.on('end', onEnd)
+  stream.on('close', onEnd)
+  // Stays for good: an error after the call is over concerns nobody.
+  stream.on('error', onError)
+  lifetime.signal.addEventListener('abort', onAbort, { once: true })
+
+  function release(error: ServerError): void {
+    failure = error
+    lifetime.signal.removeEventListener('abort', onAbort)
+    lifetime.end()
+    stream.off('readable', readable.wake)
+    stream.off('drain', writable.wake)
+    stream.off('end', onEnd)
+    stream.off('close', onEnd)
+    readable.wake()
+    writable.wake()
+  }
+
+  function finish(error: ServerError): ServerError {
+    if (failure !== undefined) return failure
+    release(error)
+    stream.destroy()
+    return error
+  }
+
+  function takeFrame(): Frame | undefined {
+    for (;;) {
+      const frame = parser.next()
+      if (frame !== undefined) return frame
+      const chunk: unknown = stream.read()
+      if (chunk === null) return undefined
+      if (!Buffer.isBuffer(chunk)) throw protocolViolation('stream that is not one of bytes')
+      parser.feed(chunk)
+    }
+  }
+
+  async function next(): Promise<Frame> {
+    for (;;) {
+      if (failure !== undefined) throw failure
+      const frame = attempt(takeFrame)
+      if (frame !== undefined) {
+        lifetime.answered()
+        if (frame.type === frameType.error) throw attempt(() => finish(parseError(frame.payload)))
+        return frame
+      }
+      if (ended) throw finish(connectionLost(streamError))
+      await readable.wait()
+    }
+  }
+
+  function attempt<T>(step: () => T): T {
+    try {
+      return step()
+    } catch (thrown) {
+      throw finish(toError(thrown))
+    }
+  }
+
+  async function send(type: number, payload: Buffer): Promise<boolean> {
+    if (failure !== undefined || !stream.writable) return false
+    stream.cork()
+    stream.write(encodeHeader(type, payload.length))
+    if (payload.length > 0) stream.write(payload)
+    stream.uncork()
+    while (stream.writableNeedDrain && failure === undefined && !ended) await writable.wait()
+    return failure === undefined && stream.writable
+  }
+
+  return {
+    next,
+    send,
+    detach() {
+      release(new ServerError('internal', 'The connection has been handed over.'))
+      const rest = parser.rest()
+      if (rest.length > 0) stream.unshift(rest)
+      return stream
+    },
+    close() {
+      finish(new ServerError('canceled', 'The operation was closed.'))
+    },
+  }
+}
+
+/** Lets one waiting function go on; a wake-up with nobody waiting is lost, so waiters check their condition first. */
+function createWaiter(): { wait(): Promise<void>; wake: () => void } {
+  let resume: (() => void) | undefined
+  return {
+    wait: () =>
+      new Promise((resolve) => {
+        resume = resolve
+      }),
+    wake() {
+      resume?.()
+      resume = undefined
+    },
+  }
+}
+
+function connectionLost(cause: Error | undefined): ServerError {
+  const message = 'The connection to the sandbox ended before the operation was complete.'
+  return new ServerError('unavailable', message, { cause })
+}
+
+/** The codes an agent may use (spec/guest.md). */
+const agentCodes: ReadonlySet<string> = new Set([
+  'invalid_argument',
+  'unauthenticated',
+  'not_found',
+  'conflict',
+  'resource_exhausted',
+  'failed_precondition',
+  'unavailable',
+  'unimplemented',
+  'internal',
+])
+
+function parseError(payload: Buffer): ServerError {
+  const fields = parseFields(payload)
+  const code = fields.string('code')
+  const errno = fields.optionalString('errno')
+  if (!isErrorCode(code) || !agentCodes.has(code)) throw protocolViolation('error with an unknown code')
+  if (errno !== undefined && !/^[A-Z][A-Z0-9]{0,31}$/.test(errno))
+    throw protocolViolation('error with a bad errno')
+  return new ServerError(code, fields.string('message'), { errno })
+}

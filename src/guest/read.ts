@@ -1,0 +1,47 @@
+import type { Call } from './call.ts'
+import { type Entry, parseEntry } from './entry.ts'
+import { frames, openStream, type Step, unexpectedFrame } from './exchange.ts'
+import { parseFields } from './fields.ts'
+import { type Frame, frameType, protocolViolation } from './frames.ts'
+import type { Guest } from './guest.ts'
+import type { PathRequest } from './path-request.ts'
+
+export interface ReadRequest extends PathRequest {
+  /** Where to begin, in bytes */
+  offset?: number
+  /** How much to read, in bytes; absent: until end of file */
+  length?: number
+}
+
+/** An open file. Whoever doesn't read it to its end calls `body.return`. */
+export interface FileStream {
+  /** What the path resolves to, at the time of opening */
+  entry: Entry
+  /** The bytes up to end of file, whatever the entry's size says. Nothing is read ahead of the consumer. */
+  body: AsyncIterableIterator<Buffer, undefined>
+}
+
+/**
+ * Opens a file for reading. Errors: `not_found`, `invalid_argument` (a directory, with `errno` `EISDIR`, or not a
+ * regular file), `unauthenticated` (user), `unavailable`, `canceled`.
+ */
+export async function read(guest: Guest, request: ReadRequest, signal: AbortSignal): Promise<FileStream> {
+  const { call, reply: entry } = await openStream(guest, { ...request, op: 'read' }, { signal }, (reply) =>
+    parseEntry(reply.object('entry')),
+  )
+  return { entry, body: fileBytes(call) }
+}
+
+function fileBytes(call: Call): FileStream['body'] {
+  let received = 0
+  return frames(call, (frame: Frame): Step<Buffer> => {
+    if (frame.type === frameType.data) {
+      received += frame.payload.length
+      return { value: frame.payload }
+    }
+    if (frame.type !== frameType.end) throw unexpectedFrame(frame)
+    const sent = parseFields(frame.payload).integer('bytes', 0, Number.MAX_SAFE_INTEGER)
+    if (sent !== received) throw protocolViolation(`${received} bytes of a file where ${sent} were announced`)
+    return { done: true }
+  })
+}

@@ -1,0 +1,43 @@
+import { type Call, openCall } from './call.ts'
+import { type Entry, parseEntry } from './entry.ts'
+import { feed, readFields } from './exchange.ts'
+import { frameType } from './frames.ts'
+import type { Guest } from './guest.ts'
+import type { PathRequest } from './path-request.ts'
+
+export interface WriteRequest extends PathRequest {
+  /** Replaces what the file had; absent removes it */
+  metadata?: Record<string, string>
+  /** Called once the file is open with its absolute path; what it throws ends the operation. */
+  onOpen?: (path: string) => void
+}
+
+/** A file that was written. */
+export interface WrittenFile {
+  /** Absolute, as resolved for the user */
+  path: string
+  entry: Entry
+}
+
+/**
+ * Creates or replaces a file, and its missing parents, with what `source` yields, at the pace the agent writes. The
+ * source belongs to the caller, who ends it where this rejects. Errors: `invalid_argument` (a directory, with `errno`
+ * `EISDIR`), `resource_exhausted` (`ENOSPC`), `unauthenticated` (user), `unavailable`, `canceled`; what the source
+ * throws, as it is: the file then has what had come.
+ */
+export async function write(
+  guest: Guest,
+  { onOpen, ...request }: WriteRequest,
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<WrittenFile> {
+  const call = await openCall(guest, { ...request, op: 'write' }, { signal })
+  return feed(call, source, readOutcome(call, onOpen))
+}
+
+async function readOutcome(call: Call, onOpen: WriteRequest['onOpen']): Promise<WrittenFile> {
+  const path = (await readFields(call, frameType.reply)).string('path')
+  onOpen?.(path)
+  const end = await readFields(call, frameType.end)
+  return { path, entry: parseEntry(end.object('entry')) }
+}

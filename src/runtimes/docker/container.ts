@@ -1,0 +1,109 @@
+/** What a sandbox's container is made of. */
+import type { ContainerCreateOptions, MountSettings } from 'dockerode'
+import { ServerError } from '../../domain/error.ts'
+import type { GuestSpec } from '../../domain/runtime.ts'
+import type { TransportName } from './handle.ts'
+import { guestFolder, type TransportPart } from './transport.ts'
+
+const mebibyte = 2 ** 20
+/** Length of a CPU accounting period, in microseconds: the kernel's own default */
+const cpuPeriodMicros = 100_000
+/** Smallest memory limit that the engine accepts, in MiB */
+const memoryMinMb = 6
+/** Processes and threads of one sandbox: plenty for builds and browsers, an eighth of a small machine's 32,768 pids */
+const pidsMax = 4096
+/** Under memory pressure the kernel takes a sandbox before the host's services, its processes (100) before the agent */
+const oomScoreAdj = 50
+
+export const instanceLabel = 'e2b-server.instance'
+export const sandboxLabel = 'e2b-server.sandbox'
+export const transportLabel = 'e2b-server.transport'
+
+/** First characters of the server's own id: enough to tell servers on one engine apart in names. */
+export function instancePrefix(instanceId: string): string {
+  return instanceId
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]/g, '')
+    .slice(0, 12)
+}
+
+/** A sandbox's container has one possible name, so that it is found also when its creation was interrupted. */
+export function containerName(instanceId: string, sandboxId: string): string {
+  return `e2b-${instancePrefix(instanceId)}-${sandboxId}`
+}
+
+/** Errors: `invalid_argument`. */
+export function checkSpec({ cpuCount, memoryMb, hostname }: GuestSpec): void {
+  if (!(cpuCount > 0 && cpuCount <= 1024)) {
+    throw new ServerError('invalid_argument', 'The number of CPUs must be above 0 and at most 1024.')
+  }
+  if (!(Number.isInteger(memoryMb) && memoryMb >= memoryMinMb && memoryMb <= 2 ** 24)) {
+    throw new ServerError(
+      'invalid_argument',
+      `The memory must be a whole number of MiB, at least ${memoryMinMb}.`,
+    )
+  }
+  if (!/^[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$/.test(hostname)) {
+    throw new ServerError(
+      'invalid_argument',
+      'The host name must be 1 to 63 letters, digits, dashes and dots.',
+    )
+  }
+}
+
+/**
+ * The engine's description of a container. The agent is process 1 whatever the image says.
+ *
+ * Capabilities and seccomp are the engine's defaults. `no-new-privileges` is off on purpose, also where the engine
+ * turns it on by default: the stock template's user has sudo without a password, as clients expect (e2b-behaviour 4.2).
+ * CPU is a quota and not `NanoCpus`, because the engine refuses the latter when the machine has fewer CPUs.
+ */
+export function containerOptions(options: {
+  spec: GuestSpec
+  instanceId: string
+  network: string
+  guestBinary: string
+  transport: TransportName
+  part: TransportPart
+}): ContainerCreateOptions {
+  const { spec, instanceId, part } = options
+  const agent: MountSettings = {
+    Type: 'bind',
+    Source: options.guestBinary,
+    Target: `${guestFolder}/agent`,
+    ReadOnly: true,
+  }
+  const memory = spec.memoryMb * mebibyte
+  return {
+    Image: spec.image,
+    Entrypoint: [`${guestFolder}/agent`, ...part.args],
+    Cmd: [],
+    User: '0:0',
+    WorkingDir: '/',
+    Hostname: spec.hostname,
+    // The image's own check would be a process that nobody asked for.
+    Healthcheck: { Test: ['NONE'] },
+    ExposedPorts: Object.fromEntries(Object.keys(part.portBindings).map((port) => [port, {}])),
+    Labels: {
+      [instanceLabel]: instanceId,
+      [sandboxLabel]: spec.sandboxId,
+      [transportLabel]: options.transport,
+    },
+    HostConfig: {
+      Mounts: [agent, ...part.mounts],
+      PortBindings: part.portBindings,
+      NetworkMode: options.network,
+      CpuPeriod: cpuPeriodMicros,
+      CpuQuota: Math.max(1000, Math.round(spec.cpuCount * cpuPeriodMicros)),
+      Memory: memory,
+      MemorySwap: memory,
+      PidsLimit: pidsMax,
+      OomScoreAdj: oomScoreAdj,
+      SecurityOpt: ['no-new-privileges=false'],
+      LogConfig: { Type: 'none', Config: {} },
+      RestartPolicy: { Name: 'no' },
+      AutoRemove: false,
+      Init: false,
+    },
+  }
+}

@@ -1,0 +1,119 @@
+/** From a specification to a guest whose agent answers; or to nothing at all. */
+import { ServerError } from '../../domain/error.ts'
+import type { GuestSpec } from '../../domain/runtime.ts'
+import { containerName, containerOptions } from './container.ts'
+import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
+import type { DockerGuest } from './handle.ts'
+import { imageNotFound } from './images.ts'
+import type { InstanceNetwork } from './network.ts'
+import { agentPort } from './tcp-transport.ts'
+import type { Transport } from './transport.ts'
+
+/** Longest time that the engine may take to create and start a container, in milliseconds */
+const launchMs = 60_000
+/** Longest time from the container's start to the agent's first answer, in milliseconds */
+const readyMs = 15_000
+
+export interface StartOptions {
+  engine: Engine
+  instanceId: string
+  guestBinary: string
+  network: InstanceNetwork
+  transport: Transport
+  /** The guest's run directory, empty */
+  directory: string
+}
+
+/**
+ * Creates and starts the container. Not ended by the caller's signal: a request that is dropped half-way may still
+ * leave a container, after any clean-up that didn't wait for it.
+ */
+export async function launchContainer(spec: GuestSpec, options: StartOptions): Promise<DockerGuest> {
+  const { engine, network, transport } = options
+  const part = await transport.prepare(options.directory)
+  const body = containerOptions({ ...options, spec, network: network.name, transport: transport.name, part })
+  const request = { _query: { name: containerName(options.instanceId, spec.sandboxId) }, _body: body }
+  const deadline = AbortSignal.timeout(launchMs)
+  const containerId = await engine.call(deadline, async (docker, both) => {
+    try {
+      return (await docker.createContainer(withSignal(request, both))).id
+    } catch (error) {
+      throw creationError(error, spec)
+    }
+  })
+  const start = () =>
+    engine.call(deadline, (docker, both) => docker.getContainer(containerId).start({ abortSignal: both }))
+  await start().catch(async (error) => {
+    if (!network.isMissing(error)) throw startError(error)
+    await network.ensure(deadline)
+    await start()
+  })
+  const port = transport.name === 'tcp' ? await publishedPort(engine, containerId, deadline) : 0
+  return { sandboxId: spec.sandboxId, containerId, transport: transport.name, port }
+}
+
+/** Resolves once the agent answers. Errors: `internal` when the container ends or stays silent. */
+export async function awaitAgent(
+  guest: DockerGuest,
+  options: StartOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { engine, transport, directory } = options
+  const settled = new AbortController()
+  const timeout = AbortSignal.timeout(readyMs)
+  const either = AbortSignal.any([signal, timeout, settled.signal])
+  const ended = engine.call(either, async (docker, both) => {
+    const { StatusCode: status } = await docker.getContainer(guest.containerId).wait(withSignal({}, both))
+    throw new ServerError(
+      'internal',
+      `The sandbox's agent could not run in this image (exit status ${status}).`,
+    )
+  })
+  try {
+    await Promise.race([transport.ready(guest, directory, either), ended])
+  } catch (error) {
+    if (timeout.aborted && !signal.aborted) {
+      throw new ServerError('internal', `The sandbox's agent did not answer within ${readyMs / 1000} s.`, {
+        cause: error,
+      })
+    }
+    throw error
+  } finally {
+    settled.abort()
+    ended.catch(() => {})
+  }
+}
+
+async function publishedPort(engine: Engine, containerId: string, signal: AbortSignal): Promise<number> {
+  const found = await engine.call(signal, (docker, both) =>
+    docker.getContainer(containerId).inspect({ abortSignal: both }),
+  )
+  const port = Number(found.NetworkSettings.Ports[`${agentPort}/tcp`]?.[0]?.HostPort)
+  if (Number.isInteger(port) && port > 0) return port
+  throw new ServerError('internal', "The Docker engine has not published the port of the sandbox's agent.")
+}
+
+function creationError(error: unknown, { image, sandboxId }: GuestSpec): unknown {
+  const reason = reasonOf(error)
+  if (statusOf(error) === 404 && /image/i.test(reason)) return imageNotFound(image, error)
+  if (statusOf(error) === 409) {
+    return new ServerError('conflict', `Sandbox ${sandboxId} has a container already.`, { cause: error })
+  }
+  if (/invalid reference format/i.test(reason)) {
+    return new ServerError('invalid_argument', `${image} is not the name of an image.`, { cause: error })
+  }
+  return error
+}
+
+/** A bridge has 1024 ports, and a network a limited number of addresses. */
+function startError(error: unknown): unknown {
+  const cause = error instanceof ServerError ? error.cause : error
+  if (!/exchange full|no available (ipv4 )?addresses/i.test(reasonOf(cause))) return error
+  return new ServerError(
+    'resource_exhausted',
+    'The network of the sandboxes is full: about 1000 fit on one machine.',
+    {
+      cause: error,
+    },
+  )
+}

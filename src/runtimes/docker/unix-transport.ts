@@ -1,0 +1,65 @@
+/**
+ * The agent behind a unix socket in the guest's run directory. The guest's root owns that directory and may put
+ * anything in the socket's place, such as a link to a socket of the host; so the socket is opened once as an inode,
+ * without following links, and every connection goes through that.
+ */
+import { join } from 'node:path'
+import { ServerError } from '../../domain/error.ts'
+import { awaitListener, type PinnedSocket, pinSocket } from '../../lib/pinned-socket.ts'
+import { guestFolder, type Transport } from './transport.ts'
+
+const socketName = 'agent.sock'
+
+export function createUnixTransport(): Transport {
+  const pins = new Map<string, Promise<PinnedSocket>>()
+
+  const pin = (sandboxId: string, directory: string) => {
+    const known = pins.get(sandboxId)
+    if (known !== undefined) return known
+    const pinned = pinSocket(join(directory, socketName))
+    pins.set(sandboxId, pinned)
+    pinned.catch(() => {
+      if (pins.get(sandboxId) === pinned) pins.delete(sandboxId)
+    })
+    return pinned
+  }
+  const release = async (sandboxId: string) => {
+    const pinned = pins.get(sandboxId)
+    pins.delete(sandboxId)
+    await pinned?.then(
+      (socket) => socket.close(),
+      () => {},
+    )
+  }
+  const open = async (sandboxId: string, directory: string, signal: AbortSignal) =>
+    (await pin(sandboxId, directory)).connect(signal)
+
+  return {
+    name: 'unix',
+    async prepare(directory) {
+      return {
+        args: ['--listen', `unix:${guestFolder}/socket/${socketName}`],
+        mounts: [{ Type: 'bind', Source: directory, Target: `${guestFolder}/socket` }],
+        portBindings: {},
+      }
+    },
+    async ready({ sandboxId }, directory, signal) {
+      pins.set(sandboxId, Promise.resolve(await awaitListener(join(directory, socketName), signal)))
+    },
+    async connect({ sandboxId }, directory, signal) {
+      try {
+        return await open(sandboxId, directory, signal)
+      } catch (error) {
+        if (signal.aborted) throw error
+        throw new ServerError('unavailable', `Sandbox ${sandboxId} does not answer.`, {
+          cause: error,
+          errno: (error as NodeJS.ErrnoException).code,
+        })
+      }
+    },
+    release,
+    async close() {
+      await Promise.all([...pins.keys()].map(release))
+    },
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * Where guests live: `<temporary directory>/e2b-process-<instance>/<sandboxId>/` with
+ *
+ *   home/        the guest's, its files
+ *   agent/       the guest's, the agent's socket
+ *   state.json   ours: which process the agent is
+ *
+ * It is not below the server's own directory, which an unprivileged agent couldn't enter.
+ */
+import { spawn } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { chmod, chown, copyFile, lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ServerError } from '../../domain/error.ts'
+import { isSandboxId } from '../../domain/sandbox-id.ts'
+import { removeTree } from '../../lib/remove-tree.ts'
+import type { ProcessId } from './handle.ts'
+
+const stateMaxBytes = 4096
+/** Size of a home that is to be full */
+const tinyDisk = '64k'
+
+/** Whom agents run as. */
+export interface Owner {
+  uid: number
+  gid: number
+}
+
+export interface GuestDirs {
+  home(sandboxId: string): string
+  /** Directory of the agent's socket */
+  agent(sandboxId: string): string
+  /** Errors: `conflict` when the guest exists. */
+  create(sandboxId: string): Promise<void>
+  /** Mounts a tiny file system as the guest's home. Errors: `failed_precondition` unless root. */
+  shrinkDisk(sandboxId: string): Promise<void>
+  writeState(sandboxId: string, state: ProcessId): Promise<void>
+  /** Which process the agent is; `{ pid: 0 }` when that was never written. */
+  readState(sandboxId: string): Promise<ProcessId>
+  /** Unmounts and removes. Idempotent. */
+  remove(sandboxId: string, signal: AbortSignal): Promise<void>
+  list(): Promise<string[]>
+  /** Path of a copy of the agent's binary that agents can run. */
+  binary(source: string): Promise<string>
+}
+
+export function createGuestDirs(instanceId: string, owner: Owner): GuestDirs {
+  const root = join(tmpdir(), `e2b-process-${instanceId.toLowerCase().replaceAll(/[^a-z0-9]/g, '')}`)
+  const path = (sandboxId: string, ...names: string[]) => join(root, sandboxId, ...names)
+
+  return {
+    home: (sandboxId) => path(sandboxId, 'home'),
+    agent: (sandboxId) => path(sandboxId, 'agent'),
+    async create(sandboxId) {
+      await prepareRoot(root)
+      try {
+        await mkdir(path(sandboxId), { mode: 0o711 })
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+        throw new ServerError('conflict', `Sandbox ${sandboxId} exists already.`, { cause: error })
+      }
+      for (const name of ['home', 'agent']) {
+        await mkdir(path(sandboxId, name), { mode: 0o700 })
+        await chown(path(sandboxId, name), owner.uid, owner.gid)
+      }
+    },
+    async shrinkDisk(sandboxId) {
+      if (process.getuid?.() !== 0) {
+        throw new ServerError(
+          'failed_precondition',
+          'The fault diskFull mounts a file system, which needs root.',
+        )
+      }
+      const options = `size=${tinyDisk},mode=0700,uid=${owner.uid},gid=${owner.gid}`
+      await run('mount', ['-t', 'tmpfs', '-o', options, 'e2b-process', path(sandboxId, 'home')])
+    },
+    async writeState(sandboxId, state) {
+      await replaceFile(path(sandboxId, 'state.json'), JSON.stringify(state))
+    },
+    async readState(sandboxId) {
+      const none = { pid: 0, startTicks: 0 }
+      const text = await readFile(path(sandboxId, 'state.json'), 'utf8').catch(() => '')
+      if (text === '' || text.length > stateMaxBytes) return none
+      const { pid, startTicks } = JSON.parse(text)
+      return Number.isInteger(pid) && Number.isInteger(startTicks) ? { pid, startTicks } : none
+    },
+    async remove(sandboxId, signal) {
+      if (await isMountPoint(path(sandboxId, 'home'))) await run('umount', ['-l', path(sandboxId, 'home')])
+      await removeTree(path(sandboxId), signal)
+    },
+    async list() {
+      const names = await readdir(root, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return []
+        throw error
+      })
+      return names.filter((entry) => entry.isDirectory() && isSandboxId(entry.name)).map(({ name }) => name)
+    },
+    async binary(source) {
+      await prepareRoot(root)
+      const hash = createHash('sha256')
+        .update(await readFile(source))
+        .digest('hex')
+        .slice(0, 12)
+      const target = join(root, `e2b-guest.${hash}`)
+      if (await lstat(target).catch(() => undefined)) return target
+      const draft = `${target}.${randomBytes(6).toString('hex')}`
+      await copyFile(source, draft)
+      await chmod(draft, 0o755)
+      await rename(draft, target)
+      return target
+    },
+  }
+}
+
+/** Others may write to the temporary directory too: what stands there already must be ours. */
+async function prepareRoot(root: string): Promise<void> {
+  await mkdir(root, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  const stat = await lstat(root)
+  if (!stat.isDirectory() || stat.uid !== process.getuid?.() || (stat.mode & 0o022) !== 0) {
+    throw new ServerError(
+      'failed_precondition',
+      `${root} exists and is not this server's directory. Remove it.`,
+    )
+  }
+}
+
+async function replaceFile(path: string, content: string): Promise<void> {
+  const draft = `${path}.${randomBytes(6).toString('hex')}`
+  const file = await open(draft, 'wx', 0o600)
+  try {
+    await file.writeFile(content)
+  } finally {
+    await file.close()
+  }
+  await rename(draft, path).catch(async (error) => {
+    await rm(draft, { force: true })
+    throw error
+  })
+}
+
+async function isMountPoint(path: string): Promise<boolean> {
+  try {
+    const [inner, outer] = await Promise.all([lstat(path), lstat(join(path, '..'))])
+    return inner.dev !== outer.dev
+  } catch {
+    return false
+  }
+}
+
+async function run(program: string, args: string[]): Promise<void> {
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-1000)
+  })
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`${program} failed: ${said}`)
+}

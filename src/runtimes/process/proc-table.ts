@@ -1,0 +1,65 @@
+/** The host's processes as /proc shows them. */
+import { readdir, readFile } from 'node:fs/promises'
+import type { ProcessId } from './handle.ts'
+
+/** Most of a process's environment that is looked at, in bytes */
+const environMaxBytes = 1 << 20
+const microsPerTick = 10_000
+
+export interface ProcessEntry extends ProcessId {
+  parent: number
+  /** CPU time of the process and of those of its children that have ended */
+  cpuMicros: number
+}
+
+/** What is known of a live process; undefined when there is none, or only its remains until the parent looks. */
+export async function findProcess(pid: number): Promise<ProcessEntry | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '')
+  // The second field is the program's name in parentheses and may itself have any character.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const number = (index: number) => Number(fields[index])
+  if (fields.length < 20 || fields[0] === 'Z' || fields[0] === 'X') return undefined
+  const ticks = number(11) + number(12) + number(13) + number(14)
+  return { pid, parent: number(1), startTicks: number(19), cpuMicros: ticks * microsPerTick }
+}
+
+export async function isAlive({ pid, startTicks }: ProcessId): Promise<boolean> {
+  return pid > 0 && (await findProcess(pid))?.startTicks === startTicks
+}
+
+/** Sends a signal, unless the number has gone to another process meanwhile. */
+export async function signalProcess(process_: ProcessId, signal: NodeJS.Signals): Promise<void> {
+  if (!(await isAlive(process_))) return
+  try {
+    process.kill(process_.pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/**
+ * The processes that belong to a guest: the agent's descendants, and those that have lost their parents but still have
+ * the guest's home as HOME. The agent itself is among them when it lives.
+ */
+export async function guestProcesses(agentPid: number, home: string): Promise<ProcessEntry[]> {
+  const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 1 && pid !== process.pid)
+  const entries = (await Promise.all(pids.map(findProcess))).filter((entry) => entry !== undefined)
+  const members = new Set<number>()
+  for (const { pid } of entries) if (pid === agentPid || (await hasHome(pid, home))) members.add(pid)
+  for (let before = -1; before !== members.size; ) {
+    before = members.size
+    for (const { pid, parent } of entries) if (members.has(parent)) members.add(pid)
+  }
+  return entries.filter(({ pid }) => members.has(pid))
+}
+
+/** Resident memory in bytes; 0 for a process that has ended. */
+export async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024
+}
+
+async function hasHome(pid: number, home: string): Promise<boolean> {
+  const environ = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+  return `\0${environ.slice(0, environMaxBytes)}\0`.includes(`\0HOME=${home}\0`)
+}

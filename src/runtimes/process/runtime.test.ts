@@ -1,0 +1,137 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { agentBinary } from '../../../tests/support/agent.ts'
+import type { Runtime } from '../../domain/runtime.ts'
+import { hello } from '../../guest/hello.ts'
+import { newId, newSandboxId } from '../../lib/ids.ts'
+import { silentLog } from '../../lib/log.ts'
+import { removeTree } from '../../lib/remove-tree.ts'
+import { guestOf, guestSpec, run, runRuntimeSuite, watch } from '../runtime.suite.ts'
+import type { Faults } from './faults.ts'
+import { findProcess } from './proc-table.ts'
+import { createProcessRuntime } from './runtime.ts'
+
+const patience = () => AbortSignal.timeout(20_000)
+const instanceId = newId()
+const root = join(tmpdir(), `e2b-process-${instanceId}`)
+const isRoot = process.getuid?.() === 0
+
+function create(faults: Faults = {}): Runtime {
+  const shared = { guestBinary: agentBinary, instanceId, log: silentLog }
+  return createProcessRuntime({ ...shared, acknowledgeNoIsolation: true, faults })
+}
+
+afterAll(() => removeTree(root, patience()))
+
+runRuntimeSuite({
+  name: 'process',
+  create,
+  image: 'none',
+  kill: async ({ state }) => {
+    process.kill(Number(state.pid), 'SIGKILL')
+  },
+  plantRemainder: async (sandboxId) => {
+    await mkdir(join(root, sandboxId), { recursive: true })
+  },
+  skip: {
+    'memory limit': 'processes of this machine have no limits of their own',
+    'pids limit': 'processes of this machine have no limits of their own',
+  },
+})
+
+describe('process runtime', () => {
+  test('must be asked for by name', () => {
+    const options = { guestBinary: agentBinary, instanceId, log: silentLog, acknowledgeNoIsolation: false }
+    expect(() => createProcessRuntime(options)).toThrow('no isolation')
+  })
+
+  test.runIf(isRoot)('a root server runs agents as nobody', async () => {
+    const runtime = create()
+    const handle = await runtime.start(guestSpec('none'), patience())
+    const guest = guestOf(runtime, handle)
+    expect((await run(guest, 'id -u; echo ok > ~/file; cat ~/file')).stdout).toBe('65534\nok\n')
+    expect((await run(guest, `cat ${join(root, handle.sandboxId, 'state.json')}`)).status).toBe(
+      'exit status 1',
+    )
+    await runtime.destroy(handle, patience())
+  })
+
+  test('destroy reaches processes that have left their session and lost their parent', async () => {
+    const runtime = create()
+    const handle = await runtime.start(guestSpec('none'), patience())
+    const script = 'setsid sh -c "sleep 1000 & echo \\$! > ~/pid"; cat ~/pid'
+    const pid = Number((await run(guestOf(runtime, handle), script)).stdout)
+    expect(await findProcess(pid)).toBeDefined()
+    await runtime.destroy(handle, patience())
+    expect(await findProcess(pid)).toBeUndefined()
+  })
+
+  test('never kills a process that has got the number of an earlier one', async () => {
+    const runtime = create()
+    const handle = await runtime.start(guestSpec('none'), patience())
+    const reused = { ...handle, state: { ...handle.state, startTicks: Number(handle.state.startTicks) - 1 } }
+    expect(await runtime.recover(reused, patience())).toBe('gone')
+    expect((await hello(guestOf(runtime, handle), patience())).protocol).toBe(1)
+    await runtime.destroy(handle, patience())
+  })
+})
+
+describe('faults of the process runtime', () => {
+  test('startDelayMs makes a start slow, and it can be given up meanwhile', async () => {
+    const runtime = create({ startDelayMs: 300 })
+    const before = performance.now()
+    const handle = await runtime.start(guestSpec('none'), patience())
+    expect(performance.now() - before).toBeGreaterThan(295)
+    await runtime.destroy(handle, patience())
+    const slow = create({ startDelayMs: 60_000 })
+    await expect(slow.start(guestSpec('none'), AbortSignal.timeout(50))).rejects.toMatchObject({
+      code: 'deadline_exceeded',
+    })
+    expect(await slow.list(patience())).toEqual([])
+  })
+
+  test('failStart fails a start and leaves nothing', async () => {
+    const runtime = create({ failStart: true })
+    await expect(runtime.start(guestSpec('none'), patience())).rejects.toMatchObject({ code: 'internal' })
+    expect(await runtime.list(patience())).toEqual([])
+  })
+
+  test('dieAfterMs ends a guest, which is reported', async () => {
+    const runtime = create({ dieAfterMs: 100 })
+    const watching = watch(runtime)
+    const handle = await runtime.start(guestSpec('none'), patience())
+    await watching.seen('guest-gone', handle.sandboxId)
+    watching.stop()
+    await runtime.destroy(handle, patience())
+  })
+
+  test.runIf(isRoot)(
+    'diskFull ends writes with ENOSPC, and its file system goes with the guest',
+    async () => {
+      const sandboxId = newSandboxId()
+      const runtime = create({ diskFull: true })
+      const handle = await runtime.start(guestSpec('none', { sandboxId }), patience())
+      const full = await run(guestOf(runtime, handle), 'head -c 1000000 /dev/zero > ~/file')
+      expect(full.stderr).toContain('No space left on device')
+      await runtime.close()
+      // A later server, without the fault, still frees it.
+      await create().destroy(handle, patience())
+      expect(existsSync(join(root, sandboxId))).toBe(false)
+    },
+  )
+
+  test.runIf(!isRoot)('diskFull needs root', async () => {
+    const runtime = create({ diskFull: true })
+    await expect(runtime.start(guestSpec('none'), patience())).rejects.toMatchObject({
+      code: 'failed_precondition',
+    })
+    expect(await runtime.list(patience())).toEqual([])
+  })
+
+  test('leaves nothing but the copy of the agent', async () => {
+    expect(await readdir(root)).toEqual([expect.stringMatching(/^e2b-guest\./)])
+  })
+})

@@ -1,0 +1,297 @@
+/**
+ * The runtime contract's test. Every runtime's own test file calls it; what a runtime can't do is skipped by name with
+ * the reason.
+ */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { GuestHandle, GuestSpec, Runtime, RuntimeEvent } from '../domain/runtime.ts'
+import { type ExecRequest, exec } from '../guest/exec.ts'
+import type { Guest } from '../guest/guest.ts'
+import { hello } from '../guest/hello.ts'
+import { list as listProcesses } from '../guest/list.ts'
+import { newSandboxId } from '../lib/ids.ts'
+
+export interface RuntimeSuite {
+  name: string
+  /** A new runtime over the same state each time, as a restarted server would make it */
+  create: () => Runtime
+  image: string
+  /** Ends a guest behind the runtime's back */
+  kill: (handle: GuestHandle) => Promise<void>
+  /** Leaves what a crash in the middle of a start leaves */
+  plantRemainder: (sandboxId: string) => Promise<void>
+  /** Tests that this runtime can't pass, with the reason */
+  skip?: Partial<Record<SkippableTest, string>>
+}
+
+type SkippableTest = 'memory limit' | 'pids limit'
+
+/** Longest time that anything in here may take, in milliseconds */
+const patienceMs = 30_000
+const patience = () => AbortSignal.timeout(patienceMs)
+
+export function runRuntimeSuite(suite: RuntimeSuite): void {
+  describe(`runtime contract: ${suite.name}`, () => {
+    let runtime: Runtime
+    const started = new Set<GuestHandle>()
+
+    beforeAll(() => {
+      runtime = suite.create()
+    })
+    afterEach(async () => {
+      for (const handle of started) await runtime.destroy(handle, patience())
+      started.clear()
+    })
+    afterAll(() => runtime.close())
+
+    const start = async (spec: Partial<GuestSpec> = {}, by = runtime) => {
+      const handle = await by.start(guestSpec(suite.image, spec), patience())
+      started.add(handle)
+      return handle
+    }
+
+    test('fingerprint says that it is usable, and on what', async () => {
+      const fingerprint = await runtime.fingerprint(patience())
+      expect(fingerprint).toMatchObject({ usable: true, detail: expect.stringMatching(/\.$/) })
+      expect(fingerprint.cpuCount).toBeGreaterThan(0)
+      expect(fingerprint.memoryMb).toBeGreaterThan(0)
+      expect(Object.values(fingerprint.versions).every((version) => version !== '')).toBe(true)
+    })
+
+    test('a started guest answers at once and runs processes', async () => {
+      const handle = await start()
+      const guest = guestOf(runtime, handle)
+      expect(await hello(guest, patience())).toMatchObject({ protocol: 1, configured: false, processes: 0 })
+      expect(await run(guest, 'echo out; echo err >&2; exit 3')).toEqual({
+        stdout: 'out\n',
+        stderr: 'err\n',
+        status: 'exit status 3',
+      })
+      expect(JSON.parse(JSON.stringify(handle))).toEqual(handle)
+    })
+
+    test('several guests start at once, each with its own agent and files', async () => {
+      const handles = await Promise.all(Array.from({ length: 4 }, () => start()))
+      const boots = await Promise.all(
+        handles.map(async (handle) => (await hello(guestOf(runtime, handle), patience())).boot),
+      )
+      expect(new Set(boots).size).toBe(4)
+      const [first, second] = handles.map((handle) => guestOf(runtime, handle))
+      await run(first!, 'echo mine > ~/file')
+      expect((await run(second!, 'cat ~/file')).status).toBe('exit status 1')
+    })
+
+    test('a second guest of the same name is a conflict and leaves the first alone', async () => {
+      const handle = await start()
+      await expect(start({ sandboxId: handle.sandboxId })).rejects.toMatchObject({ code: 'conflict' })
+      expect((await hello(guestOf(runtime, handle), patience())).protocol).toBe(1)
+    })
+
+    test('an unknown image is not_found and leaves nothing', async () => {
+      const sandboxId = newSandboxId()
+      await expect(start({ sandboxId, image: 'e2b-server/nothing:here' })).rejects.toMatchObject({
+        code: 'not_found',
+      })
+      expect(await ids(runtime)).not.toContain(sandboxId)
+      expect(await runtime.images.has('e2b-server/nothing:here', patience())).toBe(false)
+      await expect(runtime.images.size('e2b-server/nothing:here', patience())).rejects.toMatchObject({
+        code: 'not_found',
+      })
+      expect(await runtime.images.has(suite.image, patience())).toBe(true)
+    })
+
+    test('a sandbox id that could be a path is refused', async () => {
+      for (const sandboxId of ['', '..', 'a/b', '-a', 'A']) {
+        await expect(start({ sandboxId })).rejects.toMatchObject({ code: 'invalid_argument' })
+      }
+    })
+
+    test.each([0, 1, 20, 80, 200])('a start that is given up after %i ms leaves nothing', async (afterMs) => {
+      const sandboxId = newSandboxId()
+      const leaving = new AbortController()
+      const starting = runtime.start(guestSpec(suite.image, { sandboxId }), leaving.signal)
+      const timer = setTimeout(() => leaving.abort(), afterMs)
+      const outcome = await starting.catch((error) => error)
+      clearTimeout(timer)
+      // A start that wins the race is a guest like any other.
+      if (!(outcome instanceof Error)) await runtime.destroy(outcome, patience())
+      else expect(outcome).toMatchObject({ code: 'canceled' })
+      expect(await ids(runtime)).not.toContain(sandboxId)
+    })
+
+    test('the end of a guest is reported, once, and an asked for end is not', async () => {
+      const watching = watch(runtime)
+      try {
+        const [killed, destroyed, last] = [await start(), await start(), await start()]
+        await runtime.destroy(destroyed, patience())
+        await suite.kill(killed)
+        await watching.seen('guest-gone', killed.sandboxId)
+        await expect(runtime.connect(killed, patience())).rejects.toMatchObject({ code: 'unavailable' })
+        await suite.kill(last)
+        await watching.seen('guest-gone', last.sandboxId)
+        expect(watching.events.filter(({ type }) => type === 'guest-gone')).toEqual([
+          { type: 'guest-gone', sandboxId: killed.sandboxId },
+          { type: 'guest-gone', sandboxId: last.sandboxId },
+        ])
+      } finally {
+        watching.stop()
+      }
+    })
+
+    test('destroy ends processes, frees everything and may be repeated', async () => {
+      const handle = await start()
+      const guest = guestOf(runtime, handle)
+      // A process that has left its session and lost its parent.
+      await run(guest, '(setsid sleep 1000 >/dev/null 2>&1 &) ; true')
+      await runtime.destroy(handle, patience())
+      await runtime.destroy(handle, patience())
+      expect(await ids(runtime)).not.toContain(handle.sandboxId)
+      await expect(runtime.connect(handle, patience())).rejects.toMatchObject({ code: 'unavailable' })
+      await expect(runtime.stats(handle, patience())).rejects.toMatchObject({ code: 'not_found' })
+      expect(await runtime.recover(handle, patience())).toBe('gone')
+      await Promise.all([runtime.destroy(handle, patience()), runtime.destroy(handle, patience())])
+    })
+
+    test('a guest survives the runtime, with its processes', async () => {
+      const earlier = suite.create()
+      const handle = await start({}, earlier)
+      const { boot } = await hello(guestOf(earlier, handle), patience())
+      const running = await exec(guestOf(earlier, handle), command('sleep 1000'), patience())
+      await running.events.return?.()
+      await earlier.close()
+
+      const later = suite.create()
+      const persisted: GuestHandle = JSON.parse(JSON.stringify(handle))
+      expect(await later.recover(persisted, patience())).toBe('running')
+      const guest = guestOf(later, persisted)
+      expect(await hello(guest, patience())).toMatchObject({ boot, processes: 1 })
+      expect((await listProcesses(guest, patience())).map(({ pid }) => pid)).toEqual([running.pid])
+
+      const watching = watch(later)
+      await suite.kill(persisted)
+      await watching.seen('guest-gone', handle.sandboxId)
+      expect(await later.recover(persisted, patience())).toBe('gone')
+      watching.stop()
+      await later.close()
+    })
+
+    test('list has running guests, dead ones and remainders, and destroy removes them all', async () => {
+      const [running, dead] = [await start(), await start()]
+      await suite.kill(dead)
+      const remainder = newSandboxId()
+      await suite.plantRemainder(remainder)
+      const listed = await runtime.list(patience())
+      const names = listed.map(({ sandboxId }) => sandboxId)
+      expect(names.sort()).toEqual([running.sandboxId, dead.sandboxId, remainder].sort())
+      const found = listed.find(({ sandboxId }) => sandboxId === running.sandboxId)
+      expect(found).toEqual(running)
+      expect((await hello(guestOf(runtime, found!), patience())).protocol).toBe(1)
+      for (const handle of listed) await runtime.destroy(handle, patience())
+      expect(await runtime.list(patience())).toEqual([])
+    })
+
+    test('stats are plausible', async () => {
+      const handle = await start()
+      await run(guestOf(runtime, handle), 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done')
+      const stats = await runtime.stats(handle, patience())
+      expect(stats.memoryBytes).toBeGreaterThan(100_000)
+      expect(stats.memoryBytes).toBeLessThan(2 ** 30)
+      expect(stats.cpuMicros).toBeGreaterThan(10_000)
+      expect(stats.pids).toBeGreaterThanOrEqual(1)
+    })
+
+    test('a stream keeps half-closes', async () => {
+      const stream = await runtime.connect(await start(), patience())
+      expect(stream.allowHalfOpen).toBe(true)
+      stream.destroy()
+    })
+
+    test('a foreign handle is refused', async () => {
+      const foreign = { runtime: 'other', version: 1, sandboxId: newSandboxId(), state: {} }
+      for (const call of [runtime.connect, runtime.destroy, runtime.stats, runtime.recover]) {
+        await expect(call(foreign, patience())).rejects.toMatchObject({ code: 'invalid_argument' })
+      }
+    })
+
+    test('at most one watches', () => {
+      const watching = watch(runtime)
+      expect(() => runtime.watch(() => {}, patience())).toThrow('watched already')
+      watching.stop()
+    })
+
+    limited('memory limit', suite, async () => {
+      const guest = guestOf(runtime, await start({ memoryMb: 64 }))
+      expect((await run(guest, 'head -c 200000000 /dev/zero | tail')).status).not.toBe('exit status 0')
+      expect((await run(guest, 'true')).status).toBe('exit status 0')
+    })
+
+    limited('pids limit', suite, async () => {
+      const guest = guestOf(runtime, await start({ memoryMb: 2048 }))
+      const wait = '(exec >/dev/null 2>&1; read line < /tmp/never) &'
+      const fork = `mkfifo /tmp/never; i=0; while [ $i -lt 10000 ]; do ${wait} i=$((i+1)); done`
+      expect((await run(guest, fork)).stderr).toMatch(/fork/)
+    })
+  })
+}
+
+/** A test that is skipped where the runtime says why. */
+function limited(name: SkippableTest, suite: RuntimeSuite, body: () => Promise<void>): void {
+  const reason = suite.skip?.[name]
+  test.skipIf(reason !== undefined)(reason === undefined ? name : `${name} (skipped: ${reason})`, body)
+}
+
+export function guestSpec(image: string, spec: Partial<GuestSpec> = {}): GuestSpec {
+  const sandboxId = spec.sandboxId ?? newSandboxId()
+  return { sandboxId, image, cpuCount: 1, memoryMb: 128, diskMb: 1024, hostname: 'e2b', ...spec }
+}
+
+export function guestOf(runtime: Runtime, handle: GuestHandle): Guest {
+  return { connect: (signal) => runtime.connect(handle, signal) }
+}
+
+function command(script: string): ExecRequest {
+  return { cmd: '/bin/sh', args: ['-c', script], env: {}, stdin: false }
+}
+
+/** Runs a shell script to its end. */
+export async function run(guest: Guest, script: string) {
+  const output = { stdout: '', stderr: '', pty: '' }
+  const { events } = await exec(guest, command(script), patience())
+  for await (const event of events) {
+    if (event.type === 'end')
+      return { stdout: output.stdout, stderr: output.stderr, status: event.exit.status }
+    output[event.type] += event.bytes.toString()
+  }
+  throw new Error('The process had no end.')
+}
+
+/** Collects a runtime's events. */
+export function watch(runtime: Runtime) {
+  const events: RuntimeEvent[] = []
+  const stopping = new AbortController()
+  let wake = () => {}
+  runtime.watch((event) => {
+    events.push(event)
+    wake()
+  }, stopping.signal)
+  const seen = async (type: RuntimeEvent['type'], sandboxId?: string) => {
+    const late = patience()
+    const isThere = () =>
+      events.some(
+        (event) =>
+          event.type === type && (!sandboxId || ('sandboxId' in event && event.sandboxId === sandboxId)),
+      )
+    while (!isThere()) {
+      await new Promise<void>((resolve, reject) => {
+        wake = resolve
+        late.addEventListener('abort', () => reject(new Error(`no ${type} in ${JSON.stringify(events)}`)), {
+          once: true,
+        })
+      })
+    }
+  }
+  return { events, seen, stop: () => stopping.abort() }
+}
+
+async function ids(runtime: Runtime): Promise<string[]> {
+  return (await runtime.list(patience())).map(({ sandboxId }) => sandboxId)
+}

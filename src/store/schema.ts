@@ -1,0 +1,79 @@
+/**
+ * The tables as Kysely sees them, at the newest migration. Types are what both engines store alike: times are
+ * double precision Unix milliseconds (exact for the microsecond fractions that order creations), booleans are
+ * 0 and 1, and what has a shape of its own is JSON text.
+ */
+import type { Generated } from 'kysely'
+import type { SandboxState } from '../domain/sandbox-state.ts'
+
+export interface Tables {
+  meta: MetaRow
+  teams: TeamRow
+  api_keys: ApiKeyRow
+  templates: TemplateRow
+  template_aliases: TemplateAliasRow
+  sandboxes: SandboxRow
+}
+
+/** Facts about the database itself, under the keys `schema_version` and `instance_id`. */
+export interface MetaRow {
+  key: string
+  value: string
+}
+
+export interface TeamRow {
+  /** Counts up with creation: the oldest team is the lowest */
+  position: Generated<number>
+  id: string
+  name: string
+}
+
+export interface ApiKeyRow {
+  id: string
+  team_id: string
+  name: string
+  hash: string
+  mask: string
+  created_at: number
+}
+
+export interface TemplateRow {
+  id: string
+  team_id: string | null
+  image: string
+  runtime: string
+  cpu_count: number
+  memory_mb: number
+  disk_mb: number
+  created_at: number
+}
+
+export interface TemplateAliasRow {
+  template_id: string
+  alias: string
+  /** Index in the template's list */
+  position: number
+}
+
+export interface SandboxRow {
+  id: string
+  team_id: string
+  template_id: string
+  alias: string | null
+  state: SandboxState
+  started_at: number
+  end_at: number
+  cpu_count: number
+  memory_mb: number
+  disk_mb: number
+  /** JSON object of strings */
+  metadata: string
+  /** JSON object of strings */
+  env_vars: string
+  envd_access_token: string | null
+  allow_internet_access: number | null
+  runtime: string
+  image: string
+  /** JSON of `GuestHandle` */
+  handle: string | null
+}

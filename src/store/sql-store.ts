@@ -1,0 +1,46 @@
+import { randomBytes } from 'node:crypto'
+import type { Kysely } from 'kysely'
+import type { Store } from '../domain/store.ts'
+import { migrate } from './migrate.ts'
+import type { Tables } from './schema.ts'
+import { createApiKeyStore } from './sql/api-keys.ts'
+import { createSandboxStore } from './sql/sandboxes.ts'
+import { createTeamStore } from './sql/teams.ts'
+import { createTemplateStore } from './sql/templates.ts'
+
+/**
+ * The store over an opened database: migrates it, then serves from it. Takes the connection over: `close` ends it,
+ * and so does a failure here. Errors: those of `migrate`.
+ */
+export async function createSqlStore(db: Kysely<Tables>): Promise<Store> {
+  try {
+    await migrate(db)
+    const instanceId = await keepInstanceId(db)
+    return {
+      sandboxes: createSandboxStore(db),
+      templates: createTemplateStore(db),
+      teams: createTeamStore(db),
+      apiKeys: createApiKeyStore(db),
+      instanceId,
+      close: () => db.destroy(),
+    }
+  } catch (error) {
+    await db.destroy()
+    throw error
+  }
+}
+
+/** The id made when the database was: 12 lower-case hex digits. */
+async function keepInstanceId(db: Kysely<Tables>): Promise<string> {
+  await db
+    .insertInto('meta')
+    .values({ key: 'instance_id', value: randomBytes(6).toString('hex') })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+  const row = await db
+    .selectFrom('meta')
+    .select('value')
+    .where('key', '=', 'instance_id')
+    .executeTakeFirstOrThrow()
+  return row.value
+}

@@ -1,0 +1,148 @@
+import { type ExpressionBuilder, type Kysely, type SqlBool, sql } from 'kysely'
+import { ServerError } from '../../domain/error.ts'
+import type { Sandbox, SandboxFilter, SandboxStore, SandboxUpdate } from '../../domain/sandbox.ts'
+import type { SandboxRow, Tables } from '../schema.ts'
+
+/** Sandboxes that exist; a row that is gone is a sandbox that is gone. */
+export function createSandboxStore(db: Kysely<Tables>): SandboxStore {
+  return {
+    async create(sandbox) {
+      const { numInsertedOrUpdatedRows } = await db
+        .insertInto('sandboxes')
+        .values(toRow(sandbox))
+        .onConflict((conflict) => conflict.doNothing())
+        .executeTakeFirstOrThrow()
+      if (numInsertedOrUpdatedRows !== 1n) {
+        throw new ServerError('conflict', `A sandbox with id '${sandbox.id}' exists already.`)
+      }
+    },
+
+    async find(id) {
+      const row = await db.selectFrom('sandboxes').selectAll().where('id', '=', id).executeTakeFirst()
+      return row && toSandbox(row)
+    },
+
+    async list(filter) {
+      const order = filter.order ?? 'desc'
+      let query = db
+        .selectFrom('sandboxes')
+        .selectAll()
+        .where((where) => matches(where, filter))
+        .orderBy('started_at', order)
+        .orderBy('id', order)
+      if (filter.limit !== undefined) query = query.limit(filter.limit)
+      return (await query.execute()).map(toSandbox)
+    },
+
+    async count(filter) {
+      const { count } = await db
+        .selectFrom('sandboxes')
+        .select((select) => select.fn.countAll<number>().as('count'))
+        .where((where) => matches(where, filter))
+        .executeTakeFirstOrThrow()
+      return Number(count)
+    },
+
+    async update(id, update) {
+      const { numUpdatedRows } = await db
+        .updateTable('sandboxes')
+        // Setting the id to itself keeps an empty update a valid statement.
+        .set({ id, ...toColumns(update) })
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow()
+      if (numUpdatedRows !== 1n) throw new ServerError('not_found', `There is no sandbox with id '${id}'.`)
+    },
+
+    async remove(id) {
+      await db.deleteFrom('sandboxes').where('id', '=', id).execute()
+    },
+  }
+}
+
+function matches(where: ExpressionBuilder<Tables, 'sandboxes'>, filter: SandboxFilter) {
+  const { teamId, states, metadata, templateId, startedAfter, endAtMost, after } = filter
+  const conditions = []
+  if (teamId !== undefined) conditions.push(where('team_id', '=', teamId))
+  if (states !== undefined) conditions.push(where('state', 'in', states))
+  if (templateId !== undefined) conditions.push(where('template_id', '=', templateId))
+  if (startedAfter !== undefined) conditions.push(where('started_at', '>=', startedAfter))
+  if (endAtMost !== undefined) conditions.push(where('end_at', '<=', endAtMost))
+  if (metadata !== undefined && Object.keys(metadata).length > 0) conditions.push(hasMetadata(metadata))
+  if (after !== undefined) {
+    conditions.push(
+      where(
+        where.refTuple('started_at', 'id'),
+        filter.order === 'asc' ? '>' : '<',
+        where.tuple(after.startedAt, after.id),
+      ),
+    )
+  }
+  return where.and(conditions)
+}
+
+/**
+ * Whether every wanted pair is in the row's metadata. Both sides are read as JSON by the engine, so that no
+ * character of a key means anything to it, as it would in a JSON path.
+ */
+function hasMetadata(wanted: Record<string, string>) {
+  return sql<SqlBool>`not exists (
+    select 1 from json_each(${JSON.stringify(wanted)}) as wanted
+    where not exists (
+      select 1 from json_each(sandboxes.metadata) as had
+      where had.key = wanted.key and had.value = wanted.value
+    )
+  )`
+}
+
+function toColumns(update: SandboxUpdate): Partial<SandboxRow> {
+  const columns: Partial<SandboxRow> = {}
+  if (update.state !== undefined) columns.state = update.state
+  if (update.startedAt !== undefined) columns.started_at = update.startedAt
+  if (update.endAt !== undefined) columns.end_at = update.endAt
+  if (update.handle !== undefined) columns.handle = update.handle && JSON.stringify(update.handle)
+  return columns
+}
+
+function toRow(sandbox: Sandbox): SandboxRow {
+  return {
+    id: sandbox.id,
+    team_id: sandbox.teamId,
+    template_id: sandbox.templateId,
+    alias: sandbox.alias,
+    state: sandbox.state,
+    started_at: sandbox.startedAt,
+    end_at: sandbox.endAt,
+    cpu_count: sandbox.cpuCount,
+    memory_mb: sandbox.memoryMb,
+    disk_mb: sandbox.diskMb,
+    metadata: JSON.stringify(sandbox.metadata),
+    env_vars: JSON.stringify(sandbox.envVars),
+    envd_access_token: sandbox.envdAccessToken,
+    allow_internet_access: sandbox.allowInternetAccess === null ? null : Number(sandbox.allowInternetAccess),
+    runtime: sandbox.runtime,
+    image: sandbox.image,
+    handle: sandbox.handle && JSON.stringify(sandbox.handle),
+  }
+}
+
+function toSandbox(row: SandboxRow): Sandbox {
+  return {
+    id: row.id,
+    teamId: row.team_id,
+    templateId: row.template_id,
+    alias: row.alias,
+    state: row.state,
+    startedAt: row.started_at,
+    endAt: row.end_at,
+    cpuCount: row.cpu_count,
+    memoryMb: row.memory_mb,
+    diskMb: row.disk_mb,
+    metadata: JSON.parse(row.metadata),
+    envVars: JSON.parse(row.env_vars),
+    envdAccessToken: row.envd_access_token,
+    allowInternetAccess: row.allow_internet_access === null ? null : row.allow_internet_access === 1,
+    runtime: row.runtime,
+    image: row.image,
+    handle: row.handle === null ? null : JSON.parse(row.handle),
+  }
+}

@@ -1,0 +1,332 @@
+/** The contract's test: every dialect passes it. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Sandbox } from '../domain/sandbox.ts'
+import type { Store } from '../domain/store.ts'
+import type { ApiKey } from '../domain/team.ts'
+import type { Template } from '../domain/template.ts'
+
+/** Runs the suite; `open` makes an empty store each time. */
+export function testStore(name: string, open: () => Promise<Store>): void {
+  describe(name, () => {
+    let store: Store
+    beforeEach(async () => {
+      store = await open()
+    })
+    afterEach(() => store.close())
+
+    test('has an id of twelve hex digits', () => {
+      expect(store.instanceId).toMatch(/^[0-9a-f]{12}$/)
+    })
+
+    describe('sandboxes', () => testSandboxes(() => store))
+    describe('sandbox lists', () => testSandboxLists(() => store))
+    describe('templates', () => testTemplates(() => store))
+    describe('teams and keys', () => testTeamsAndKeys(() => store))
+  })
+}
+
+function testSandboxes(store: () => Store): void {
+  test('come back as they were stored', async () => {
+    const plain = sandbox({ id: 'iplain' })
+    const full = sandbox({
+      id: 'ifull',
+      alias: 'base',
+      startedAt: 1_765_432_109_876.543,
+      metadata: { user: 'Zoë', 'a.b': '"quoted"', '': '' },
+      envVars: { PATH: '/bin', EMPTY: '' },
+      envdAccessToken: 'token',
+      allowInternetAccess: false,
+      handle: { runtime: 'docker', version: 1, sandboxId: 'ifull', state: { pid: 1, name: 'x', ok: true } },
+    })
+    await store().sandboxes.create(plain)
+    await store().sandboxes.create(full)
+    expect(await store().sandboxes.find('iplain')).toEqual(plain)
+    expect(await store().sandboxes.find('ifull')).toEqual(full)
+    expect(await store().sandboxes.find('inone')).toBeUndefined()
+  })
+
+  test('an id exists once', async () => {
+    await store().sandboxes.create(sandbox({ id: 'ione' }))
+    await expect(store().sandboxes.create(sandbox({ id: 'ione', image: 'other' }))).rejects.toMatchObject({
+      code: 'conflict',
+    })
+    expect((await store().sandboxes.find('ione'))?.image).toBe('image')
+  })
+
+  test('an update changes what it names and nothing else', async () => {
+    const before = sandbox({ id: 'ione' })
+    await store().sandboxes.create(before)
+    await store().sandboxes.create(sandbox({ id: 'itwo' }))
+    const handle = { runtime: 'docker', version: 1, sandboxId: 'ione', state: {} }
+
+    await store().sandboxes.update('ione', { state: 'running', handle })
+    await store().sandboxes.update('ione', { startedAt: 5.25, endAt: 10.5 })
+    await store().sandboxes.update('ione', {})
+    expect(await store().sandboxes.find('ione')).toEqual({
+      ...before,
+      state: 'running',
+      handle,
+      startedAt: 5.25,
+      endAt: 10.5,
+    })
+    await store().sandboxes.update('ione', { handle: null })
+    expect((await store().sandboxes.find('ione'))?.handle).toBeNull()
+    expect((await store().sandboxes.find('itwo'))?.state).toBe('creating')
+  })
+
+  test('updating what is not there fails, removing it does not', async () => {
+    await expect(store().sandboxes.update('inone', { endAt: 1 })).rejects.toMatchObject({ code: 'not_found' })
+    await expect(store().sandboxes.update('inone', {})).rejects.toMatchObject({ code: 'not_found' })
+    await store().sandboxes.create(sandbox({ id: 'ione' }))
+    await store().sandboxes.remove('ione')
+    await store().sandboxes.remove('ione')
+    expect(await store().sandboxes.find('ione')).toBeUndefined()
+  })
+}
+
+function testSandboxLists(store: () => Store): void {
+  const ids = async (filter: Parameters<Store['sandboxes']['list']>[0]) =>
+    (await store().sandboxes.list(filter)).map(({ id }) => id)
+  const add = async (...sandboxes: Partial<Sandbox>[]) => {
+    for (const values of sandboxes) await store().sandboxes.create(sandbox(values))
+  }
+
+  test('are ordered by start, then id, newest first', async () => {
+    const at = 1_765_432_109_876
+    await add(
+      { id: 'ib', startedAt: at },
+      { id: 'ia', startedAt: at },
+      { id: 'ic', startedAt: at + 0.001 },
+      { id: 'id', startedAt: at - 0.001 },
+    )
+    expect(await ids({})).toEqual(['ic', 'ib', 'ia', 'id'])
+    expect(await ids({ order: 'desc' })).toEqual(['ic', 'ib', 'ia', 'id'])
+    expect(await ids({ order: 'asc' })).toEqual(['id', 'ia', 'ib', 'ic'])
+  })
+
+  test.each(['asc', 'desc'] as const)('page without gaps or repeats (%s)', async (order) => {
+    const at = 1_765_432_109_876
+    await add(
+      ...Array.from({ length: 23 }, (_, i) => ({
+        id: `i${String(i).padStart(2, '0')}`,
+        startedAt: at + Math.floor(i / 3) / 1000,
+      })),
+    )
+    const all = await ids({ order })
+    expect(all).toHaveLength(23)
+    const paged: string[] = []
+    let after: { startedAt: number; id: string } | undefined
+    for (;;) {
+      const page = await store().sandboxes.list({ order, limit: 4, ...(after && { after }) })
+      paged.push(...page.map(({ id }) => id))
+      if (page.length < 4) break
+      after = page.at(-1)!
+    }
+    expect(paged).toEqual(all)
+  })
+
+  test('filter by team, state, template and time', async () => {
+    await add(
+      { id: 'ia', teamId: 'red', state: 'running', templateId: 'base', startedAt: 1, endAt: 10 },
+      { id: 'ib', teamId: 'red', state: 'killing', templateId: 'base', startedAt: 2, endAt: 20 },
+      { id: 'ic', teamId: 'blue', state: 'running', templateId: 'node', startedAt: 3, endAt: 30 },
+    )
+    expect(await ids({ teamId: 'red' })).toEqual(['ib', 'ia'])
+    expect(await ids({ states: ['running'] })).toEqual(['ic', 'ia'])
+    expect(await ids({ states: ['running', 'killing'], teamId: 'red' })).toEqual(['ib', 'ia'])
+    expect(await ids({ states: [] })).toEqual([])
+    expect(await ids({ templateId: 'node' })).toEqual(['ic'])
+    expect(await ids({ startedAfter: 2 })).toEqual(['ic', 'ib'])
+    expect(await ids({ endAtMost: 20 })).toEqual(['ib', 'ia'])
+    expect(await ids({ limit: 1, order: 'asc' })).toEqual(['ia'])
+    expect(await ids({ limit: 0 })).toEqual([])
+  })
+
+  test('are counted by the same filter', async () => {
+    await add(
+      { id: 'ia', teamId: 'red', state: 'running' },
+      { id: 'ib', teamId: 'red', state: 'killing' },
+      { id: 'ic', teamId: 'blue', state: 'running' },
+    )
+    expect(await store().sandboxes.count({})).toBe(3)
+    expect(await store().sandboxes.count({ teamId: 'red' })).toBe(2)
+    expect(await store().sandboxes.count({ teamId: 'red', states: ['running'] })).toBe(1)
+    expect(await store().sandboxes.count({ states: [] })).toBe(0)
+  })
+
+  test.each([
+    'plain',
+    'with.dot',
+    'with[0]',
+    '$.path',
+    `"double" 'single' \`back\``,
+    'percent % and _ underscore',
+    'back\\slash',
+    'snowman ☃ 😀 ä',
+    'a&b=c d',
+    '__proto__',
+    '',
+    'new\nline',
+    "'; drop table sandboxes; --",
+  ])('filter by the metadata %j', async (text) => {
+    const other = `${text}x`
+    await add(
+      { id: 'ikey', metadata: Object.fromEntries([[text, 'value']]) },
+      { id: 'ivalue', metadata: { key: text } },
+      {
+        id: 'iboth',
+        metadata: Object.fromEntries([
+          [text, 'value'],
+          ['more', text],
+        ]),
+      },
+      {
+        id: 'iother',
+        metadata: Object.fromEntries([
+          [other, 'value'],
+          ['key', other],
+        ]),
+      },
+    )
+    const key = Object.fromEntries([[text, 'value']])
+    expect((await ids({ metadata: key })).toSorted()).toEqual(['iboth', 'ikey'])
+    expect(await ids({ metadata: { key: text } })).toEqual(['ivalue'])
+    expect(
+      await ids({
+        metadata: Object.fromEntries([
+          [text, 'value'],
+          ['more', text],
+        ]),
+      }),
+    ).toEqual(['iboth'])
+    expect(await ids({ metadata: { [`${text}y`]: 'value' } })).toEqual([])
+  })
+
+  test('an empty metadata filter takes all', async () => {
+    await add({ id: 'ia', metadata: {} })
+    expect(await ids({ metadata: {} })).toEqual(['ia'])
+  })
+
+  test('a text that ends at a NUL is not its beginning', async () => {
+    await add({ id: 'ia', metadata: { key: 'one\0two' } })
+    expect(await ids({ metadata: { key: 'one' } })).toEqual([])
+    expect(await ids({ metadata: { key: 'one\0three' } })).toEqual([])
+    expect(await ids({ metadata: { key: 'one\0two' } })).toEqual(['ia'])
+  })
+}
+
+function testTemplates(store: () => Store): void {
+  test('resolve by id and by each alias', async () => {
+    const base = template({ id: 'tbase', aliases: ['base', 'default'] })
+    await store().templates.put(base)
+    expect(await store().templates.resolve('tbase', 'red')).toEqual(base)
+    expect(await store().templates.resolve('base', 'red')).toEqual(base)
+    expect(await store().templates.resolve('default', 'red')).toEqual(base)
+    expect(await store().templates.resolve('other', 'red')).toBeUndefined()
+  })
+
+  test('are visible to their team only, unless they are public', async () => {
+    await store().templates.put(template({ id: 'tred', teamId: 'red', aliases: ['mine'] }))
+    expect(await store().templates.resolve('mine', 'blue')).toBeUndefined()
+    expect(await store().templates.resolve('tred', 'blue')).toBeUndefined()
+    expect((await store().templates.resolve('mine', 'red'))?.id).toBe('tred')
+  })
+
+  test("an id comes before an alias, a team's own before a public one, a newer before an older one", async () => {
+    await store().templates.put(template({ id: 'tpublic', aliases: ['base'], createdAt: 9 }))
+    await store().templates.put(template({ id: 'told', teamId: 'red', aliases: ['base'], createdAt: 1 }))
+    expect((await store().templates.resolve('base', 'red'))?.id).toBe('told')
+    await store().templates.put(template({ id: 'tnew', teamId: 'red', aliases: ['base'], createdAt: 2 }))
+    expect((await store().templates.resolve('base', 'red'))?.id).toBe('tnew')
+    expect((await store().templates.resolve('base', 'blue'))?.id).toBe('tpublic')
+    await store().templates.put(template({ id: 'base', aliases: [], createdAt: 0 }))
+    expect((await store().templates.resolve('base', 'red'))?.id).toBe('base')
+  })
+
+  test('are replaced by id, aliases included', async () => {
+    await store().templates.put(template({ id: 'tbase', aliases: ['base', 'old'] }))
+    const changed = template({ id: 'tbase', aliases: ['new', 'base'], image: 'image:2', cpuCount: 4 })
+    await store().templates.put(changed)
+    expect(await store().templates.resolve('base', 'red')).toEqual(changed)
+    expect(await store().templates.resolve('old', 'red')).toBeUndefined()
+  })
+}
+
+function testTeamsAndKeys(store: () => Store): void {
+  test('the first team is the oldest, whatever it is called by now', async () => {
+    expect(await store().teams.first()).toBeUndefined()
+    await store().teams.put({ id: 'z', name: 'first' })
+    await store().teams.put({ id: 'a', name: 'second' })
+    expect(await store().teams.first()).toEqual({ id: 'z', name: 'first' })
+    await store().teams.put({ id: 'z', name: 'renamed' })
+    expect(await store().teams.first()).toEqual({ id: 'z', name: 'renamed' })
+  })
+
+  test('keys are found by hash and listed by team, oldest first', async () => {
+    const newer = apiKey({ id: 'a', hash: 'h1', createdAt: 2 })
+    const older = apiKey({ id: 'b', hash: 'h2', createdAt: 1 })
+    await store().apiKeys.create(newer)
+    await store().apiKeys.create(older)
+    await store().apiKeys.create(apiKey({ id: 'c', hash: 'h3', teamId: 'blue' }))
+    expect(await store().apiKeys.findByHash('h1')).toEqual(newer)
+    expect(await store().apiKeys.findByHash('H1')).toBeUndefined()
+    expect(await store().apiKeys.list('red')).toEqual([older, newer])
+    expect(await store().apiKeys.list('none')).toEqual([])
+  })
+
+  test('a hash exists once', async () => {
+    await store().apiKeys.create(apiKey({ id: 'a', hash: 'h1' }))
+    await expect(store().apiKeys.create(apiKey({ id: 'b', hash: 'h1' }))).rejects.toMatchObject({
+      code: 'conflict',
+    })
+  })
+
+  test('a removed key is gone, and removing it again fails', async () => {
+    await store().apiKeys.create(apiKey({ id: 'a', hash: 'h1' }))
+    await store().apiKeys.remove('a')
+    expect(await store().apiKeys.findByHash('h1')).toBeUndefined()
+    await expect(store().apiKeys.remove('a')).rejects.toMatchObject({ code: 'not_found' })
+  })
+}
+
+function sandbox(values: Partial<Sandbox>): Sandbox {
+  return {
+    id: 'ione',
+    teamId: 'red',
+    templateId: 'tbase',
+    alias: null,
+    state: 'creating',
+    startedAt: 1_765_432_109_876,
+    endAt: 1_765_432_409_876,
+    cpuCount: 2,
+    memoryMb: 1024,
+    diskMb: 512,
+    metadata: {},
+    envVars: {},
+    envdAccessToken: null,
+    allowInternetAccess: null,
+    runtime: 'process',
+    image: 'image',
+    handle: null,
+    ...values,
+  }
+}
+
+function template(values: Partial<Template>): Template {
+  return {
+    id: 'tbase',
+    teamId: null,
+    aliases: [],
+    image: 'image',
+    runtime: 'process',
+    cpuCount: 2,
+    memoryMb: 1024,
+    diskMb: 512,
+    createdAt: 1,
+    ...values,
+  }
+}
+
+function apiKey(values: Partial<ApiKey>): ApiKey {
+  return { id: 'a', teamId: 'red', name: 'key', hash: 'h', mask: 'e2b_12…89ab', createdAt: 1, ...values }
+}
