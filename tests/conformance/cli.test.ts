@@ -1,0 +1,70 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startTestServer, type TestServer } from '../support/server.ts'
+
+const program = join(import.meta.dirname, '../../scripts/e2b-server.mjs')
+
+let server: TestServer
+beforeAll(async () => {
+  server = await startTestServer()
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+async function cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const run = promisify(execFile)(process.execPath, [program, ...args, '--state-dir', server.stateDir])
+  return run.then(
+    (out) => ({ code: 0, ...out }),
+    ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
+  )
+}
+
+function list(key: string): Promise<Response> {
+  return fetch(`${server.url}/v2/sandboxes`, { headers: { 'x-api-key': key } })
+}
+
+test('env prints what a shell needs, and nothing else', async () => {
+  const { stdout } = await cli('env')
+  expect(stdout).toBe(
+    `export E2B_API_KEY='${server.apiKey}'\nexport E2B_API_URL='${server.url}'\nexport E2B_SANDBOX_URL='${server.url}'\n`,
+  )
+  expect((await list(server.apiKey)).status).toBe(200)
+})
+
+test('doctor finds everything well', async () => {
+  const { code, stdout } = await cli('doctor')
+  expect(stdout).not.toContain('FAIL')
+  expect(stdout).toContain(`${server.url} answers`)
+  expect(code).toBe(0)
+})
+
+test('keys: a new one works until it is deleted, and is shown only masked', async () => {
+  const key = (await cli('keys', 'create', '--name', 'ci')).stdout.trim()
+  expect(key).toMatch(/^e2b_[0-9a-f]{40}$/)
+  expect((await list(key)).status).toBe(200)
+
+  const { stdout } = await cli('keys', 'list')
+  expect(stdout).not.toContain(key)
+  const id = stdout
+    .split('\n')
+    .find((line) => line.endsWith('  ci'))
+    ?.split('  ')[0]
+  await cli('keys', 'delete', id!)
+  expect((await list(key)).status).toBe(401)
+  expect(await cli('keys', 'delete', id!)).toMatchObject({ code: 1 })
+})
+
+test('mistakes are answered with one sentence', async () => {
+  const wrongPort = await cli('start', '--port', 'many')
+  expect(wrongPort).toMatchObject({ code: 1, stderr: 'e2b-server: --port must be a number.\n' })
+  const unknown = await cli('sandboxes')
+  expect(unknown.code).not.toBe(0)
+  expect(unknown.stderr).not.toContain('    at ')
+})
+
+test('secrets are in no log and no process list', async () => {
+  expect(server.output()).not.toContain(server.apiKey)
+  const { stdout } = await promisify(execFile)('ps', ['-eo', 'args'])
+  expect(stdout).not.toContain(server.apiKey)
+})
