@@ -76,19 +76,24 @@ export async function reconcileNow(ctx: ControlContext): Promise<void> {
   }
 }
 
-/** Reacts to what the runtime reports. Never throws. */
-export async function onRuntimeEvent(ctx: ControlContext, event: RuntimeEvent): Promise<void> {
-  switch (event.type) {
-    case 'engine-down':
-      return ctx.log.error(
-        { reason: event.reason },
-        'the engine does not answer; creating and killing wait for it',
-      )
-    case 'engine-up':
-      ctx.log.info({}, 'the engine answers again')
-      return reconcileNow(ctx)
-    case 'guest-gone':
-      return guestGone(ctx, event.sandboxId)
+/** What to do about what the runtime reports. The listener never throws. */
+export function runtimeListener(ctx: ControlContext): (event: RuntimeEvent) => void {
+  let away = false
+  return (event) => {
+    switch (event.type) {
+      case 'engine-down':
+        away = true
+        return ctx.log.error(
+          { reason: event.reason },
+          'the engine does not answer; creating and killing wait for it',
+        )
+      case 'engine-up':
+        if (away) ctx.log.info({}, 'the engine answers again')
+        away = false
+        return void reconcileNow(ctx)
+      case 'guest-gone':
+        return void guestGone(ctx, event.sandboxId)
+    }
   }
 }
 

@@ -53,6 +53,8 @@ export function createEdge({ directory, log }: EdgeOptions): Edge {
 
   return {
     handleRequest(req, res, route, { awaitsContinue = false } = {}) {
+      // A caller may have waited for something; nothing would ever say again that the client has left.
+      if (req.socket.destroyed) return
       const target = resolve(route)
       if ('answer' in target) return send(res, target.answer)
       const { sandbox, traffic, port } = target

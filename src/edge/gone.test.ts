@@ -1,7 +1,10 @@
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { silentLog } from '../lib/log.ts'
 import { closed, type EdgeFixture, readAll, readUntil, startEdge } from './edge.fixture.ts'
+import { createEdge } from './edge.ts'
 
 let edge: EdgeFixture
 beforeEach(async () => {
@@ -146,4 +149,24 @@ test('a sandbox that comes back by the same id is reached', async () => {
   expect(await edge.send(49_983, { id: 'igone' })).toMatchObject({ status: 502 })
   edge.addSandbox('igone')
   expect(await edge.send(49_983, { id: 'igone' })).toMatchObject({ status: 200, body: 'envd' })
+})
+
+test('a request whose client has left before it is handed over goes nowhere', async () => {
+  const port = await edge.serve((_req, res) => void res.write('begun'))
+  const late = createEdge({ directory: { find: () => edge.sandbox }, log: silentLog })
+  let client: Socket | undefined
+  const handedOver = new Promise<void>((resolve) => {
+    const serving = edge.serve(async (req, res) => {
+      client?.destroy()
+      await closed(req.socket)
+      late.handleRequest(req, res, { kind: 'sandbox', sandboxId: 'isandbox', port })
+      resolve()
+    })
+    void serving.then((listener) => {
+      client = connect(listener, '127.0.0.1').on('error', () => {})
+      client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    })
+  })
+  await handedOver
+  expect(edge.sandbox.dialCount).toBe(0)
 })

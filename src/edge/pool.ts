@@ -37,7 +37,7 @@ export class ConnectionPool extends Agent {
     }
     const timer = setTimeout(drop, maxIdleMs)
     // Bytes that nobody asked for must not become the answer to the next request.
-    
+    stream.once('data', drop)
     stream.once('end', drop)
     stream.once('close', drop)
     this.#stopIdling.set(stream, () => {

@@ -5,7 +5,10 @@ import { json } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startAgent, type TestAgent } from '../../tests/support/agent.ts'
 import { type EnvdServer, startEnvd } from '../../tests/support/envd-server.ts'
+import { frameBytes, startPeer } from '../../tests/support/peer.ts'
 import { sign } from '../auth/signature.ts'
+import { frameType } from '../guest/frames.ts'
+import { silentLog } from '../lib/log.ts'
 
 const token = '0tQG31xiMp0IOQfaz9dcwi72L1CPo8e0'
 const withToken = { 'x-access-token': token }
@@ -81,6 +84,23 @@ describe('the routes', () => {
     const [answered, body] = await bodyOf(await fetch(`${open.url}${path}`, { method }))
     expect(answered).toBe(status)
     expect(body).toEqual({ code: status, message: expect.stringMatching(/\.$/) })
+  })
+
+  it('tell clients nothing of causes, and the log everything', async () => {
+    await using peer = await startPeer((socket) =>
+      socket.end(frameBytes(frameType.reply, { cpuCount: 'many' })),
+    )
+    const logged: unknown[] = []
+    const log = { ...silentLog, error: (fields: object) => void logged.push(fields) }
+    await using other = await startEnvd(peer.guest, {}, log)
+    const [status, body] = await bodyOf(await fetch(`${other.url}/metrics`))
+    expect([status, JSON.stringify(body)]).toEqual([500, expect.not.stringContaining('timestampMs')])
+    expect(logged).toEqual([
+      {
+        sandboxId: 'itest',
+        err: expect.objectContaining({ message: expect.stringContaining('timestampMs') }),
+      },
+    ])
   })
 
   it('survive a request with a host that is none', async () => {

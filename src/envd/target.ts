@@ -8,6 +8,6 @@ export interface EnvdTarget {
   accessToken: string | null
   /** The environment it was created with */
   envVars: Record<string, string>
-  /** Aborts when the sandbox stops taking traffic */
+  /** Aborts when the sandbox stops taking traffic. Has one listener per open request, so its owner lifts Node's limit. */
   gone: AbortSignal
 }

@@ -18,7 +18,7 @@ import {
 import type { Guest } from './guest.ts'
 
 /** How long an agent may take to connect and answer where an operation sets no other limit, in milliseconds. */
-export const replyTimeoutMs = 10_000
+const replyTimeoutMs = 10_000
 
 export interface CallOptions {
   /** Ends the call, at any point of it */

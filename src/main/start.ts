@@ -9,7 +9,7 @@ import { createDebugSandbox } from '../control/debug-sandbox.ts'
 import { runExpiry } from '../control/expiry.ts'
 import { killSandbox } from '../control/kill-sandbox.ts'
 import { createLifecycle } from '../control/lifecycle.ts'
-import { onRuntimeEvent, reconcileNow, runReconcile } from '../control/reconcile.ts'
+import { reconcileNow, runReconcile, runtimeListener } from '../control/reconcile.ts'
 import { createEdge } from '../edge/edge.ts'
 import { createEnvd } from '../envd/envd.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -54,7 +54,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const edge = createEdge({ directory: node, log })
 
   const stopping = new AbortController()
-  runtime.watch((event) => void onRuntimeEvent(control, event), stopping.signal)
+  runtime.watch(runtimeListener(control), stopping.signal)
   await reconcileNow(control)
 
   let domain: string | null = null
