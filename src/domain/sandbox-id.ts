@@ -8,5 +8,8 @@ export function isSandboxId(text: string): boolean {
 /** The id itself. Errors: `invalid_argument` when it isn't one. */
 export function checkSandboxId(text: string): string {
   if (isSandboxId(text)) return text
-  throw new ServerError('invalid_argument', 'A sandbox id has 1 to 63 lower-case letters, digits, dashes and underscores.')
+  throw new ServerError(
+    'invalid_argument',
+    'A sandbox id has 1 to 63 lower-case letters, digits, dashes and underscores.',
+  )
 }

@@ -6,7 +6,7 @@ import { ConfigError } from './config.ts'
 import { readIfThere } from './state-dir.ts'
 
 /** The folder with package.json. */
-export function installationRoot(): string {
+function installationRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url))
   while (folder !== dirname(folder) && !existsSync(join(folder, 'package.json'))) folder = dirname(folder)
   return folder

@@ -9,6 +9,7 @@ import { agentBinary } from '../../../tests/support/agent.ts'
 import { type EngineProxy, startEngineProxy } from '../../../tests/support/engine-proxy.ts'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
 import { hello } from '../../guest/hello.ts'
+import { sleep } from '../../lib/deadline.ts'
 import { newId, newSandboxId } from '../../lib/ids.ts'
 import { silentLog } from '../../lib/log.ts'
 import { guestOf, guestSpec, watch } from '../runtime.suite.ts'
@@ -44,6 +45,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await proxy.resume()
+  await engineBack()
   for (const handle of await runtime.list(patience())) await runtime.destroy(handle, patience())
   await runtime.close()
   await proxy[Symbol.asyncDispose]()
@@ -54,6 +56,13 @@ afterAll(async () => {
   for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove()
   await rm(stateDir, { recursive: true })
 })
+
+/** A return is noticed by the next ping, so calls may still fail at once for a moment. */
+async function engineBack(): Promise<void> {
+  const since = performance.now()
+  while (!(await runtime.fingerprint(patience())).usable) await sleep(50)
+  expect(performance.now() - since).toBeLessThan(1_500)
+}
 
 async function expectUnavailable(call: Promise<unknown>): Promise<void> {
   const before = performance.now()
@@ -86,6 +95,7 @@ test.each(['stop', 'hang'] as const)(
       expect((await hello(guestOf(runtime, handle), patience())).protocol).toBe(1)
 
     await proxy.resume()
+    await engineBack()
     expect(await runtime.recover(handle, patience())).toBe('running')
     expect((await runtime.fingerprint(patience())).usable).toBe(true)
   },

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream'
 import Docker from 'dockerode'
 import { ServerError, toError } from '../../domain/error.ts'
 import { abortable } from '../../lib/deadline.ts'
+import { linkSignals } from '../../lib/linked-signal.ts'
 import type { Log } from '../../lib/log.ts'
 import { createEngineHealth, type EngineHealth } from './engine-health.ts'
 import { pingEngine } from './engine-ping.ts'
@@ -27,7 +28,10 @@ export type Client = {
   getEvents(options: Abortable & { filters: { [name: string]: string[] } }): Promise<Readable>
   pull(image: string, options: Abortable): Promise<Readable>
   getImage(name: string): { inspect(options: Abortable): Promise<Docker.ImageInspectInfo> } & Docker.Image
-  getNetwork(name: string): { inspect(options: Abortable): Promise<Docker.NetworkInspectInfo> }
+  getNetwork(name: string): {
+    inspect(options: Abortable): Promise<Docker.NetworkInspectInfo>
+    remove(options: Abortable): Promise<unknown>
+  }
 } & Docker
 
 export interface Engine {
@@ -90,7 +94,7 @@ export function createEngine(options: { socketPath: string; log: Log }): Engine 
     task: (agreed: { docker: Client; version: string }, signal: AbortSignal) => Promise<T>,
   ): Promise<T> => {
     const use = health.use()
-    const either = eitherSignal(signal, use.down)
+    const either = linkSignals([signal, use.down])
     try {
       const agreed = await abortable(connected(use.down), either.signal)
       const result = await abortable(task(agreed, either.signal), either.signal)
@@ -183,25 +187,4 @@ function engineError(error: unknown): ServerError {
   return new ServerError('internal', 'The Docker engine failed. The server log has the cause.', {
     cause: error,
   })
-}
-
-/**
- * A signal that aborts with either. `AbortSignal.any` would do, but on Node 20 each use of it leaves something behind
- * with a source that lives long, and `down` lives as long as the engine.
- */
-function eitherSignal(first: AbortSignal, second: AbortSignal) {
-  const controller = new AbortController()
-  const onFirst = () => controller.abort(first.reason)
-  const onSecond = () => controller.abort(second.reason)
-  if (second.aborted) onSecond()
-  if (first.aborted) onFirst()
-  first.addEventListener('abort', onFirst)
-  second.addEventListener('abort', onSecond)
-  return {
-    signal: controller.signal,
-    dispose() {
-      first.removeEventListener('abort', onFirst)
-      second.removeEventListener('abort', onSecond)
-    },
-  }
 }

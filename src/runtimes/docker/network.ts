@@ -10,10 +10,15 @@ import { type Client, type Engine, reasonOf, statusOf, withSignal } from './engi
 /** Longest time for making the network, in milliseconds */
 const createMs = 20_000
 
+/** Longest time for removing it, in milliseconds */
+const removeMs = 5_000
+
 export interface InstanceNetwork {
   readonly name: string
   /** Makes sure that it exists. Errors: `resource_exhausted` (addresses), `conflict` (a foreign one of that name). */
   ensure(signal: AbortSignal): Promise<void>
+  /** Removes it if it is ours and has no containers. Never throws: what stays is found by the next `ensure`. */
+  release(): Promise<void>
   /** Whether a call failed because somebody removed the network; the next `ensure` makes it again. */
   isMissing(error: unknown): boolean
 }
@@ -36,6 +41,15 @@ export function createInstanceNetwork(engine: Engine, instanceId: string): Insta
         ensured = making
       }
       return abortable(ensured, signal)
+    },
+    async release() {
+      ensured = undefined
+      const removal = engine.call(AbortSignal.timeout(removeMs), async (docker, both) => {
+        // Refused by the engine while containers are attached.
+        if (await find(docker, name, instanceId, both))
+          await docker.getNetwork(name).remove({ abortSignal: both })
+      })
+      await removal.catch(() => {})
     },
     isMissing(error) {
       const cause = error instanceof ServerError ? error.cause : error

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, stat, symlink } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -107,6 +107,20 @@ describe('docker runtime', () => {
       planted.close()
     },
   )
+
+  test.runIf(isRoot)('a guest that is gone leaves no open file in the server', async () => {
+    const handle = await runtime.start(guestSpec(image), patience())
+    const held = async () => {
+      const files = await readdir('/proc/self/fd')
+      const targets = await Promise.all(
+        files.map((file) => readlink(`/proc/self/fd/${file}`).catch(() => '')),
+      )
+      return targets.filter((target) => target.includes(handle.sandboxId)).length
+    }
+    expect(await held()).toBe(1)
+    await runtime.destroy(handle, patience())
+    expect(await held()).toBe(0)
+  })
 
   test('nobody but the server gets into the directories of guests, whatever a guest does to its own', async () => {
     const handle = await runtime.start(guestSpec(image), patience())

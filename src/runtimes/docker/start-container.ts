@@ -1,4 +1,4 @@
-/** From a specification to a guest whose agent answers; or to nothing at all. */
+/** From a specification to a container whose agent answers. */
 import { ServerError } from '../../domain/error.ts'
 import type { GuestSpec } from '../../domain/runtime.ts'
 import { containerName, containerOptions } from './container.ts'

@@ -42,12 +42,13 @@ export interface GuestDirs {
   /** Unmounts and removes. Idempotent. */
   remove(sandboxId: string, signal: AbortSignal): Promise<void>
   list(): Promise<string[]>
-  /** Path of a copy of the agent's binary that agents can run. */
+  /** Path of a copy of the agent's binary that agents can run; made once. */
   binary(source: string): Promise<string>
 }
 
 export function createGuestDirs(instanceId: string, owner: Owner): GuestDirs {
   const root = join(tmpdir(), `e2b-process-${instanceId.toLowerCase().replaceAll(/[^a-z0-9]/g, '')}`)
+  let copy: Promise<string> | undefined
   const path = (sandboxId: string, ...names: string[]) => join(root, sandboxId, ...names)
 
   return {
@@ -97,21 +98,29 @@ export function createGuestDirs(instanceId: string, owner: Owner): GuestDirs {
       })
       return names.filter((entry) => entry.isDirectory() && isSandboxId(entry.name)).map(({ name }) => name)
     },
-    async binary(source) {
-      await prepareRoot(root)
-      const hash = createHash('sha256')
-        .update(await readFile(source))
-        .digest('hex')
-        .slice(0, 12)
-      const target = join(root, `e2b-guest.${hash}`)
-      if (await lstat(target).catch(() => undefined)) return target
-      const draft = `${target}.${randomBytes(6).toString('hex')}`
-      await copyFile(source, draft)
-      await chmod(draft, 0o755)
-      await rename(draft, target)
-      return target
+    binary(source) {
+      const copied = (copy ??= copyBinary(source, root))
+      copied.catch(() => {
+        copy = undefined
+      })
+      return copied
     },
   }
+}
+
+/** A copy named for its content, so that servers of different versions each run their own. */
+async function copyBinary(source: string, root: string): Promise<string> {
+  await prepareRoot(root)
+  const hash = createHash('sha256')
+    .update(await readFile(source))
+    .digest('hex')
+  const target = join(root, `e2b-guest.${hash.slice(0, 12)}`)
+  if (await lstat(target).catch(() => undefined)) return target
+  const draft = `${target}.${randomBytes(6).toString('hex')}`
+  await copyFile(source, draft)
+  await chmod(draft, 0o755)
+  await rename(draft, target)
+  return target
 }
 
 /** Others may write to the temporary directory too: what stands there already must be ours. */

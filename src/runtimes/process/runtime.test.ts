@@ -24,7 +24,11 @@ function create(faults: Faults = {}): Runtime {
   return createProcessRuntime({ ...shared, acknowledgeNoIsolation: true, faults })
 }
 
-afterAll(() => removeTree(root, patience()))
+afterAll(async () => {
+  const runtime = create()
+  for (const handle of await runtime.list(patience())) await runtime.destroy(handle, patience())
+  await removeTree(root, patience())
+})
 
 runRuntimeSuite({
   name: 'process',
@@ -62,7 +66,7 @@ describe('process runtime', () => {
   test('destroy reaches processes that have left their session and lost their parent', async () => {
     const runtime = create()
     const handle = await runtime.start(guestSpec('none'), patience())
-    const script = 'setsid sh -c "sleep 1000 & echo \\$! > ~/pid"; cat ~/pid'
+    const script = 'setsid sh -c "sleep 1000 >/dev/null 2>&1 & echo \\$! > ~/pid"; cat ~/pid'
     const pid = Number((await run(guestOf(runtime, handle), script)).stdout)
     expect(await findProcess(pid)).toBeDefined()
     await runtime.destroy(handle, patience())

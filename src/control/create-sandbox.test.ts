@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest'
+import { anySandbox, startControl } from '../../tests/support/control.ts'
+import { createSandbox } from './create-sandbox.ts'
+
+const quiet = { signal: AbortSignal.timeout(60_000), phase: () => {} }
+
+test('a created sandbox takes traffic, and its start isn’t charged to its lifetime', async () => {
+  await using parts = await startControl({ faults: { startDelayMs: 300 } })
+  const phases: string[] = []
+  const sandbox = await createSandbox(parts.control, anySandbox, {
+    ...quiet,
+    phase: (name) => phases.push(name),
+  })
+  expect(sandbox.endAt - Date.now()).toBeGreaterThan(59_500)
+  expect(sandbox.endAt - sandbox.startedAt).toBe(60_000)
+  expect(parts.directory.find(sandbox.id)?.id).toBe(sandbox.id)
+  expect(await parts.control.store.sandboxes.find(sandbox.id)).toEqual(sandbox)
+  expect(phases).toEqual(['template', 'store', 'start', 'configure'])
+})
+
+test('a failed start leaves neither row nor guest', async () => {
+  await using parts = await startControl({ faults: { failStart: true } })
+  await expect(createSandbox(parts.control, anySandbox, quiet)).rejects.toMatchObject({ code: 'internal' })
+  expect(await parts.control.store.sandboxes.list({})).toEqual([])
+  expect(await parts.guests()).toEqual([])
+})
+
+test('a client that leaves during the start leaves nothing behind', async () => {
+  await using parts = await startControl({ faults: { startDelayMs: 10_000 } })
+  const leaving = new AbortController()
+  const creating = createSandbox(parts.control, anySandbox, { ...quiet, signal: leaving.signal })
+  await expect.poll(() => parts.guests()).toHaveLength(1)
+  leaving.abort(new DOMException('The client left.', 'AbortError'))
+  await expect(creating).rejects.toMatchObject({ code: 'canceled' })
+  expect(await parts.control.store.sandboxes.list({})).toEqual([])
+  expect(await parts.guests()).toEqual([])
+})
+
+test('an unknown template makes nothing', async () => {
+  await using parts = await startControl()
+  for (const template of ['nope', 'base:other', '']) {
+    const creating = createSandbox(parts.control, { ...anySandbox, template }, quiet)
+    await expect(creating).rejects.toMatchObject({ code: 'not_found' })
+  }
+  expect(await parts.control.store.sandboxes.list({})).toEqual([])
+})

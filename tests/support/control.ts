@@ -1,0 +1,107 @@
+/** The control plane with a real store, manager and guests, but for the container engine: the process runtime. */
+
+import type { ControlContext } from '../../src/control/context.ts'
+import { createLifecycle } from '../../src/control/lifecycle.ts'
+import type { SandboxDirectory } from '../../src/domain/live-sandbox.ts'
+import type { Runtime } from '../../src/domain/runtime.ts'
+import type { Sandbox } from '../../src/domain/sandbox.ts'
+import { createEnvd } from '../../src/envd/envd.ts'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
+import { silentLog } from '../../src/lib/log.ts'
+import { createManager } from '../../src/orchestrator/manager.ts'
+import type { Faults } from '../../src/runtimes/process/faults.ts'
+import { createProcessRuntime } from '../../src/runtimes/process/runtime.ts'
+import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
+import { agentBinary } from './agent.ts'
+
+export interface TestControl extends AsyncDisposable {
+  control: ControlContext
+  directory: SandboxDirectory
+  runtime: Runtime
+  /** Ids of the guests that exist, known to the store or not */
+  guests(): Promise<string[]>
+}
+
+/** Disposing destroys every guest. */
+export async function startControl({
+  faults = {},
+  clock = systemClock(),
+}: {
+  faults?: Faults
+  clock?: Clock
+} = {}): Promise<TestControl> {
+  const store = await openSqliteStore({ path: ':memory:' })
+  const { instanceId } = store
+  const runtime = createProcessRuntime({
+    guestBinary: agentBinary,
+    instanceId,
+    acknowledgeNoIsolation: true,
+    faults,
+    log: silentLog,
+  })
+  const node = createManager({
+    runtime,
+    envd: createEnvd({ log: silentLog }),
+    log: silentLog,
+    defaultUser: 'root',
+  })
+  const lifecycle = createLifecycle({ store, node, log: silentLog })
+  await store.teams.put({ id: 'team', name: 'team' })
+  await store.templates.put({
+    id: 'base',
+    teamId: null,
+    aliases: ['base'],
+    image: 'none',
+    runtime: runtime.name,
+    cpuCount: 2,
+    memoryMb: 512,
+    diskMb: 1024,
+    createdAt: 0,
+  })
+  const anyTime = () => AbortSignal.timeout(20_000)
+  return {
+    control: { store, node, lifecycle, clock, log: silentLog },
+    directory: node,
+    runtime,
+    guests: async () => (await runtime.list(anyTime())).map(({ sandboxId }) => sandboxId).sort(),
+    async [Symbol.asyncDispose]() {
+      await lifecycle.idle()
+      for (const handle of await runtime.list(anyTime())) await runtime.destroy(handle, anyTime())
+      await runtime.close()
+      await store.close()
+    },
+  }
+}
+
+/** What `createSandbox` takes, with the parts that a test doesn't care about. */
+export const anySandbox = {
+  teamId: 'team',
+  template: 'base',
+  timeoutS: 60,
+  secure: false,
+  metadata: {},
+  envVars: {},
+  allowInternetAccess: null,
+}
+
+/** A row as a crash may leave it. */
+export function rowOf(row: Partial<Sandbox> & Pick<Sandbox, 'id' | 'state'>): Sandbox {
+  return {
+    teamId: 'team',
+    templateId: 'base',
+    alias: null,
+    startedAt: 1,
+    endAt: Number.MAX_SAFE_INTEGER,
+    cpuCount: 1,
+    memoryMb: 128,
+    diskMb: 1024,
+    metadata: {},
+    envVars: {},
+    envdAccessToken: null,
+    allowInternetAccess: null,
+    runtime: 'process',
+    image: 'none',
+    handle: null,
+    ...row,
+  }
+}
