@@ -6,11 +6,10 @@ import { ServerError } from '../domain/error.ts'
  * Errors: `invalid_argument`.
  */
 export function parseMetadataFilter(text: string): Record<string, string> {
-  const filter: Record<string, string> = {}
-  for (const [key, value] of new URLSearchParams(text)) {
-    filter[decode(key)] = decode(value)
-  }
-  return filter
+  // Built from entries, so that a key like `__proto__` is one among others.
+  return Object.fromEntries(
+    Array.from(new URLSearchParams(text), ([key, value]) => [decode(key), decode(value)]),
+  )
 }
 
 function decode(text: string): string {

@@ -99,11 +99,11 @@ export function createGuestDirs(instanceId: string, owner: Owner): GuestDirs {
       return names.filter((entry) => entry.isDirectory() && isSandboxId(entry.name)).map(({ name }) => name)
     },
     binary(source) {
-      const copied = (copy ??= copyBinary(source, root))
-      copied.catch(() => {
+      copy ??= copyBinary(source, root)
+      copy.catch(() => {
         copy = undefined
       })
-      return copied
+      return copy
     },
   }
 }

@@ -1,0 +1,16 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The checkout's folder, absolute. */
+export const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** What the setup makes and where. All of it is ignored by git and can be deleted at any time. */
+export const paths = {
+  nodeModules: join(root, 'node_modules'),
+  guestBinary: join(root, 'build', 'e2b-guest'),
+  /** A text file: the name of the base image that this checkout's recipe makes */
+  baseImage: join(root, 'build', 'base-image'),
+  bundle: join(root, 'dist', 'e2b-server.mjs'),
+  stamps: join(root, 'build', 'stamps'),
+  lock: join(root, 'build', 'setup.lock'),
+}

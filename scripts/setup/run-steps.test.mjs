@@ -1,0 +1,53 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { runSteps } from './run-steps.mjs'
+import { temporaryFolder } from './temporary-folder.mjs'
+
+const silent = { begin() {}, progress() {}, end() {}, fail() {}, note() {} }
+
+function context() {
+  return { lock: join(temporaryFolder(), 'setup.lock'), report: silent }
+}
+
+/** A step that writes its name into `log` when it runs; `effect: false` makes it do nothing. */
+function step(name, log, { done = false, effect = true } = {}) {
+  const state = { done }
+  return {
+    name,
+    isDone: async () => state.done,
+    run: async () => {
+      log.push(name)
+      state.done = effect
+    },
+  }
+}
+
+test('what is not done is done, in order', async () => {
+  const log = []
+  await runSteps([step('a', log), step('b', log, { done: true }), step('c', log)], context())
+  expect(log).toEqual(['a', 'c'])
+})
+
+test('with nothing to do, not even the lock is touched', async () => {
+  const log = []
+  const { lock, report } = context()
+  await runSteps([step('a', log, { done: true })], { lock, report })
+  expect(log).toEqual([])
+  expect(existsSync(lock)).toBe(false)
+})
+
+test('two setups at once do the work once', async () => {
+  const log = []
+  const steps = [step('a', log), step('b', log)]
+  const shared = context()
+  await Promise.all([runSteps(steps, shared), runSteps(steps, shared)])
+  expect(log).toEqual(['a', 'b'])
+})
+
+test('a step that has no effect fails, and nothing after it runs', async () => {
+  const log = []
+  const steps = [step('a', log, { effect: false }), step('b', log)]
+  await expect(runSteps(steps, context())).rejects.toThrow(/^a:/)
+  expect(log).toEqual(['a'])
+})

@@ -1,0 +1,77 @@
+/** dist/e2b-server.mjs: the server in one file, because Node.js starts that several times faster than its sources. */
+import { existsSync } from 'node:fs'
+import { SetupError } from './setup-error.mjs'
+import { hashFiles, readStamp, writeStamp } from './stamp.mjs'
+
+const sources = ['src', 'spec', 'package-lock.json', 'tsconfig.json', 'scripts/setup/step-bundle.mjs']
+const isTest = (path) => /\.(test|suite)\.ts$/.test(path)
+
+/**
+ * @param {{ root: string, bundle: string, stamp: string }} options `bundle`: the file to make
+ * @returns {import('./run-steps.mjs').Step}
+ */
+export function bundleStep({ root, bundle, stamp }) {
+  const hash = () => hashFiles(root, sources, isTest)
+  return {
+    name: 'server bundle',
+    isDone: async () => existsSync(bundle) && readStamp(stamp) === hash(),
+    run: async (progress) => {
+      progress('esbuild')
+      const before = hash()
+      const { build } = await import('esbuild')
+      try {
+        await build(buildOptions({ root, bundle }))
+      } catch (error) {
+        throw new SetupError("The server's sources can't be bundled.", {
+          output: error.message.split('\n').slice(0, 20),
+          advice: '`npx tsc --noEmit` may say more.',
+          cause: error,
+        })
+      }
+      writeStamp(stamp, before)
+    },
+  }
+}
+
+/** What esbuild is asked for. */
+function buildOptions({ root, bundle }) {
+  return {
+    absWorkingDir: root,
+    entryPoints: ['src/main/main.ts'],
+    outfile: bundle,
+    bundle: true,
+    platform: 'node',
+    target: 'node20.19',
+    format: 'esm',
+    // The sources are in the checkout: leaving them out of the map keeps loading it cheap.
+    sourcemap: 'linked',
+    sourcesContent: false,
+    legalComments: 'none',
+    logLevel: 'silent',
+    external: native,
+    plugins: [keepRecipes],
+    banner: { js: commonJsGlobals },
+  }
+}
+
+/** Compiled code finds its binary beside itself, so these packages are loaded from node_modules. */
+const native = ['better-sqlite3', 'cpu-features', '*.node']
+
+/** Image recipes read the files beside them, so they are loaded from where they are. */
+const keepRecipes = {
+  name: 'keep-recipes',
+  setup(build) {
+    build.onResolve({ filter: /\/images\/[\w-]+\/build\.mjs$/ }, ({ path }) => ({
+      path: `..${path.slice(path.indexOf('/images/'))}`,
+      external: true,
+    }))
+  },
+}
+
+/** What CommonJS packages expect around them, which an ES module doesn't have. */
+const commonJsGlobals = `
+import { createRequire as __createRequire } from 'node:module'
+const require = __createRequire(import.meta.url)
+const __filename = import.meta.filename
+const __dirname = import.meta.dirname
+`.trim()

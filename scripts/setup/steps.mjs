@@ -1,0 +1,43 @@
+/** The setup's steps, in their order: each may rely on those before it. */
+import { join } from 'node:path'
+import { paths, root } from './paths.mjs'
+import { baseImageStep } from './step-base-image.mjs'
+import { bundleStep } from './step-bundle.mjs'
+import { dockerEngineStep } from './step-docker-engine.mjs'
+import { guestAgentStep } from './step-guest-agent.mjs'
+import { nodeModulesStep } from './step-node-modules.mjs'
+import { nodeVersionStep } from './step-node-version.mjs'
+import { rustStep } from './step-rust.mjs'
+
+/** What a setup is for. */
+export const purposes = ['start', 'test', 'cli', 'local']
+
+/**
+ * The steps that a purpose needs:
+ * `start`: the server; `local`: the server without Docker, for the development runtime; `test`: `start` and what
+ * tests compile; `cli`: commands that only talk to a server or to its files.
+ *
+ * What may need root comes first, so that who isn't root is told before anything takes time.
+ *
+ * @param {string} purpose one of `purposes`
+ * @returns {import('./run-steps.mjs').Step[]}
+ */
+export function stepsFor(purpose) {
+  const usesGuests = purpose !== 'cli'
+  const usesDocker = usesGuests && purpose !== 'local'
+  const guestAgent = guestAgentStep({
+    root,
+    binary: paths.guestBinary,
+    stamp: join(paths.stamps, 'guest-agent'),
+  })
+  const rustIsNeeded = async () => purpose === 'test' || !(await guestAgent.isDone())
+  return [
+    nodeVersionStep(),
+    ...(usesDocker ? [dockerEngineStep()] : []),
+    ...(usesGuests ? [rustStep({ root, isNeeded: rustIsNeeded })] : []),
+    nodeModulesStep({ root }),
+    bundleStep({ root, bundle: paths.bundle, stamp: join(paths.stamps, 'bundle') }),
+    ...(usesGuests ? [guestAgent] : []),
+    ...(usesDocker ? [baseImageStep({ nameFile: paths.baseImage })] : []),
+  ]
+}
