@@ -1,6 +1,6 @@
 /**
- * The runtime contract's test. Every runtime's own test file calls it; what a runtime can't do is skipped by name with
- * the reason.
+ * The runtime contract's test. Every runtime's own test file calls it; tests of a power are there where the runtime's
+ * capabilities claim it.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { GuestHandle, GuestSpec, Runtime, RuntimeEvent } from '../domain/runtime.ts'
@@ -19,11 +19,7 @@ export interface RuntimeSuite {
   kill: (handle: GuestHandle) => Promise<void>
   /** Leaves what a crash in the middle of a start leaves */
   plantRemainder: (sandboxId: string) => Promise<void>
-  /** Tests that this runtime can't pass, with the reason */
-  skip?: Partial<Record<SkippableTest, string>>
 }
-
-type SkippableTest = 'memory limit' | 'pids limit'
 
 /** Longest time that anything in here may take, in milliseconds */
 const patienceMs = 30_000
@@ -218,25 +214,21 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
       watching.stop()
     })
 
-    limited('memory limit', suite, async () => {
+    if (!suite.create().capabilities.resourceLimits) return
+
+    test('memory limit', async () => {
       const guest = guestOf(runtime, await start({ memoryMb: 64 }))
       expect((await run(guest, 'head -c 200000000 /dev/zero | tail')).status).not.toBe('exit status 0')
       expect((await run(guest, 'true')).status).toBe('exit status 0')
     })
 
-    limited('pids limit', suite, async () => {
+    test('pids limit', async () => {
       const guest = guestOf(runtime, await start({ memoryMb: 2048 }))
       const wait = '(exec >/dev/null 2>&1; read line < /tmp/never) &'
       const fork = `mkfifo /tmp/never; i=0; while [ $i -lt 10000 ]; do ${wait} i=$((i+1)); done`
       expect((await run(guest, fork)).stderr).toMatch(/fork/)
     })
   })
-}
-
-/** A test that is skipped where the runtime says why. */
-function limited(name: SkippableTest, suite: RuntimeSuite, body: () => Promise<void>): void {
-  const reason = suite.skip?.[name]
-  test.skipIf(reason !== undefined)(reason === undefined ? name : `${name} (skipped: ${reason})`, body)
 }
 
 export function guestSpec(image: string, spec: Partial<GuestSpec> = {}): GuestSpec {

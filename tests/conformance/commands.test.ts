@@ -50,6 +50,13 @@ describe.each(sdks)('e2b $version: commands', ({ sdk }) => {
     expect((await sandbox.commands.run('sudo whoami')).stdout).toBe('root\n')
   })
 
+  test('no raw sockets, even as root: they would reach the neighbours’ traffic; ping needs none', async () => {
+    const sniff = 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)'
+    const error = await sandbox.commands.run(`sudo python3 -c "${sniff}"`).catch((thrown) => thrown)
+    expect(error.stderr).toContain('PermissionError')
+    expect((await sandbox.commands.run('ping -c 1 127.0.0.1')).stdout).toContain('1 received')
+  })
+
   test('background, list, kill', async () => {
     const command = await sandbox.commands.run('sleep 300', { background: true })
     const listed = await sandbox.commands.list()

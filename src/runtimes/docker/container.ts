@@ -54,7 +54,8 @@ export function checkSpec({ cpuCount, memoryMb, hostname }: GuestSpec): void {
 /**
  * The engine's description of a container. The agent is process 1 whatever the image says.
  *
- * Capabilities and seccomp are the engine's defaults. `no-new-privileges` is off on purpose, also where the engine
+ * Capabilities and seccomp are the engine's defaults but for raw sockets: with those a sandbox could answer ARP for its
+ * neighbours on the bridge and read their traffic. `no-new-privileges` is off on purpose, also where the engine
  * turns it on by default: the stock template's user has sudo without a password, as clients expect (e2b-behaviour 4.2).
  * CPU is a quota and not `NanoCpus`, because the engine refuses the latter when the machine has fewer CPUs.
  */
@@ -99,6 +100,7 @@ export function containerOptions(options: {
       MemorySwap: memory,
       PidsLimit: pidsMax,
       OomScoreAdj: oomScoreAdj,
+      CapDrop: ['NET_RAW'],
       SecurityOpt: ['no-new-privileges=false'],
       LogConfig: { Type: 'none', Config: {} },
       RestartPolicy: { Name: 'no' },

@@ -10,6 +10,7 @@
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { chmod, chown, copyFile, lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +20,7 @@ import { removeTree } from '../../lib/remove-tree.ts'
 import type { ProcessId } from './handle.ts'
 
 const stateMaxBytes = 4096
+const binaryPrefix = 'e2b-guest.'
 /** Size of a home that is to be full */
 const tinyDisk = '64k'
 
@@ -42,13 +44,15 @@ export interface GuestDirs {
   /** Unmounts and removes. Idempotent. */
   remove(sandboxId: string, signal: AbortSignal): Promise<void>
   list(): Promise<string[]>
-  /** Path of a copy of the agent's binary that agents can run; made once. */
+  /** Path of a copy of the agent's binary that agents can run, named for its content. */
   binary(source: string): Promise<string>
+  /** Removes the copy and the common directory, unless there are guests. */
+  tidy(): Promise<void>
 }
 
 export function createGuestDirs(instanceId: string, owner: Owner): GuestDirs {
   const root = join(tmpdir(), `e2b-process-${instanceId.toLowerCase().replaceAll(/[^a-z0-9]/g, '')}`)
-  let copy: Promise<string> | undefined
+  let hash: Promise<string> | undefined
   const path = (sandboxId: string, ...names: string[]) => join(root, sandboxId, ...names)
 
   return {
@@ -98,29 +102,37 @@ export function createGuestDirs(instanceId: string, owner: Owner): GuestDirs {
       })
       return names.filter((entry) => entry.isDirectory() && isSandboxId(entry.name)).map(({ name }) => name)
     },
-    binary(source) {
-      copy ??= copyBinary(source, root)
-      copy.catch(() => {
-        copy = undefined
+    async binary(source) {
+      hash ??= contentHash(source)
+      hash.catch(() => {
+        hash = undefined
       })
-      return copy
+      const target = join(root, `${binaryPrefix}${await hash}`)
+      await prepareRoot(root)
+      if (!existsSync(target)) await copyBinary(source, target)
+      return target
+    },
+    async tidy() {
+      const names = await readdir(root).catch(() => [])
+      if (!names.every((name) => name.startsWith(binaryPrefix))) return
+      await rm(root, { recursive: true, force: true })
     },
   }
 }
 
-/** A copy named for its content, so that servers of different versions each run their own. */
-async function copyBinary(source: string, root: string): Promise<string> {
-  await prepareRoot(root)
-  const hash = createHash('sha256')
-    .update(await readFile(source))
+async function contentHash(path: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(path))
     .digest('hex')
-  const target = join(root, `e2b-guest.${hash.slice(0, 12)}`)
-  if (await lstat(target).catch(() => undefined)) return target
+    .slice(0, 12)
+}
+
+/** Appears under its name only when it is complete. */
+async function copyBinary(source: string, target: string): Promise<void> {
   const draft = `${target}.${randomBytes(6).toString('hex')}`
   await copyFile(source, draft)
   await chmod(draft, 0o755)
   await rename(draft, target)
-  return target
 }
 
 /** Others may write to the temporary directory too: what stands there already must be ours. */

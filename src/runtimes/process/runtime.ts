@@ -146,6 +146,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     async close() {
       guests.close()
       for (const timer of timers) clearTimeout(timer)
+      await dirs.tidy()
     },
   }
 }

@@ -1,0 +1,13 @@
+//! Files: what they are, walks, reading, writing. All of it blocks and runs beside the event loop.
+
+pub mod dirs;
+pub mod entry;
+pub mod list;
+pub mod remove;
+pub mod rename;
+pub mod source;
+pub mod target;
+mod xattr;
+
+#[cfg(test)]
+mod test_dir;
