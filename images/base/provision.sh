@@ -16,6 +16,10 @@ ln -sf python3 /usr/bin/python
 # A sandbox is thrown away: pip may change the system's Python, as in the official template.
 rm -f /usr/lib/python3*/EXTERNALLY-MANAGED
 
+# Sandboxes have no raw sockets, and a program whose file claims them can't even start; ping needs none.
+cp /bin/ping /bin/ping.plain
+mv -f /bin/ping.plain /bin/ping
+
 # Each command is a `bash -l -c`, so the profile spawns nothing and leaves alone what the caller has set. Debian's
 # runs `id`, overwrites PATH, and root's own runs `mesg`.
 cat > /etc/profile <<'PROFILE'
