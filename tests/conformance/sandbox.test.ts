@@ -28,7 +28,7 @@ describe.each(sdks)(
       expect(info.memoryMB).toBe(512)
       expect(info.endAt.getTime() - info.startedAt.getTime()).toBe(120_000)
 
-      expect(await sandbox.kill()).toBe(true)
+      expect(await Sandbox.kill(sandbox.sandboxId)).toBe(true)
       expect(await sandbox.isRunning()).toBe(false)
       expect(await Sandbox.kill(sandbox.sandboxId)).toBe(false)
       await expect(Sandbox.getInfo(sandbox.sandboxId)).rejects.toThrow(NotFoundError)
