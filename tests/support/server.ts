@@ -15,8 +15,8 @@ export interface TestServer extends AsyncDisposable {
   output(): string
   /** Sends a signal and resolves with what had been printed when the process ended. */
   end(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<string>
-  /** Starts again on the same state directory and port. */
-  restart(): Promise<void>
+  /** Starts again on the same state directory and port, with more flags if given. */
+  restart(more?: string[]): Promise<void>
 }
 
 export interface TestServerOptions {
@@ -48,8 +48,8 @@ export async function startTestServer({ flags = [], env = {} }: TestServerOption
     pid: () => running.child.pid!,
     output: () => running.printed(),
     end: (signal) => end(signal),
-    async restart() {
-      running = await launch(new URL(running.url).port)
+    async restart(more = []) {
+      running = await launch(new URL(running.url).port, more)
     },
     async [Symbol.asyncDispose]() {
       if (running.child.exitCode === null && running.child.signalCode === null) await end('SIGTERM')
