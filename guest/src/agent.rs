@@ -11,6 +11,7 @@ use crate::metrics::CpuMeter;
 use crate::paths::{self, Base};
 use crate::process::table::Table;
 use crate::users::{self, User};
+use crate::watch::Watching;
 
 /// What `configure` sets, all at once.
 #[derive(Clone, Default)]
@@ -56,6 +57,7 @@ pub struct Agent {
     pub is_configured: Cell<bool>,
     pub is_stopping: Cell<bool>,
     pub cpu: RefCell<CpuMeter>,
+    pub watching: Watching,
 }
 
 impl Agent {
@@ -69,6 +71,7 @@ impl Agent {
             is_configured: Cell::new(false),
             is_stopping: Cell::new(false),
             cpu: RefCell::new(CpuMeter::start()),
+            watching: Watching::default(),
         }
     }
 

@@ -124,7 +124,11 @@ impl<'a> Writer<'a> {
     }
 
     async fn json(self, kind: Outgoing, value: &Value) -> Served {
-        let payload = value.to_string();
+        self.text(kind, &value.to_string()).await
+    }
+
+    /// Sends JSON that is text already.
+    pub async fn text(self, kind: Outgoing, payload: &str) -> Served {
         if payload.len() > JSON_MAX_BYTES {
             return Err(Failure::new(Code::ResourceExhausted, "The answer is longer than 4 MiB.").into());
         }

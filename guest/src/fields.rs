@@ -34,10 +34,14 @@ impl Fields {
     }
 
     pub fn boolean(&self, name: &str) -> Result<bool, Failure> {
+        required(name, self.opt_boolean(name)?)
+    }
+
+    pub fn opt_boolean(&self, name: &str) -> Result<Option<bool>, Failure> {
         match self.get(name) {
-            Some(Value::Bool(value)) => Ok(*value),
+            None => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(*value)),
             Some(_) => Err(ill_typed(name, "true or false")),
-            None => required(name, None),
         }
     }
 

@@ -63,11 +63,22 @@ fn raise_open_files() -> Option<libc::rlimit> {
     Some(before)
 }
 
+/// A number that nobody can guess.
+pub fn random_u64() -> u64 {
+    let mut bytes = [0; 8];
+    fill_randomly(&mut bytes);
+    u64::from_ne_bytes(bytes)
+}
+
+/// So few bytes are never cut short; before the kernel's pool is ready this waits.
+fn fill_randomly(bytes: &mut [u8]) {
+    unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+}
+
 /// A version 4 uuid.
 pub fn random_uuid() -> String {
     let mut bytes = [0u8; 16];
-    // Sixteen bytes are never cut short; before the kernel's pool is ready this waits.
-    unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    fill_randomly(&mut bytes);
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex: String = bytes.iter().map(|byte| format!("{:02x}", byte)).collect();

@@ -25,6 +25,7 @@ mod server;
 mod shutdown;
 mod stream;
 mod users;
+mod watch;
 
 use std::io;
 use std::process::ExitCode;

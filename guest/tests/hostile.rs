@@ -2,47 +2,16 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use serde_json::{json, Value};
 use support::client::{frame, Client, EOF, INPUT, REPLY, REQUEST};
-use support::{wait_until, Agent, Options};
-
-/// The same numbers each time, so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-}
+use support::random::Random;
+use support::{lives, throw, wait_until, Agent, Options};
 
 fn harmless() -> Agent {
     Agent::start_with(Options { harmless: true, ..Options::default() })
-}
-
-fn lives(agent: &Agent) {
-    assert_eq!(agent.call(json!({ "op": "hello" }))["protocol"], 1);
-}
-
-/// Sends bytes, hangs up and lets the agent do with them what it wants; returns after that.
-fn throw(agent: &Agent, bytes: &[u8]) {
-    let mut stream = UnixStream::connect(agent.socket()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    // The agent may well hang up first.
-    let _ = stream.write_all(bytes);
-    let _ = stream.shutdown(std::net::Shutdown::Write);
-    let mut answer = [0; 4096];
-    while matches!(stream.read(&mut answer), Ok(bytes) if bytes > 0) {}
 }
 
 /// Requests that mean well. None changes a file at a path that a mutation could turn into somebody else's.
@@ -53,6 +22,7 @@ fn requests() -> Vec<Value> {
         json!({ "op": "exec", "cmd": "true", "args": ["a"], "env": { "B": "2" }, "stdin": true, "timeoutMs": 50 }),
         json!({ "op": "exec", "cmd": "true", "stdin": false, "pty": { "cols": 80, "rows": 24 }, "tag": "t" }),
         json!({ "op": "attach", "pid": 1 }),
+        json!({ "op": "attach", "tag": "t", "replay": true, "since": 0 }),
         json!({ "op": "list" }),
         json!({ "op": "input", "tag": "t", "kind": "stdin" }),
         json!({ "op": "close-input", "tag": "t" }),
@@ -62,6 +32,10 @@ fn requests() -> Vec<Value> {
         json!({ "op": "list-dir", "path": "", "depth": 2 }),
         json!({ "op": "read", "path": "f", "offset": 1, "length": 2 }),
         json!({ "op": "dial", "port": 1 }),
+        json!({ "op": "watch", "path": "", "recursive": true, "includeEntry": true, "allowNetworkMounts": false }),
+        json!({ "op": "create-watcher", "path": "", "user": "root", "recursive": true }),
+        json!({ "op": "watcher-events", "watcherId": "0123456789abcdef" }),
+        json!({ "op": "remove-watcher", "watcherId": "0123456789abcdef" }),
         json!({ "op": "metrics" }),
     ]
 }
@@ -110,7 +84,7 @@ fn a_long_request_is_served() {
 #[test]
 fn random_bytes_do_no_harm() {
     let agent = harmless();
-    let mut random = Random(0x1234_5678_9abc_def1);
+    let mut random = Random::new(0x1234_5678_9abc_def1);
     for _ in 0..400 {
         let bytes: Vec<u8> = (0..random.below(300)).map(|_| random.next() as u8).collect();
         throw(&agent, &bytes);
@@ -126,7 +100,7 @@ fn random_bytes_do_no_harm() {
 #[test]
 fn requests_with_flipped_bytes_do_no_harm() {
     let agent = harmless();
-    let mut random = Random(0x0bad_5eed_0bad_5eed);
+    let mut random = Random::new(0x0bad_5eed_0bad_5eed);
     let requests = requests();
     for round in 0..1500 {
         let mut bytes = frame(REQUEST, requests[round % requests.len()].to_string().as_bytes());
@@ -150,13 +124,14 @@ fn requests_with_flipped_bytes_do_no_harm() {
 #[test]
 fn requests_with_odd_values_do_no_harm() {
     let agent = harmless();
-    let mut random = Random(0x5eed_0f0d_d5ee_d001);
+    let mut random = Random::new(0x5eed_0f0d_d5ee_d001);
     let mut requests = requests();
     // With values that are no paths of anybody these are harmless, too.
     for op in ["write", "make-dir", "remove"] {
         requests.push(json!({ "op": op, "path": "f", "user": "root", "metadata": { "a": "b" } }));
     }
     requests.push(json!({ "op": "move", "source": "f", "destination": "g" }));
+    requests.push(json!({ "op": "compose", "sources": ["f"], "destination": "g", "user": "root" }));
     let odd = [
         json!(null),
         json!(true),

@@ -43,6 +43,11 @@ pub fn path_failure(action: &str, path: &str, error: &io::Error) -> Failure {
     }
 }
 
+/// The failure of an operation that wants a directory.
+pub fn not_a_directory(path: &str) -> Failure {
+    Failure::invalid(format!("path '{}' is not a directory", path)).with_errno(libc::ENOTDIR)
+}
+
 fn to_json(path: &Path, shown: &str, own: &Metadata, resolved: Option<&Metadata>, names: &Names) -> Value {
     let kind = match resolved {
         Some(metadata) if metadata.is_file() => "file",

@@ -9,7 +9,7 @@ use std::vec;
 
 use serde_json::Value;
 
-use super::entry::{describe, path_failure, text};
+use super::entry::{describe, not_a_directory, path_failure, text};
 use crate::error::Failure;
 use crate::users::Names;
 
@@ -39,8 +39,7 @@ impl Walk {
         let fail = |error: io::Error| path_failure("listed", path, &error);
         let metadata = fs::metadata(path).map_err(fail)?;
         if !metadata.is_dir() {
-            let failure = Failure::invalid(format!("path '{}' is not a directory", path));
-            return Err(failure.with_errno(libc::ENOTDIR));
+            return Err(not_a_directory(path));
         }
         let root = Level { path: PathBuf::from(path), names: sorted_names(Path::new(path)).map_err(fail)? };
         Ok(Walk { levels: vec![root], depth: usize::try_from(depth).unwrap_or(usize::MAX), names: Names::load() })

@@ -1,5 +1,6 @@
 //! Files: what they are, walks, reading, writing. All of it blocks and runs beside the event loop.
 
+pub mod compose;
 pub mod dirs;
 pub mod entry;
 pub mod list;
@@ -10,4 +11,4 @@ pub mod target;
 mod xattr;
 
 #[cfg(test)]
-mod test_dir;
+pub mod test_dir;

@@ -61,7 +61,7 @@ impl Target {
 }
 
 /// Always called, as a watcher waits for it. Where ownership can't be changed (/proc) it must be right already.
-fn own(file: &File, actor: &Actor) -> io::Result<()> {
+pub fn own(file: &File, actor: &Actor) -> io::Result<()> {
     let result = unsafe { libc::fchown(file.as_raw_fd(), actor.user.uid, actor.user.gid) };
     if result == 0 || actor.is_unprivileged {
         return Ok(());

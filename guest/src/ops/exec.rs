@@ -1,5 +1,6 @@
 //! `exec`: starts a process and streams what it says.
 
+use std::collections::VecDeque;
 use std::ffi::CString;
 use std::io;
 use std::rc::Rc;
@@ -18,6 +19,7 @@ use crate::process::environment;
 use crate::process::fds::TerminalSize;
 use crate::process::output::Event;
 use crate::process::process::{Config, Process};
+use crate::process::replay::{self, Past, Ring};
 use crate::process::spawn::{fork, wire, Wiring};
 
 /// Tags are kept for a while after their process has gone, so they are short.
@@ -32,12 +34,14 @@ struct Request {
     has_stdin: bool,
     terminal: Option<TerminalSize>,
     timeout: Option<Duration>,
+    /// Bytes of output to keep
+    replay_bytes: usize,
 }
 
 pub async fn exec(call: Call<'_>) -> Served {
     let request = parse(&call.fields)?;
     let (pid, events) = start(call.agent, request).await?;
-    stream_events(call, pid, events).await
+    stream_events(call, pid, Past { from: 0, pieces: VecDeque::new() }, events).await
 }
 
 fn parse(fields: &Fields) -> Result<Request, Failure> {
@@ -59,6 +63,9 @@ fn parse(fields: &Fields) -> Result<Request, Failure> {
         has_stdin: fields.boolean("stdin")?,
         terminal: fields.opt_object("pty")?.map(|size| terminal_size(&size)).transpose()?,
         timeout: fields.opt_number("timeoutMs", 0, TIMEOUT_MAX_MS)?.map(Duration::from_millis),
+        replay_bytes: fields
+            .opt_number("replayBytes", 0, replay::MAX_BYTES as u64)?
+            .map_or(replay::DEFAULT_BYTES, |bytes| bytes as usize),
     })
 }
 
@@ -88,7 +95,8 @@ async fn start(agent: &Rc<Agent>, request: Request) -> Result<(u32, mpsc::Receiv
         })
         .await?;
 
-    let (process, sources) = Process::new(pid, config, agent_ends);
+    let ring = Ring::new(&agent.table.keeper, request.replay_bytes);
+    let (process, sources) = Process::new(pid, config, agent_ends, ring);
     let events = process.output.subscribe();
     agent.table.insert(Rc::clone(&process));
     drop(starting);

@@ -3,11 +3,13 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::io::AsRawFd;
 use std::path::Path;
 
 use serde_json::{json, Value};
 
 use crate::agent::{Actor, Agent};
+use crate::blocking;
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::files::entry::{describe, path_failure};
@@ -61,6 +63,20 @@ pub async fn remove(agent: &Agent, fields: &Fields) -> Result<Value, Failure> {
         Ok(json!({}))
     };
     subject.run(remove).await
+}
+
+/// Returns once all that was written to the root file system is on its disk.
+pub async fn sync() -> Result<Value, Failure> {
+    let sync = || {
+        let root = fs::File::open("/")?;
+        match unsafe { libc::syncfs(root.as_raw_fd()) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    blocking::run(move || sync().map_err(|error| Failure::from_io("The file system can't be written out", &error)))
+        .await?;
+    Ok(json!({}))
 }
 
 fn is_root(path: &str) -> bool {

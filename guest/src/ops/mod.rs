@@ -1,6 +1,7 @@
 //! The operations, one function each: read the fields, do it, answer.
 
 mod attach;
+mod compose;
 mod dial;
 mod exec;
 mod files;
@@ -9,6 +10,7 @@ mod list_dir;
 mod process;
 mod read;
 mod session;
+mod watch;
 mod write;
 
 use std::rc::Rc;
@@ -28,9 +30,17 @@ pub struct Call<'a> {
     pub writer: Writer<'a>,
 }
 
+/// Those that touch no file, and those that read the system's events themselves.
+const UNSETTLED: [&str; 7] =
+    ["hello", "metrics", "shutdown", "watch", "create-watcher", "watcher-events", "remove-watcher"];
+
 /// Serves one request until its connection has nothing more to say.
 pub async fn serve(call: Call<'_>) -> Served {
     let op = call.fields.string("op")?.to_owned();
+    if !UNSETTLED.contains(&op.as_str()) {
+        // What this request changes in a directory that an earlier one made must be seen (e2b-wire 8.37).
+        call.agent.watching.settle().await;
+    }
     match op.as_str() {
         "exec" => exec::exec(call).await,
         "attach" => attach::attach(call).await,
@@ -38,6 +48,10 @@ pub async fn serve(call: Call<'_>) -> Served {
         "list-dir" => list_dir::list_dir(call).await,
         "read" => read::read(call).await,
         "write" => write::write(call).await,
+        "compose" => compose::compose(call).await,
+        "watch" => watch::watch(call).await,
+        "create-watcher" => watch::create(call).await,
+        "watcher-events" => watch::events(call).await,
         "dial" => dial::dial(call).await,
         op => {
             let reply = unary(op, call.agent, &call.fields).await?;
@@ -60,6 +74,8 @@ async fn unary(op: &str, agent: &Rc<Agent>, fields: &Fields) -> Result<serde_jso
         "make-dir" => files::make_dir(agent, fields).await,
         "move" => files::rename(agent, fields).await,
         "remove" => files::remove(agent, fields).await,
+        "remove-watcher" => watch::remove(agent, fields).await,
+        "sync" => files::sync().await,
         _ => Err(Failure::new(Code::Unimplemented, format!("The agent has no operation '{}'.", op))),
     }
 }

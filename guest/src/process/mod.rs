@@ -7,6 +7,7 @@ pub mod output;
 #[allow(clippy::module_inception)]
 pub mod process;
 pub mod reaper;
+pub mod replay;
 pub mod spawn;
 pub mod status;
 pub mod table;

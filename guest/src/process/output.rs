@@ -8,8 +8,9 @@ use std::os::unix::io::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, watch, Mutex};
 
+use super::replay::Ring;
 use super::status::End;
 use crate::frame::Outgoing;
 use crate::race::{race, Either};
@@ -32,13 +33,19 @@ pub enum Event {
     End(End),
 }
 
-/// The subscribers of one process.
-#[derive(Default)]
+/// The subscribers of one process, and what those to come will want to know.
 pub struct Output {
+    pub ring: Rc<Ring>,
     subscribers: RefCell<Vec<mpsc::Sender<Event>>>,
+    /// Held for each event, so that all subscribers and the ring have one order of the outputs
+    turn: Mutex<()>,
 }
 
 impl Output {
+    pub fn new(ring: Rc<Ring>) -> Output {
+        Output { ring, subscribers: RefCell::default(), turn: Mutex::default() }
+    }
+
     /// Everything from now on. Dropping the receiver ends the subscription.
     pub fn subscribe(&self) -> mpsc::Receiver<Event> {
         let (sender, receiver) = mpsc::channel(QUEUE_EVENTS);
@@ -48,6 +55,10 @@ impl Output {
 
     /// Hands an event to every subscriber, waiting for those whose queue is full.
     pub async fn publish(&self, event: Event) {
+        let _turn = self.turn.lock().await;
+        if let Event::Bytes(kind, bytes) = &event {
+            self.ring.push(*kind, bytes);
+        }
         let subscribers = self.subscribers.borrow().clone();
         for subscriber in &subscribers {
             // One that is gone is dropped below.

@@ -19,6 +19,7 @@ use tokio::sync::{watch, Mutex};
 
 use super::fds::{self, TerminalSize};
 use super::output::{Event, Output, Source};
+use super::replay::Ring;
 use super::spawn::AgentEnds;
 use super::status::{End, ExitStatus};
 use crate::error::{Code, Failure};
@@ -59,12 +60,12 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn new(pid: u32, config: Config, ends: AgentEnds) -> (Rc<Process>, Vec<Source>) {
+    pub fn new(pid: u32, config: Config, ends: AgentEnds, ring: Rc<Ring>) -> (Rc<Process>, Vec<Source>) {
         let AgentEnds { stdin, terminal, sources } = ends;
         let process = Process {
             pid,
             config,
-            output: Rc::new(Output::default()),
+            output: Rc::new(Output::new(ring)),
             stdin: Mutex::new(stdin),
             is_terminal: terminal.is_some(),
             terminal: RefCell::new(terminal),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::process::Process;
+use super::replay::{Keeper, Ring};
 use super::status::{End, ExitStatus};
 use crate::error::{Code, Failure};
 use crate::fields::Fields;
@@ -54,17 +55,21 @@ struct Ended {
     pid: u32,
     tag: Option<String>,
     end: End,
+    /// What it said last
+    ring: Rc<Ring>,
     at: Instant,
 }
 
 /// What `attach` finds.
 pub enum Found {
     Running(Rc<Process>),
-    Ended { pid: u32, end: End },
+    Ended { pid: u32, end: End, ring: Rc<Ring> },
 }
 
 #[derive(Default)]
 pub struct Table {
+    /// Keeps the processes' output
+    pub keeper: Rc<Keeper>,
     running: RefCell<HashMap<u32, Rc<Process>>>,
     /// Pids by tag, the newest last
     tags: RefCell<HashMap<String, Vec<u32>>>,
@@ -138,8 +143,9 @@ impl Table {
         if ended.len() >= ENDED_MAX {
             ended.pop_front();
         }
-        let (pid, tag) = (process.pid, process.config.tag.clone());
-        ended.push_back(Ended { pid, tag, end, at: Instant::now() });
+        let (pid, tag, ring) = (process.pid, process.config.tag.clone(), Rc::clone(&process.output.ring));
+        ring.end();
+        ended.push_back(Ended { pid, tag, end, ring, at: Instant::now() });
         if !self.is_sweeping.replace(true) {
             tokio::task::spawn_local(Rc::clone(self).sweep());
         }
@@ -166,7 +172,7 @@ impl Table {
             Selector::Tag(tag) => ended.tag.as_ref() == Some(tag),
         };
         match self.ended.borrow().iter().rev().take_while(|ended| ended.at.elapsed() < KEEP_ENDED).find(matches) {
-            Some(ended) => Ok(Found::Ended { pid: ended.pid, end: ended.end }),
+            Some(ended) => Ok(Found::Ended { pid: ended.pid, end: ended.end, ring: Rc::clone(&ended.ring) }),
             None => Err(not_found),
         }
     }
@@ -240,7 +246,8 @@ mod tests {
             cwd: None,
             tag: Some(tag.to_owned()),
         };
-        Process::new(pid, config, AgentEnds { stdin: None, terminal: None, sources: Vec::new() }).0
+        let ends = AgentEnds { stdin: None, terminal: None, sources: Vec::new() };
+        Process::new(pid, config, ends, Ring::new(&Rc::default(), 0)).0
     }
 
     fn end() -> End {

@@ -2,8 +2,10 @@
 #![allow(dead_code)]
 
 pub mod client;
+pub mod random;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -198,6 +200,22 @@ pub fn new_dir() -> PathBuf {
 fn make_open(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+}
+
+/// The agent still answers.
+pub fn lives(agent: &Agent) {
+    assert_eq!(agent.call(json!({ "op": "hello" }))["protocol"], 1);
+}
+
+/// Sends bytes, hangs up and lets the agent do with them what it wants; returns after that.
+pub fn throw(agent: &Agent, bytes: &[u8]) {
+    let mut stream = UnixStream::connect(agent.socket()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    // The agent may well hang up first.
+    let _ = stream.write_all(bytes);
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+    let mut answer = [0; 4096];
+    while matches!(stream.read(&mut answer), Ok(bytes) if bytes > 0) {}
 }
 
 pub fn is_root() -> bool {
