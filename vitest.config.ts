@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** Three projects, from fast to slow. `unit` needs nothing but Node and the guest agent's binary. */
+/** From fast to slow. `unit` and most of `fuzz` need nothing but Node and the guest agent's binary. */
 export default defineConfig({
   test: {
     projects: [
@@ -17,6 +17,14 @@ export default defineConfig({
           name: 'docker',
           include: ['src/runtimes/docker/**/*.test.ts'],
           testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'fuzz',
+          include: ['tests/fuzz/**/*.test.ts'],
+          testTimeout: 60_000 + Number(process.env.E2B_FUZZ_SECONDS ?? 5) * 1000,
           hookTimeout: 120_000,
         },
       },

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * Prepares this machine: `setup.mjs [start | local | test | cli]`, see scripts/setup/steps.mjs. Needs no package, does only
- * what isn't done, and prints nothing when there is nothing to do. E2B_SETUP_VERBOSE=1 shows every command's output.
+ * Prepares this machine: `setup.mjs [start | local | test | bench | cli]`, see scripts/setup/steps.mjs. Needs no package,
+ * does only what isn't done, and prints nothing when there is nothing to do. E2B_SETUP_VERBOSE=1 shows every command's
+ * output.
  */
 import { setUp } from './setup/set-up.mjs'
 import { purposes } from './setup/steps.mjs'

@@ -12,5 +12,10 @@ export const paths = {
   baseImage: join(root, 'build', 'base-image'),
   bundle: join(root, 'dist', 'e2b-server.mjs'),
   stamps: join(root, 'build', 'stamps'),
+  pythonSdks: {
+    requirements: join(root, 'tests', 'conformance', 'python', 'requirements'),
+    folder: join(root, 'build', 'python'),
+    stamp: join(root, 'build', 'stamps', 'python-sdks'),
+  },
   lock: join(root, 'build', 'setup.lock'),
 }

@@ -7,15 +7,18 @@ import { dockerEngineStep } from './step-docker-engine.mjs'
 import { guestAgentStep } from './step-guest-agent.mjs'
 import { nodeModulesStep } from './step-node-modules.mjs'
 import { nodeVersionStep } from './step-node-version.mjs'
+import { pythonSdksStep } from './step-python-sdks.mjs'
 import { rustStep } from './step-rust.mjs'
+import { wrkStep } from './step-wrk.mjs'
 
 /** What a setup is for. */
-export const purposes = ['start', 'test', 'cli', 'local']
+export const purposes = ['start', 'test', 'bench', 'cli', 'local']
 
 /**
  * The steps that a purpose needs:
  * `start`: the server; `local`: the server without Docker, for the development runtime; `test`: `start` and what
- * tests compile; `cli`: commands that only talk to a server or to its files.
+ * tests compile and drive; `bench`: `start` and what makes load; `cli`: commands that only talk to a server or to its
+ * files.
  *
  * What may need root comes first, so that who isn't root is told before anything takes time.
  *
@@ -35,6 +38,8 @@ export function stepsFor(purpose) {
     nodeVersionStep(),
     ...(usesDocker ? [dockerEngineStep()] : []),
     ...(usesGuests ? [rustStep({ root, isNeeded: rustIsNeeded })] : []),
+    ...(purpose === 'bench' ? [wrkStep()] : []),
+    ...(purpose === 'test' ? [pythonSdksStep(paths.pythonSdks)] : []),
     nodeModulesStep({ root }),
     bundleStep({ root, bundle: paths.bundle, stamp: join(paths.stamps, 'bundle') }),
     ...(usesGuests ? [guestAgent] : []),

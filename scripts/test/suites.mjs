@@ -1,7 +1,7 @@
 /** Everything that `npm test` runs, in its order: what is quick to fail comes first. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { root } from '../setup/paths.mjs'
 import { findCargo } from '../setup/step-rust.mjs'
 import { readCargoResults, readVitestResults, skippedTests } from './results.mjs'
@@ -12,6 +12,9 @@ import { runVisibly } from './run-visibly.mjs'
  * @typedef {{ name: string, title: string, run: () => Promise<Counts> }} Suite
  */
 
+/** Vitest's report of the conformance tests */
+const conformanceReport = join(root, 'build', 'results', 'conformance.json')
+
 /** @type {Suite[]} */
 export const suites = [
   { name: 'lint', title: 'Format and lint', run: () => check('biome', ['check', '.']) },
@@ -20,7 +23,13 @@ export const suites = [
   { name: 'guest', title: 'Guest agent', run: cargoTest },
   { name: 'unit', title: 'Unit tests', run: () => vitest('unit') },
   { name: 'docker', title: 'Docker runtime', run: () => vitest('docker') },
-  { name: 'conformance', title: 'Official SDKs against the server', run: () => vitest('conformance') },
+  { name: 'fuzz', title: 'Parsers against random input', run: () => vitest('fuzz') },
+  {
+    name: 'conformance',
+    title: 'Official SDKs against the server',
+    run: () => vitest('conformance', { keepAs: conformanceReport }),
+  },
+  { name: 'compat', title: "Claims of docs/compat.md, from the last run of 'conformance'", run: checkClaims },
 ]
 
 /** A program of node_modules that says yes or no: one test. */
@@ -38,16 +47,29 @@ async function cargoTest() {
   return readCargoResults(lines, code)
 }
 
-async function vitest(project) {
+/** What docs/compat.md claims and that run didn't show: one test. */
+async function checkClaims() {
+  const script = join(root, 'tests', 'conformance', 'compat', 'check.ts')
+  const args = ['--import', 'tsx', script, conformanceReport]
+  const { code } = await runVisibly(process.execPath, args, { cwd: root })
+  return code === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 }
+}
+
+async function vitest(project, { keepAs } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'e2b-test-'))
   const file = join(folder, 'results.json')
   try {
+    if (keepAs !== undefined) rmSync(keepAs, { force: true })
     const { code } = await runVisibly(
       join(root, 'node_modules', '.bin', 'vitest'),
       ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
       { cwd: root },
     )
     const report = readJson(file)
+    if (keepAs !== undefined && report !== undefined) {
+      mkdirSync(dirname(keepAs), { recursive: true })
+      copyFileSync(file, keepAs)
+    }
     for (const name of skippedTests(report)) console.log(`skipped: ${name}`)
     return readVitestResults(report, code)
   } finally {

@@ -2,18 +2,20 @@
  * A running sandbox as traffic sees it. The edge finds one by id and knows nothing of guests or runtimes; the
  * orchestrator owns them and implements this.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { HttpRequest, HttpResponse } from './http.ts'
 
 export interface LiveSandbox {
   readonly id: string
+  /** What requests to its API must carry, and what signed URLs are made with; null: nothing */
+  readonly accessToken: string | null
   /**
    * Aborts when the sandbox stops taking traffic. By then `find` no longer returns it; whoever holds a connection
    * destroys it at once and abruptly, as clients tell a killed sandbox by that (e2b-wire 3.9).
    */
   readonly gone: AbortSignal
   /** Serves one request to envd, the API on port 49983. Never throws; answers errors itself. */
-  envd(req: IncomingMessage, res: ServerResponse): void
+  envd(req: HttpRequest, res: HttpResponse): void
   /**
    * A raw byte stream to a TCP port inside. Errors: `unavailable` with `errno` `ECONNREFUSED` when nobody
    * listens there.
@@ -22,6 +24,8 @@ export interface LiveSandbox {
 }
 
 export interface SandboxDirectory {
-  /** Only sandboxes that take traffic now. */
+  /** One of those that take traffic now. */
   find(id: string): LiveSandbox | undefined
+  /** The same ones, all of them. */
+  all(): Iterable<LiveSandbox>
 }

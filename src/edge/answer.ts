@@ -1,7 +1,8 @@
 /** The edge's own answers: always JSON, with the status in `code` as well, which is where clients look. */
-import { type ServerResponse, STATUS_CODES } from 'node:http'
+import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { toError } from '../domain/error.ts'
+import type { HttpResponse } from '../domain/http.ts'
 
 export interface Answer {
   status: number
@@ -46,9 +47,9 @@ function describeFailure(thrown: unknown): { status: number; message: string } {
 }
 
 /** Sends an answer through Node's response. */
-export function send(res: ServerResponse, { status, body }: Answer): void {
+export function send(res: HttpResponse, { status, body }: Answer): void {
   const text = JSON.stringify(body)
-  res.writeHead(status, STATUS_CODES[status], headersFor(text))
+  res.writeHead(status, headersFor(text))
   res.end(text)
 }
 

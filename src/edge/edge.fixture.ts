@@ -23,6 +23,7 @@ import { silentLog } from '../lib/log.ts'
 import { createEdge } from './edge.ts'
 import { listenFor } from './listeners.ts'
 import { routeOfRequest } from './route.ts'
+import { createTrafficServer } from './traffic-server.ts'
 
 export interface TestSandbox extends LiveSandbox {
   /** Streams that were dialed and are not closed yet */
@@ -70,7 +71,7 @@ export async function startEdge(kind: StreamKind = 'stream'): Promise<EdgeFixtur
   const sockets = new Set<Socket>()
   const agent = new Agent({ keepAlive: true })
   const edge = createEdge({ directory: { find: (id) => sandboxes.get(id) }, log: silentLog })
-  const server = createServer()
+  const server = createTrafficServer()
   listenFor(server, {
     edge,
     routeOf: (req) => routeOfRequest(req),
@@ -128,12 +129,15 @@ export async function startEdge(kind: StreamKind = 'stream'): Promise<EdgeFixtur
   }
 }
 
-/** The whole of an answer. */
-export async function readAll(res: IncomingMessage): Promise<Received> {
+type Answered = Readable &
+  Pick<IncomingMessage, 'headers' | 'rawHeaders'> & { statusCode?: number | undefined }
+
+/** The whole of an answer, or of a request. */
+export async function readAll(res: Answered): Promise<Received> {
   const chunks: Buffer[] = []
   for await (const chunk of res) chunks.push(chunk)
   const body = Buffer.concat(chunks).toString()
-  return { status: res.statusCode!, headers: res.headers, rawHeaders: res.rawHeaders, body }
+  return { status: res.statusCode ?? 0, headers: res.headers, rawHeaders: res.rawHeaders, body }
 }
 
 /** Waits until a connection has brought text that matches; the result is all it has brought so far. */
@@ -171,6 +175,7 @@ function createSandbox(
   const dialed = new Set<Duplex>()
   const sandbox: TestSandbox = {
     id,
+    accessToken: null,
     gone: gone.signal,
     envd,
     dialed,

@@ -2,11 +2,13 @@
  * The traffic of sandboxes: finds the sandbox that a request is for and lets the two talk. Which request is for whom
  * is `route.ts`; this only needs the outcome, so that a listener of one fixed sandbox can give its own.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { HttpRequest, HttpResponse } from '../domain/http.ts'
 import type { LiveSandbox, SandboxDirectory } from '../domain/live-sandbox.ts'
 import type { Log } from '../lib/log.ts'
 import { type Answer, routeError, sandboxNotFound, send, sendRaw } from './answer.ts'
+import { connectionOf } from './connection-of.ts'
 import { forward } from './forward.ts'
 import type { ErrorRoute, SandboxRoute } from './route.ts'
 import { createTrafficTable, type Traffic } from './traffic.ts'
@@ -16,7 +18,7 @@ import { tunnel } from './tunnel.ts'
 export const envdPort = 49_983
 
 export interface EdgeOptions {
-  directory: SandboxDirectory
+  directory: Pick<SandboxDirectory, 'find'>
   log: Log
 }
 
@@ -31,8 +33,8 @@ export interface RequestHandlingOptions {
 /** Both methods take over what they are given and never throw. */
 export interface Edge {
   handleRequest(
-    req: IncomingMessage,
-    res: ServerResponse,
+    req: HttpRequest,
+    res: HttpResponse,
     route: SandboxRoute | ErrorRoute,
     options?: RequestHandlingOptions,
   ): void
@@ -54,12 +56,13 @@ export function createEdge({ directory, log }: EdgeOptions): Edge {
   return {
     handleRequest(req, res, route, { awaitsContinue = false } = {}) {
       // A caller may have waited for something; nothing would ever say again that the client has left.
-      if (req.socket.destroyed) return
+      const connection = connectionOf(req)
+      if (connection.destroyed) return
       const target = resolve(route)
       if ('answer' in target) return send(res, target.answer)
       const { sandbox, traffic, port } = target
       if (port !== envdPort) return forward({ req, res, port, traffic, awaitsContinue, log })
-      const end = traffic.exchanges.begin(req.socket, () => {})
+      const end = traffic.exchanges.begin(connection, () => {})
       res.once('close', end)
       if (awaitsContinue) res.writeContinue()
       sandbox.envd(req, res)

@@ -1,5 +1,7 @@
 /** Which headers cross the edge. Raw lists of names and values, so that order, spelling and repeats stay. */
-import type { IncomingMessage } from 'node:http'
+import type { HttpRequest } from '../domain/http.ts'
+import { http2StreamOf } from './connection-of.ts'
+import type { AnswerHead } from './upstream/answer-head.ts'
 
 /** What concerns one connection only (RFC 9110 7.6.1), and the framing of bodies, which is made anew. */
 const hopByHop = [
@@ -27,12 +29,12 @@ const droppedFromAnswers = new Set(hopByHop)
 const bodilessMethods = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE'])
 
 /** The headers that a request goes into the sandbox with. */
-export function requestHeaders(req: IncomingMessage): string[] {
+export function requestHeaders(req: HttpRequest): string[] {
   const headers = ['Host', req.headers.host ?? 'localhost']
-  copy(req, droppedFromRequests, headers)
+  const isHttp2 = http2StreamOf(req) !== undefined
+  copyFromRequest(req, headers, isHttp2)
 
-  const coding = req.headers['transfer-encoding']
-  if (coding !== undefined) headers.push('Transfer-Encoding', coding)
+  if (isChunked(req)) headers.push('Transfer-Encoding', req.headers['transfer-encoding'] ?? 'chunked')
   else if (req.headers['content-length'] === undefined && !bodilessMethods.has(req.method ?? '')) {
     headers.push('Content-Length', '0')
   }
@@ -50,20 +52,45 @@ export function requestHeaders(req: IncomingMessage): string[] {
 }
 
 /** The headers of a request that asks for an upgrade. */
-export function upgradeHeaders(req: IncomingMessage): string[] {
+export function upgradeHeaders(req: HttpRequest): string[] {
   return [...requestHeaders(req), 'Connection', 'Upgrade', 'Upgrade', req.headers.upgrade ?? '']
 }
 
 /** The headers that an answer goes to the client with. */
-export function answerHeaders(answer: IncomingMessage): string[] {
+export function answerHeaders({ rawHeaders, names, connection }: AnswerHead): string[] {
   const headers: string[] = []
-  copy(answer, droppedFromAnswers, headers)
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!
+    if (droppedFromAnswers.has(name) || isNamed(name, connection)) continue
+    headers.push(rawHeaders[2 * i]!, rawHeaders[2 * i + 1]!)
+  }
   return headers
 }
 
+/** A raw list as HTTP/2 takes it: names in lower case and once each. Only cookies can't share a line (RFC 9110 5.3). */
+export function joinHeaders(raw: readonly string[]): Record<string, string | string[]> {
+  const joined: Record<string, string | string[]> = Object.create(null)
+  const cookies: string[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i]!.toLowerCase()
+    const value = raw[i + 1]!
+    if (name === 'set-cookie') cookies.push(value)
+    else joined[name] = name in joined ? `${joined[name]}, ${value}` : value
+  }
+  if (cookies.length > 0) joined['set-cookie'] = cookies
+  return joined
+}
+
 /** Whether a request announces a body. */
-export function hasBody(req: IncomingMessage): boolean {
-  return req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0
+export function hasBody(req: HttpRequest): boolean {
+  return isChunked(req) || Number(req.headers['content-length'] ?? 0) > 0
+}
+
+/** Whether a request has a body without a length. */
+export function isChunked(req: HttpRequest): boolean {
+  const stream = http2StreamOf(req)
+  if (stream === undefined) return req.headers['transfer-encoding'] !== undefined
+  return !stream.endAfterHeaders && req.headers['content-length'] === undefined
 }
 
 /** The members of a header that is a comma-separated list, in lower case. */
@@ -71,17 +98,23 @@ export function tokens(header: string | undefined): string[] {
   return (header ?? '').split(',').map((token) => token.trim().toLowerCase())
 }
 
-function copy(from: IncomingMessage, dropped: ReadonlySet<string>, headers: string[]): void {
-  const named = namedByConnection(from)
-  const { rawHeaders } = from
+function copyFromRequest(req: HttpRequest, headers: string[], isHttp2: boolean): void {
+  const named = namedByConnection(req.headers.connection)
+  const { rawHeaders } = req
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!.toLowerCase()
-    if (!dropped.has(name) && !named?.includes(name)) headers.push(rawHeaders[i]!, rawHeaders[i + 1]!)
+    if (droppedFromRequests.has(name) || isNamed(name, named)) continue
+    if (isHttp2 && (name.startsWith(':') || name === 'cookie')) continue
+    headers.push(rawHeaders[i]!, rawHeaders[i + 1]!)
   }
+  // HTTP/2 may split cookies, which HTTP/1.1 doesn't know (RFC 9113 8.2.3). Node has joined them.
+  if (isHttp2 && req.headers.cookie !== undefined) headers.push('Cookie', req.headers.cookie)
 }
 
-function namedByConnection(from: IncomingMessage): string[] | undefined {
-  const connection = from.headers.connection
-  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
-  return tokens(connection).filter((token) => !fixed.includes(token))
+function namedByConnection(header: string | undefined): readonly string[] {
+  return header === undefined || header === 'keep-alive' || header === 'close' ? [] : tokens(header)
+}
+
+function isNamed(name: string, connection: readonly string[]): boolean {
+  return connection.length > 0 && connection.includes(name) && !fixed.includes(name)
 }

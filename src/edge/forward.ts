@@ -1,30 +1,29 @@
 /**
  * One request into a sandbox and its answer back, both streamed.
  *
- *   client ──req──▶ edge ──outgoing──▶ server inside
+ *   client ──req──▶ edge ──upstream──▶ server inside
  *          ◀──res──      ◀──answer───
  *
  * Until the answer begins a failure is an answer of the edge's own; after that it cuts the client's connection. Either
  * side leaving ends the other at once. There is no timeout here: an exchange is bounded by its client's patience and
  * by the sandbox's life, which has a deadline.
  */
-import {
-  type ClientRequest,
-  request as httpRequest,
-  type IncomingMessage,
-  type ServerResponse,
-  validateHeaderValue,
-} from 'node:http'
+import type { HttpRequest, HttpResponse } from '../domain/http.ts'
 import type { Log } from '../lib/log.ts'
-import { portFailure, send } from './answer.ts'
+import { portFailure, send as sendAnswer } from './answer.ts'
+import { connectionOf } from './connection-of.ts'
 import { cut } from './cut.ts'
-import { answerHeaders, hasBody, requestHeaders } from './forward-headers.ts'
+import { hasBody, isChunked, requestHeaders } from './forward-headers.ts'
 import { createInformant } from './informant.ts'
+import { createRelay } from './relay.ts'
 import type { Traffic } from './traffic.ts'
+import { requestHead } from './upstream/request-head.ts'
+import { sendBody } from './upstream/send-body.ts'
+import type { ExchangeEvents, Upstream } from './upstream/upstream.ts'
 
 export interface ForwardOptions {
-  req: IncomingMessage
-  res: ServerResponse
+  req: HttpRequest
+  res: HttpResponse
   port: number
   traffic: Traffic
   /** Whether the client waits for the server inside to say `100 Continue` before it sends the body */
@@ -35,115 +34,143 @@ export interface ForwardOptions {
 /** Methods that may be sent twice (RFC 9110 9.2.2). */
 const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
 
-/** Forwards one request. Never throws: whatever happens ends in an answer or a cut connection. */
-export function forward({ req, res, port, traffic, awaitsContinue, log }: ForwardOptions): void {
-  const { sandboxId } = traffic
-  const isReplayable = idempotentMethods.has(req.method ?? '') && !hasBody(req)
-  const leaving = new AbortController()
-  let outgoing: ClientRequest | undefined
+/** One request on its way. */
+interface Exchange extends ForwardOptions {
+  /** Whether it may be sent a second time, and so on a connection that others have used */
+  readonly isReplayable: boolean
+  /** The first part of the request as it goes inside */
+  head: string
   /** An answer has begun, or nobody is there to get one */
-  let isSettled = false
+  isSettled: boolean
+  upstream: Upstream | undefined
+  dialing: AbortController | undefined
+  stopSending: () => void
+}
 
-  const leave = () => {
-    isSettled = true
-    leaving.abort()
-    outgoing?.destroy()
+/** Forwards one request. Never throws: whatever happens ends in an answer or a cut connection. */
+export function forward(options: ForwardOptions): void {
+  const { req, res, port, traffic } = options
+  const exchange: Exchange = {
+    ...options,
+    isReplayable: idempotentMethods.has(req.method ?? '') && !hasBody(req),
+    head: '',
+    isSettled: false,
+    upstream: undefined,
+    dialing: undefined,
+    stopSending() {},
   }
-  const end = traffic.exchanges.begin(req.socket, leave)
+  const end = traffic.exchanges.begin(connectionOf(req), () => leave(exchange))
   res.once('close', () => {
     end()
-    if (!res.writableFinished) leave()
+    leave(exchange)
   })
-
-  const fail = (error: unknown) => {
-    if (isSettled) return
-    isSettled = true
-    log.debug({ sandboxId, port, err: error }, 'A request into a sandbox got no answer.')
-    send(res, portFailure(sandboxId, port, error))
-    drain(req)
-  }
-
-  const start = (mayReuse: boolean) => {
-    const connection = mayReuse ? traffic.pooledConnection(port) : traffic.ownConnection(port, leaving)
-    const sent = httpRequest({
-      method: req.method,
-      path: req.url,
-      headers: requestHeaders(req),
-      ...connection,
-    })
-    outgoing = sent
-    sent.on('information', createInformant(req, res, awaitsContinue))
-    sent.on('response', (answer) => {
-      if (isSettled || !isSendable(answer)) {
-        sent.destroy()
-        return fail(new Error('The answer has characters that HTTP does not allow.'))
-      }
-      isSettled = true
-      relay(answer, req, res)
-      if (!mayReuse) answer.once('end', () => sent.destroy())
-    })
-    sent.on('upgrade', (_answer, stream) => {
-      stream.destroy()
-      fail(new Error('The answer is an upgrade that was not asked for.'))
-    })
-    sent.on('error', (error) => {
-      const isStale = mayReuse && sent.reusedSocket
-      if (isStale && !isSettled) start(false)
-      else fail(error)
-    })
-    sent.once('close', () => {
-      if (sent !== outgoing) return
-      drain(req)
-      fail(new Error('The connection closed before an answer.'))
-    })
-    sendBody(req, sent)
-  }
-
   try {
-    start(isReplayable)
+    const headers = requestHeaders(req)
+    headers.push('Connection', exchange.isReplayable ? 'keep-alive' : 'close')
+    exchange.head = requestHead(req, headers)
   } catch (error) {
-    fail(error)
-  }
-}
-
-function sendBody(req: IncomingMessage, outgoing: ClientRequest): void {
-  if (!hasBody(req)) {
-    outgoing.end()
+    fail(exchange, error)
     return
   }
-  req.pipe(outgoing)
-  // The head goes out with the first bytes of the body if they are here already, and without them if not.
-  setImmediate(() => outgoing.flushHeaders())
+  const kept = exchange.isReplayable ? traffic.takeKept(port) : undefined
+  if (kept === undefined) dial(exchange)
+  else send(exchange, kept)
 }
 
-function relay(answer: IncomingMessage, req: IncomingMessage, res: ServerResponse): void {
-  res.sendDate = false
-  res.writeHead(answer.statusCode!, answer.statusMessage, answerHeaders(answer))
-  answer.on('error', () => {
-    // A length or chunks tell the client that something is missing; where the end of the connection is the end of
-    // the body only a reset does.
-    if (req.httpVersion === '1.0') cut(req.socket)
-    else req.socket.destroy()
-  })
-  answer.pipe(res)
-  setImmediate(() => res.flushHeaders())
+function dial(exchange: Exchange): void {
+  const dialing = new AbortController()
+  exchange.dialing = dialing
+  exchange.traffic.connect(exchange.port, dialing).then(
+    (target) => {
+      exchange.dialing = undefined
+      if (exchange.isSettled) target.destroy()
+      else send(exchange, target)
+    },
+    (error) => fail(exchange, error),
+  )
 }
 
-/** Whether Node will send such an answer on: its parser lets more through than its writer. */
-function isSendable(answer: IncomingMessage): boolean {
-  try {
-    validateHeaderValue('status', answer.statusMessage ?? '')
-    for (let i = 1; i < answer.rawHeaders.length; i += 2) {
-      validateHeaderValue('header', answer.rawHeaders[i]!)
-    }
-    return answer.statusCode !== undefined && answer.statusCode >= 200 && answer.statusCode <= 999
-  } catch {
-    return false
+function send(exchange: Exchange, target: Upstream): void {
+  const { req, head, isReplayable } = exchange
+  const { stream } = target
+  exchange.upstream = target
+  target.begin(req.method, answerEvents(exchange, target))
+  if (isReplayable) {
+    stream.write(head, 'latin1')
+    return
   }
+  // The head goes out with the first bytes of the body if they are here already, and without them if not.
+  stream.cork()
+  stream.write(head, 'latin1')
+  setImmediate(() => stream.uncork())
+  if (hasBody(req)) exchange.stopSending = sendBody(req, stream, isChunked(req))
+}
+
+function answerEvents(exchange: Exchange, target: Upstream): ExchangeEvents {
+  const { req, res, port, traffic, awaitsContinue, isReplayable } = exchange
+  const { stream } = target
+  const relay = createRelay(req, res)
+  const resume = () => stream.resume()
+  return {
+    onInformation: createInformant(req, res, awaitsContinue),
+    onHead(answer) {
+      relay.head(answer)
+      exchange.isSettled = true
+    },
+    onBody: relay.body,
+    onPause() {
+      if (!exchange.isSettled || relay.flush()) return
+      stream.pause()
+      res.once('drain', resume)
+    },
+    onEnd(isReusable) {
+      res.off('drain', resume)
+      exchange.stopSending()
+      exchange.upstream = undefined
+      if (isReplayable && isReusable) traffic.keep(port, target)
+      else target.destroy()
+      relay.end()
+      if (!isReplayable) drain(req)
+    },
+    onFailure(error) {
+      exchange.upstream = undefined
+      if (exchange.isSettled) breakOff(req)
+      // A kept connection that was closed meanwhile says nothing about the request.
+      else if (target.isUsed) dial(exchange)
+      else fail(exchange, error)
+    },
+  }
+}
+
+/** The client has left, or has its answer. */
+function leave(exchange: Exchange): void {
+  exchange.isSettled = true
+  exchange.dialing?.abort()
+  exchange.stopSending()
+  exchange.upstream?.destroy()
+}
+
+function fail(exchange: Exchange, error: unknown): void {
+  exchange.stopSending()
+  if (exchange.isSettled) return
+  exchange.isSettled = true
+  const { req, res, port, traffic, log } = exchange
+  const { sandboxId } = traffic
+  log.debug({ sandboxId, port, err: error }, 'A request into a sandbox got no answer.')
+  sendAnswer(res, portFailure(sandboxId, port, error))
+  drain(req)
+}
+
+/**
+ * Ends an answer in the middle. A length or chunks tell the client that something is missing; where the end of the
+ * connection is the end of the body, and in HTTP/2, only a reset does.
+ */
+function breakOff(req: HttpRequest): void {
+  if (req.httpVersion === '1.1') req.socket.destroy()
+  else cut(connectionOf(req))
 }
 
 /** Reads what is left of a body that nobody wants, so that the next request on the connection can be read. */
-function drain(req: IncomingMessage): void {
-  req.unpipe()
+function drain(req: HttpRequest): void {
   req.resume()
 }

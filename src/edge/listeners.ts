@@ -1,7 +1,8 @@
 /** What one HTTP server listens for so that it serves the API and sandboxes together. */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import { Server as TlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
+import type { HttpRequest, HttpResponse } from '../domain/http.ts'
 import { type Edge, envdPort } from './edge.ts'
 import { hasBody, tokens } from './forward-headers.ts'
 import type { Route } from './route.ts'
@@ -9,14 +10,14 @@ import type { Route } from './route.ts'
 export interface ListenerOptions {
   edge: Edge
   /** Never throws */
-  routeOf(req: IncomingMessage): Route
+  routeOf(req: HttpRequest): Route
   /** Serves what is not for a sandbox; answers errors itself */
-  api(req: IncomingMessage, res: ServerResponse): void
+  api(req: HttpRequest, res: HttpResponse): void
 }
 
 /** Makes `server` serve the API and sandboxes. Its `request`, `checkContinue` and `upgrade` events are taken then. */
 export function listenFor(server: Server, { edge, routeOf, api }: ListenerOptions): void {
-  const serve = (req: IncomingMessage, res: ServerResponse, awaitsContinue: boolean) => {
+  const serve = (req: HttpRequest, res: HttpResponse, awaitsContinue: boolean) => {
     const route = routeOf(req)
     if (route.kind !== 'api') return edge.handleRequest(req, res, route, { awaitsContinue })
     if (awaitsContinue) res.writeContinue()

@@ -2,8 +2,8 @@
  * Which request is for whom, decided from names alone; `spec/routing.md` is the contract. Pure, and total: hostile
  * input gets a route like any other.
  */
-import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
+import type { HttpRequest } from '../domain/http.ts'
 
 /** A port of a sandbox. */
 export interface SandboxRoute {
@@ -43,7 +43,7 @@ const nameMaxLength = 253
 export function routeOf(input: RouteInput, options: RouteOptions = {}): Route {
   const name = nameOfHost(input.host ?? '')
   if (name === undefined) return { kind: 'api' }
-  const isAddress = isIP(name) !== 0
+  const isAddress = /:|\d$/.test(name) && isIP(name) !== 0
   if (!isAddress && !isOwnName(name, options.domain)) {
     const byName = routeByName(name)
     if (byName) return byName
@@ -53,7 +53,7 @@ export function routeOf(input: RouteInput, options: RouteOptions = {}): Route {
 }
 
 /** `routeOf` with what it needs taken from a request's headers. */
-export function routeOfRequest(req: IncomingMessage, options: RouteOptions = {}): Route {
+export function routeOfRequest(req: HttpRequest, options: RouteOptions = {}): Route {
   return routeOf(
     {
       host: req.headers.host,

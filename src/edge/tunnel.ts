@@ -3,13 +3,16 @@
  * answer is relayed as it is and ends the connection. The connection must not go on as HTTP then: its next request
  * may be another client's, when a proxy in front shares connections, and for another sandbox.
  */
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { type Duplex, pipeline } from 'node:stream'
 import type { Log } from '../lib/log.ts'
 import { endAndClose, portFailure, sendRaw } from './answer.ts'
 import { cut } from './cut.ts'
 import { answerHeaders, upgradeHeaders } from './forward-headers.ts'
 import type { Traffic } from './traffic.ts'
+import type { AnswerHead } from './upstream/answer-head.ts'
+import { requestHead } from './upstream/request-head.ts'
+import type { ExchangeEvents, Upstream } from './upstream/upstream.ts'
 
 /** How long a server inside may take to answer an upgrade. */
 const handshakeTimeoutMs = 60_000
@@ -26,16 +29,17 @@ export interface TunnelOptions {
 }
 
 /** Serves one upgrade. Never throws: whatever happens ends in a tunnel, an answer or a cut connection. */
-export function tunnel({ req, socket, head, port, traffic, log }: TunnelOptions): void {
+export function tunnel(options: TunnelOptions): void {
+  const { req, socket, port, traffic, log } = options
   const { sandboxId } = traffic
-  const leaving = new AbortController()
-  let outgoing: ClientRequest | undefined
+  const dialing = new AbortController()
+  let upstream: Upstream | undefined
   let isSettled = false
 
   const leave = () => {
     isSettled = true
-    leaving.abort()
-    outgoing?.destroy()
+    dialing.abort()
+    upstream?.destroy()
   }
   traffic.exchanges.begin(socket, leave)
   const stopWatching = watchForEnd(socket, () => {
@@ -43,17 +47,16 @@ export function tunnel({ req, socket, head, port, traffic, log }: TunnelOptions)
     socket.destroy()
   })
   const settle = () => {
-    if (isSettled) return false
     isSettled = true
     clearTimeout(timer)
     stopWatching()
-    return true
   }
   const fail = (error: unknown) => {
-    if (!settle()) return
+    if (isSettled) return
+    settle()
     log.debug({ sandboxId, port, err: error }, 'An upgrade into a sandbox got no answer.')
     sendRaw(socket, portFailure(sandboxId, port, error))
-    outgoing?.destroy()
+    upstream?.destroy()
   }
   const timer = setTimeout(
     () => fail(new DOMException('The handshake took too long', 'TimeoutError')),
@@ -61,31 +64,59 @@ export function tunnel({ req, socket, head, port, traffic, log }: TunnelOptions)
   )
   socket.once('close', () => clearTimeout(timer))
 
+  const ask = (target: Upstream, question: string) => {
+    if (isSettled) return target.destroy()
+    upstream = target
+    target.begin(req.method, answerEvents(options, target, { settle, fail }))
+    target.stream.write(question, 'latin1')
+  }
   try {
-    outgoing = httpRequest({
-      method: req.method,
-      path: req.url,
-      headers: upgradeHeaders(req),
-      ...traffic.ownConnection(port, leaving),
-    })
+    const question = requestHead(req, upgradeHeaders(req))
+    traffic.connect(port, dialing).then((target) => ask(target, question), fail)
   } catch (error) {
     fail(error)
-    return
   }
-  outgoing.on('upgrade', (answer, stream, streamHead) => {
-    if (!settle()) return stream.destroy()
-    socket.write(headText(answer, answer.rawHeaders), 'latin1')
-    if (streamHead.length > 0) socket.write(streamHead)
-    if (head.length > 0) stream.write(head)
-    join(socket, stream)
-  })
-  outgoing.on('response', (answer) => {
-    if (!settle()) return answer.destroy()
-    relayAndClose(answer, socket)
-  })
-  outgoing.on('error', fail)
-  outgoing.once('close', () => fail(new Error('The connection closed before an answer.')))
-  outgoing.end()
+}
+
+function answerEvents(
+  { socket, head }: TunnelOptions,
+  target: Upstream,
+  { settle, fail }: { settle(): void; fail(error: unknown): void },
+): ExchangeEvents {
+  let hasBegun = false
+  const begin = (text: string) => {
+    hasBegun = true
+    settle()
+    socket.write(text, 'latin1')
+  }
+  const resume = () => target.stream.resume()
+  return {
+    onInformation() {},
+    onUpgrade(answer, firstBytes) {
+      begin(headText(answer, answer.rawHeaders))
+      const stream = target.detach()
+      if (firstBytes.length > 0) socket.write(firstBytes)
+      if (head.length > 0) stream.write(head)
+      join(socket, stream)
+    },
+    onHead(answer) {
+      begin(headText(answer, [...answerHeaders(answer), 'Connection', 'close']))
+    },
+    onBody(bytes) {
+      if (socket.write(bytes)) return
+      target.stream.pause()
+      socket.once('drain', resume)
+    },
+    onPause() {},
+    onEnd() {
+      target.destroy()
+      endAndClose(socket)
+    },
+    onFailure(error) {
+      if (hasBegun) cut(socket)
+      else fail(error)
+    },
+  }
 }
 
 /** Joins two streams until both directions have ended; if one breaks, both do. */
@@ -97,15 +128,8 @@ function join(socket: Duplex, stream: Duplex): void {
   pipeline(stream, socket, done)
 }
 
-function relayAndClose(answer: IncomingMessage, socket: Duplex): void {
-  socket.write(headText(answer, [...answerHeaders(answer), 'Connection', 'close']), 'latin1')
-  answer.pipe(socket, { end: false })
-  answer.once('end', () => endAndClose(socket))
-  answer.on('error', () => cut(socket))
-}
-
-/** The head of an answer as text. No line can be smuggled in: Node's parser admits no line break in any part. */
-function headText(answer: IncomingMessage, headers: readonly string[]): string {
+/** The head of an answer as text. No line can be smuggled in: a part that has a line break is two parts by now. */
+function headText(answer: AnswerHead, headers: readonly string[]): string {
   let text = `HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}\r\n`
   for (let i = 0; i + 1 < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`
   return `${text}\r\n`

@@ -1,12 +1,12 @@
 /** Who may call: whoever has the sandbox's token, and for files whoever has a signed URL (e2b-wire 3.6). */
-import type { IncomingMessage } from 'node:http'
 import { isSecret } from '../auth/secret.ts'
 import { isSignature } from '../auth/signature.ts'
 import { ServerError } from '../domain/error.ts'
+import type { HttpRequest } from '../domain/http.ts'
 import type { EnvdTarget } from './target.ts'
 
 /** Errors: `unauthenticated`. */
-export function requireToken(target: EnvdTarget, req: IncomingMessage): void {
+export function requireToken(target: EnvdTarget, req: HttpRequest): void {
   if (target.accessToken === null) return
   const given = tokenOf(req)
   if (given !== undefined && isSecret(given, target.accessToken)) return
@@ -19,7 +19,7 @@ export function requireToken(target: EnvdTarget, req: IncomingMessage): void {
 /** Admits a request for a file by its token or its signature. Errors: `unauthenticated`, `invalid_argument` (expiration). */
 export function requireFileAccess(
   target: EnvdTarget,
-  req: IncomingMessage,
+  req: HttpRequest,
   query: URLSearchParams,
   operation: 'read' | 'write',
 ): void {
@@ -46,7 +46,7 @@ export function requireFileAccess(
   }
 }
 
-function tokenOf(req: IncomingMessage): string | undefined {
+function tokenOf(req: HttpRequest): string | undefined {
   const token = req.headers['x-access-token']
   return typeof token === 'string' && token !== '' ? token : undefined
 }

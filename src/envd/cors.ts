@@ -1,5 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { cors as connectCors } from '@connectrpc/connect'
+import type { HttpRequest, HttpResponse } from '../domain/http.ts'
+import { replayFromHeader } from './process/replay.ts'
 
 const allowedMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'].join(', ')
 
@@ -10,6 +11,7 @@ const exposedHeaders = [
   'X-Content-Type-Options',
   'Content-Disposition',
   'Content-Range',
+  replayFromHeader,
   ...connectCors.exposedHeaders,
 ].join(', ')
 
@@ -20,7 +22,7 @@ const maxAgeS = 7200
  * Lets scripts of any origin call envd, as the SDK in a browser does (e2b-wire 3.1): the token is what protects it.
  * Answers preflights, and says whether the request was one.
  */
-export function applyCors(req: IncomingMessage, res: ServerResponse): boolean {
+export function applyCors(req: HttpRequest, res: HttpResponse): boolean {
   if (req.headers.origin === undefined) return false
   res.setHeader('access-control-allow-origin', '*')
   if (req.method !== 'OPTIONS' || req.headers['access-control-request-method'] === undefined) {

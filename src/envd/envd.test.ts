@@ -79,7 +79,9 @@ describe('the routes', () => {
     ['DELETE', '/files', 405],
     ['GET', '/process.Process/List', 405],
     ['POST', '/process.Process/List', 415],
-    ['POST', '/files/compose', 501],
+    ['GET', '/files/compose', 405],
+    ['POST', '/process.Process/Start', 415],
+    ['GET', '/filesystem.Filesystem/WatchDir', 405],
   ])('answer %s %s with a %i that says so in JSON', async (method, path, status) => {
     const [answered, body] = await bodyOf(await fetch(`${open.url}${path}`, { method }))
     expect(answered).toBe(status)

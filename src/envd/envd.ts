@@ -2,13 +2,14 @@
  * envd, the API that E2B's clients expect on port 49983 of every sandbox, served from the host: Connect RPCs for
  * processes and the file system, HTTP for file contents (e2b-wire 3). The sandbox itself has only the agent.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { toError } from '../domain/error.ts'
+import type { HttpRequest, HttpResponse } from '../domain/http.ts'
 import { metrics } from '../guest/metrics.ts'
 import type { Log } from '../lib/log.ts'
 import { requireToken } from './access.ts'
 import { applyCors } from './cors.ts'
-import { refuseCompose, serveFiles } from './files/route.ts'
+import { serveCompose } from './files/compose.ts'
+import { serveFiles } from './files/route.ts'
 import { reportError } from './report-error.ts'
 import { createRequestScope } from './request-scope.ts'
 import { sendError, sendJson, sendStatus } from './respond.ts'
@@ -18,11 +19,16 @@ import type { EnvdTarget } from './target.ts'
 
 export interface EnvdOptions {
   log: Log
+  /** A connection on which nothing has moved for that long during a request is cut. In milliseconds */
+  idleTimeoutMs?: number
 }
+
+/** Longer than anything that is done without a byte moving, in milliseconds. */
+const idleTimeoutDefaultMs = 900_000
 
 export interface Envd {
   /** Serves one request. Never throws; answers errors itself, and cuts a response that can't be completed. */
-  handle(target: EnvdTarget, req: IncomingMessage, res: ServerResponse): void
+  handle(target: EnvdTarget, req: HttpRequest, res: HttpResponse): void
 }
 
 /** What E2B's control plane alone may call there; here there is nothing behind them (e2b-wire 3.5). */
@@ -37,13 +43,14 @@ const reservedPaths: ReadonlySet<string> = new Set([
 ])
 
 /** One envd serves all sandboxes: whatever belongs to one is in its target. */
-export function createEnvd({ log }: EnvdOptions): Envd {
+export function createEnvd({ log, idleTimeoutMs = idleTimeoutDefaultMs }: EnvdOptions): Envd {
   const handleRpc = createRpcHandler(log)
   return {
     handle(target, req, res) {
       // Connections break at any time; whoever uses them learns it from the request's scope.
       req.on('error', () => {})
       res.on('error', () => {})
+      res.setTimeout(idleTimeoutMs, () => res.destroy())
       route(target, req, res, handleRpc).catch((thrown) => {
         if (res.destroyed) return
         const error = toError(thrown)
@@ -56,8 +63,8 @@ export function createEnvd({ log }: EnvdOptions): Envd {
 
 async function route(
   target: EnvdTarget,
-  req: IncomingMessage,
-  res: ServerResponse,
+  req: HttpRequest,
+  res: HttpResponse,
   handleRpc: RpcHandler,
 ): Promise<void> {
   if (applyCors(req, res)) return
@@ -68,7 +75,7 @@ async function route(
 
   requireToken(target, req)
   if (handleRpc(target, req, res, path)) return
-  if (path === '/files/compose') return refuseCompose()
+  if (path === '/files/compose') return serveCompose(target, req, res)
   if (path === '/envs') return serveGet(req, res, () => sendJson(res, 200, target.envVars))
   if (path === '/metrics') {
     return serveGet(req, res, async () => {
@@ -79,12 +86,12 @@ async function route(
   sendStatus(res, 404, "There is nothing at this path of the sandbox's API.")
 }
 
-async function serveGet(req: IncomingMessage, res: ServerResponse, answer: () => unknown): Promise<void> {
+async function serveGet(req: HttpRequest, res: HttpResponse, answer: () => unknown): Promise<void> {
   if (req.method === 'GET' || req.method === 'HEAD') await answer()
   else sendStatus(res, 405, 'This path is read with GET.', { allow: 'GET, HEAD' })
 }
 
-function sendReserved(res: ServerResponse, path: string): void {
+function sendReserved(res: HttpResponse, path: string): void {
   sendJson(res, 404, {
     code: 404,
     message:

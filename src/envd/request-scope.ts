@@ -1,5 +1,5 @@
-import type { ServerResponse } from 'node:http'
 import { ServerError } from '../domain/error.ts'
+import type { HttpResponse } from '../domain/http.ts'
 
 /** How long a request may hold what it uses. */
 export interface RequestScope {
@@ -12,12 +12,16 @@ export interface RequestScope {
 /** The longest time that one timer can measure, in milliseconds: setTimeout takes longer ones for 1. */
 const timerMaxMs = 2 ** 31 - 1
 
-export function createRequestScope(res: ServerResponse, gone: AbortSignal): RequestScope {
+/** Made once: errors gather a stack, and every scope ends. */
+const clientLeft = new ServerError('canceled', 'The client has left.')
+const sandboxGone = new ServerError('unavailable', 'The sandbox is gone.')
+
+export function createRequestScope(res: HttpResponse, gone: AbortSignal): RequestScope {
   const controller = new AbortController()
   let timer: NodeJS.Timeout | undefined
 
-  const onClose = () => end(new ServerError('canceled', 'The client has left.'))
-  const onGone = () => end(new ServerError('unavailable', 'The sandbox is gone.'))
+  const onClose = () => end(clientLeft)
+  const onGone = () => end(sandboxGone)
 
   function end(reason: ServerError): void {
     clearTimeout(timer)

@@ -1,9 +1,10 @@
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { OutgoingHttpHeaders } from 'node:http'
 import type { ServerError } from '../domain/error.ts'
+import type { HttpResponse } from '../domain/http.ts'
 import { errorBody, httpStatus } from '../wire/error-map.ts'
 
 export function sendJson(
-  res: ServerResponse,
+  res: HttpResponse,
   status: number,
   body: unknown,
   headers: OutgoingHttpHeaders = {},
@@ -15,7 +16,7 @@ export function sendJson(
 
 /** Answers with a status that no error code stands for. */
 export function sendStatus(
-  res: ServerResponse,
+  res: HttpResponse,
   status: number,
   message: string,
   headers: OutgoingHttpHeaders = {},
@@ -24,7 +25,7 @@ export function sendStatus(
 }
 
 /** Answers with an error; a response that has begun is cut, so that nobody takes it for a whole one. */
-export function sendError(res: ServerResponse, error: ServerError): void {
+export function sendError(res: HttpResponse, error: ServerError): void {
   if (res.headersSent) res.destroy()
   else sendStatus(res, httpStatus(error), error.message)
 }

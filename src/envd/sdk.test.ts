@@ -6,6 +6,7 @@ import * as oldest from 'e2b-2-20'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startAgent, type TestAgent } from '../../tests/support/agent.ts'
 import { type EnvdServer, startEnvd } from '../../tests/support/envd-server.ts'
+import { createWaiter } from '../lib/waiter.ts'
 
 const envdAccessToken = 'a-secret-of-this-test'
 
@@ -132,6 +133,34 @@ describe.each([
     await sandbox.files.remove(at('tree/c'))
     expect(await sandbox.files.exists(at('tree/c'))).toBe(false)
     await expect(sandbox.files.list(at('none'))).rejects.toThrow(sdk.NotFoundError)
+  })
+
+  it('watches directories', async () => {
+    await sandbox.files.makeDir(at('watched'))
+    const events: newest.FilesystemEvent[] = []
+    const { wait, wake } = createWaiter()
+    const watch = await sandbox.files.watchDir(
+      at('watched'),
+      (event) => {
+        events.push(event)
+        wake()
+      },
+      { recursive: true },
+    )
+    const told = async (count: number) => {
+      while (events.length < count) await wait()
+      return events.splice(0).map(({ type, name }) => `${type} ${name}`)
+    }
+    await sandbox.files.write(at('watched/a'), 'x')
+    expect(await told(3)).toEqual(['create a', 'chmod a', 'write a'])
+    await sandbox.files.rename(at('watched/a'), at('watched/b'))
+    expect(await told(2)).toEqual(['rename a', 'create b'])
+    await sandbox.files.remove(at('watched/b'))
+    expect(await told(1)).toEqual(['remove b'])
+    await watch.stop()
+    await expect(sandbox.files.watchDir(at('none'), () => {})).rejects.toThrow(sdk.NotFoundError)
+    const file = sandbox.files.watchDir('/etc/passwd', () => {})
+    await expect(file).rejects.toThrow(sdk.InvalidArgumentError)
   })
 
   it('signs URLs', async () => {

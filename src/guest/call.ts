@@ -6,6 +6,7 @@
 import type { Duplex } from 'node:stream'
 import { isErrorCode, ServerError, toError } from '../domain/error.ts'
 import { abortable } from '../lib/deadline.ts'
+import { createWaiter } from '../lib/waiter.ts'
 import { parseFields } from './fields.ts'
 import {
   createFrameParser,
@@ -16,6 +17,10 @@ import {
   protocolViolation,
 } from './frames.ts'
 import type { Guest } from './guest.ts'
+
+/** Why a call is over that nobody had a complaint about. Made once: errors gather a stack, and every call ends. */
+const closed = new ServerError('canceled', 'The operation was closed.')
+const handedOver = new ServerError('internal', 'The connection has been handed over.')
 
 /** How long an agent may take to connect and answer where an operation sets no other limit, in milliseconds. */
 const replyTimeoutMs = 10_000
@@ -29,9 +34,14 @@ export interface CallOptions {
 
 export interface Call {
   /**
-   * The next frame, or the next piece of a data frame. Errors: what an `error` frame says; `unavailable` when the
-   * connection ends or the agent is silent; `internal` for a violation of the protocol; `canceled`.
+   * The next frame, or the next piece of a data frame; undefined until more has come. Errors: what an `error` frame
+   * says; `unavailable` when the connection ends or the agent is silent; `internal` for a violation of the protocol;
+   * `canceled`.
    */
+  take(): Frame | undefined
+  /** Resolves when `take`, which has just given nothing, is worth another try. */
+  ready(): Promise<void>
+  /** What `take` gives, waited for. */
   next(): Promise<Frame>
   /** Sends one frame, and resolves when there is room for more: to false when nobody is there to read it. */
   send(type: number, payload: Buffer): Promise<boolean>
@@ -166,16 +176,22 @@ function createCall(stream: Duplex, lifetime: Lifetime): Call {
     }
   }
 
+  function take(): Frame | undefined {
+    if (failure !== undefined) throw failure
+    const frame = attempt(takeFrame)
+    if (frame === undefined) {
+      if (ended) throw finish(connectionLost(streamError))
+      return undefined
+    }
+    lifetime.answered()
+    if (frame.type === frameType.error) throw attempt(() => finish(parseError(frame.payload)))
+    return frame
+  }
+
   async function next(): Promise<Frame> {
     for (;;) {
-      if (failure !== undefined) throw failure
-      const frame = attempt(takeFrame)
-      if (frame !== undefined) {
-        lifetime.answered()
-        if (frame.type === frameType.error) throw attempt(() => finish(parseError(frame.payload)))
-        return frame
-      }
-      if (ended) throw finish(connectionLost(streamError))
+      const frame = take()
+      if (frame !== undefined) return frame
       await readable.wait()
     }
   }
@@ -199,31 +215,18 @@ function createCall(stream: Duplex, lifetime: Lifetime): Call {
   }
 
   return {
+    take,
+    ready: readable.wait,
     next,
     send,
     detach() {
-      release(new ServerError('internal', 'The connection has been handed over.'))
+      release(handedOver)
       const rest = parser.rest()
       if (rest.length > 0) stream.unshift(rest)
       return stream
     },
     close() {
-      finish(new ServerError('canceled', 'The operation was closed.'))
-    },
-  }
-}
-
-/** Lets one waiting function go on; a wake-up with nobody waiting is lost, so waiters check their condition first. */
-function createWaiter(): { wait(): Promise<void>; wake: () => void } {
-  let resume: (() => void) | undefined
-  return {
-    wait: () =>
-      new Promise((resolve) => {
-        resume = resolve
-      }),
-    wake() {
-      resume?.()
-      resume = undefined
+      finish(closed)
     },
   }
 }

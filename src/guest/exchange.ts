@@ -53,30 +53,50 @@ export interface Step<T> {
   done?: boolean
 }
 
+/** What comes on a call, at the pace of its consumer. */
+export interface Values<T> extends AsyncIterableIterator<T, undefined> {
+  /** As `next`, of what has already come; undefined where that is nothing, and at the end. */
+  take(): T | undefined
+  /** Lets go of the call. Idempotent. */
+  return(): Promise<IteratorReturnResult<undefined>>
+}
+
 /**
  * A call's frames as values. The call is closed when the last one was taken, on an error, and when the consumer stops
  * (`return`), even one that never began.
  */
-export function frames<T>(call: Call, step: (frame: Frame) => Step<T>): AsyncIterableIterator<T, undefined> {
-  let finished = false
+export function frames<T>(call: Call, step: (frame: Frame) => Step<T>): Values<T> {
+  let isFinished = false
   function finish(): { done: true; value: undefined } {
-    finished = true
+    isFinished = true
     call.close()
     return { done: true, value: undefined }
   }
+
+  function take(): T | undefined {
+    try {
+      while (!isFinished) {
+        const frame = call.take()
+        if (frame === undefined) return undefined
+        const { value, done } = step(frame)
+        if (done) finish()
+        if (value !== undefined) return value
+      }
+      return undefined
+    } catch (thrown) {
+      finish()
+      throw thrown
+    }
+  }
+
   return {
+    take,
     async next() {
-      if (finished) return finish()
-      try {
-        for (;;) {
-          const { value, done } = step(await call.next())
-          if (done) finish()
-          if (value !== undefined) return { done: false, value }
-          if (done) return finish()
-        }
-      } catch (thrown) {
-        finish()
-        throw thrown
+      for (;;) {
+        const value = take()
+        if (value !== undefined) return { done: false, value }
+        if (isFinished) return { done: true, value: undefined }
+        await call.ready()
       }
     },
     async return() {

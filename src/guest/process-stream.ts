@@ -1,5 +1,5 @@
-import type { Call, CallOptions } from './call.ts'
-import { frames, openStream, type Step, unexpectedFrame } from './exchange.ts'
+import type { CallOptions } from './call.ts'
+import { frames, openStream, type Step, unexpectedFrame, type Values } from './exchange.ts'
 import { type Fields, parseFields } from './fields.ts'
 import { type Frame, frameType } from './frames.ts'
 import type { Guest } from './guest.ts'
@@ -26,8 +26,13 @@ export type ProcessEvent =
 /** A process that is followed. Whoever stops iterating, or never begins, calls `events.return` to let go of it. */
 export interface ProcessStream {
   pid: number
+  /**
+   * How many bytes the process's outputs had together before the first that comes here; absent from agents that keep
+   * no output, as older ones
+   */
+  replayFrom?: number
   /** Output as it comes, then one `end`. Nothing is read ahead of the consumer. */
-  events: AsyncIterableIterator<ProcessEvent, undefined>
+  events: Values<ProcessEvent>
 }
 
 /** Opens `exec` or `attach` and waits for the pid. */
@@ -36,14 +41,14 @@ export async function openProcessStream(
   request: object,
   options: CallOptions,
 ): Promise<ProcessStream> {
-  const { call, reply: pid } = await openStream(guest, request, options, (reply) =>
-    reply.integer('pid', 1, maxPid),
-  )
-  return { pid, events: processEvents(call) }
+  const { call, reply } = await openStream(guest, request, options, parseReply)
+  return { ...reply, events: frames(call, toEvent) }
 }
 
-function processEvents(call: Call): ProcessStream['events'] {
-  return frames(call, toEvent)
+function parseReply(reply: Fields): { pid: number; replayFrom?: number } {
+  const pid = reply.integer('pid', 1, maxPid)
+  if (!reply.has('replayFrom')) return { pid }
+  return { pid, replayFrom: reply.integer('replayFrom', 0, Number.MAX_SAFE_INTEGER) }
 }
 
 function toEvent(frame: Frame): Step<ProcessEvent> {

@@ -8,8 +8,6 @@ import type { PathRequest } from './path-request.ts'
 export interface WriteRequest extends PathRequest {
   /** Replaces what the file had; absent removes it */
   metadata?: Record<string, string>
-  /** Called once the file is open with its absolute path; what it throws ends the operation. */
-  onOpen?: (path: string) => void
 }
 
 /** A file that was written. */
@@ -27,17 +25,16 @@ export interface WrittenFile {
  */
 export async function write(
   guest: Guest,
-  { onOpen, ...request }: WriteRequest,
+  request: WriteRequest,
   source: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<WrittenFile> {
   const call = await openCall(guest, { ...request, op: 'write' }, { signal })
-  return feed(call, source, readOutcome(call, onOpen))
+  return feed(call, source, readOutcome(call))
 }
 
-async function readOutcome(call: Call, onOpen: WriteRequest['onOpen']): Promise<WrittenFile> {
+async function readOutcome(call: Call): Promise<WrittenFile> {
   const path = (await readFields(call, frameType.reply)).string('path')
-  onOpen?.(path)
   const end = await readFields(call, frameType.end)
   return { path, entry: parseEntry(end.object('entry')) }
 }

@@ -3,16 +3,18 @@
  * any token (e2b-wire 1.6). Whoever reaches this port uses the debug sandbox, so it listens on loopback only, and
  * refuses web pages: another site's script (Origin) and rebound names (Host).
  */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import { isIP } from 'node:net'
 import { debugSandboxId } from '../control/debug-sandbox.ts'
 import { toError } from '../domain/error.ts'
-import type { Edge } from '../edge/edge.ts'
+import type { HttpRequest } from '../domain/http.ts'
+import { type Answer, routeError, send, sendRaw } from '../edge/answer.ts'
+import { type Edge, envdPort } from '../edge/edge.ts'
+import { listenFor } from '../edge/listeners.ts'
+import type { ErrorRoute, SandboxRoute } from '../edge/route.ts'
+import { createTrafficServer } from '../edge/traffic-server.ts'
 import type { Log } from '../lib/log.ts'
-import { errorBody, httpStatus } from '../wire/error-map.ts'
-import { createTrafficServer } from './listener.ts'
-
-const envdPort = 49983
+import { httpStatus } from '../wire/error-map.ts'
 
 /** How long a first request waits for the debug sandbox, in ms. */
 const startTimeoutMs = 60_000
@@ -24,40 +26,61 @@ export interface DebugListenerParts {
   log: Log
 }
 
-/** An HTTP server, not listening. */
-export function createDebugListener({ edge, ensure, log }: DebugListenerParts): Server {
+/** A server for HTTP/1.1 and HTTP/2, not listening. */
+export function createDebugListener(parts: DebugListenerParts): Server {
   const server = createTrafficServer()
-  server.on('request', (req, res) => {
-    void admit(req, res).then((admitted) => {
-      if (admitted)
-        edge.handleRequest(req, res, { kind: 'sandbox', sandboxId: debugSandboxId, port: portOf(req) })
-    })
+  listenFor(server, {
+    edge: startFirst(parts),
+    routeOf: debugRoute,
+    api: (_req, res) => send(res, routeError(404, 'There is no API on this port.')),
   })
   return server
+}
 
-  async function admit(req: IncomingMessage, res: ServerResponse): Promise<boolean> {
-    if (!isLocal(req)) {
-      refuse(res, 403, 'The debug sandbox takes requests of local programs only.')
-      return false
-    }
+/** An edge that starts the sandbox before a request goes to it. */
+function startFirst({ edge, ensure, log }: DebugListenerParts): Edge {
+  const start = async (): Promise<Answer | undefined> => {
     try {
       await ensure(AbortSignal.timeout(startTimeoutMs))
-      return true
+      return undefined
     } catch (thrown) {
       const error = toError(thrown)
       log.error({ err: error, cause: error.cause }, 'the debug sandbox could not be started')
-      refuse(res, httpStatus(error), error.message)
-      return false
+      return routeError(httpStatus(error), error.message)
     }
+  }
+  return {
+    handleRequest(req, res, route, options) {
+      if (route.kind === 'error') return edge.handleRequest(req, res, route, options)
+      void start().then((failure) => {
+        if (failure === undefined) edge.handleRequest(req, res, route, options)
+        else if (!res.destroyed) send(res, failure)
+      })
+    },
+    handleUpgrade(req, socket, head, route) {
+      if (route.kind === 'error') return edge.handleUpgrade(req, socket, head, route)
+      // Node takes its own listener off a connection that it hands over; an unheard error would end the program.
+      socket.on('error', () => socket.destroy())
+      void start().then((failure) => {
+        if (failure === undefined) edge.handleUpgrade(req, socket, head, route)
+        else sendRaw(socket, failure)
+      })
+    },
   }
 }
 
-function portOf(req: IncomingMessage): number {
+/** Every request is for the debug sandbox, if it is a local program's. */
+function debugRoute(req: HttpRequest): SandboxRoute | ErrorRoute {
+  if (isLocal(req)) return { kind: 'sandbox', sandboxId: debugSandboxId, port: portOf(req) }
+  return { kind: 'error', status: 403, message: 'The debug sandbox takes requests of local programs only.' }
+}
+
+function portOf(req: HttpRequest): number {
   const port = Number(req.headers['e2b-sandbox-port'])
   return Number.isInteger(port) && port > 0 && port < 65536 ? port : envdPort
 }
 
-function isLocal({ headers: { host, origin } }: IncomingMessage): boolean {
+function isLocal({ headers: { host, origin } }: HttpRequest): boolean {
   return isLoopbackHost(host) && (origin === undefined || isLoopbackHost(origin.replace(/^https?:\/\//, '')))
 }
 
@@ -65,10 +88,4 @@ function isLoopbackHost(host: string | undefined): boolean {
   if (host === undefined) return false
   const name = host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
   return name === 'localhost' || name === '::1' || (isIP(name) === 4 && name.startsWith('127.'))
-}
-
-function refuse(res: ServerResponse, status: number, message: string): void {
-  res
-    .writeHead(status, { 'content-type': 'application/json' })
-    .end(JSON.stringify(errorBody(status, message)))
 }

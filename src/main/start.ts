@@ -11,6 +11,7 @@ import { killSandbox } from '../control/kill-sandbox.ts'
 import { createLifecycle } from '../control/lifecycle.ts'
 import { reconcileNow, runReconcile, runtimeListener } from '../control/reconcile.ts'
 import { createEdge } from '../edge/edge.ts'
+import { createFindSigned } from '../edge/signed-urls.ts'
 import { createEnvd } from '../envd/envd.ts'
 import { systemClock } from '../lib/clock.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
@@ -61,7 +62,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const api = createApi({
     control,
     domain: () => domain,
-    serverFactory: (handler) => createListener(handler, edge),
+    serverFactory: (handler) => createListener({ api: handler, edge, findSigned: createFindSigned(node) }),
   })
   await api.ready()
   const port = await listen(api.server, config.port, config.host)

@@ -26,6 +26,7 @@ export function createLiveSandbox(sandbox: Sandbox, guest: Guest, envd: Envd): L
   return {
     sandbox: {
       id: sandbox.id,
+      accessToken: sandbox.envdAccessToken,
       gone: gone.signal,
       envd: (req, res) => envd.handle(target, req, res),
       dial: (port, signal) => dial(guest, { port }, signal),

@@ -36,6 +36,9 @@ export function createManager({
   return {
     runtime: runtime.name,
     find: (id) => live.get(id)?.sandbox,
+    *all() {
+      for (const { sandbox } of live.values()) yield sandbox
+    },
 
     async start(sandbox, { signal, phase }) {
       const handle = await runtime.start(specOf(sandbox), signal)

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Sandbox, sdks } from '../support/sdks.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
+import { proves } from './compat/proves.ts'
 
 let server: TestServer
 beforeAll(async () => {
@@ -16,12 +17,12 @@ describe.each(sdks)('e2b $version: commands', ({ sdk }) => {
   })
   afterAll(() => sandbox.kill())
 
-  test('run: output, exit code, both streams', async () => {
+  test('run: output, exit code, both streams', proves('commands.run'), async () => {
     const result = await sandbox.commands.run('echo out; echo err >&2')
     expect(result).toMatchObject({ stdout: 'out\n', stderr: 'err\n', exitCode: 0 })
   })
 
-  test('a non-zero exit throws with code and output', async () => {
+  test('a non-zero exit throws with code and output', proves('commands.run'), async () => {
     const error = await sandbox.commands.run('echo partial; exit 7').catch((thrown) => thrown)
     expect(error).toBeInstanceOf(CommandExitError)
     expect(error).toMatchObject({ exitCode: 7, stdout: 'partial\n', error: 'exit status 7' })
@@ -41,7 +42,7 @@ describe.each(sdks)('e2b $version: commands', ({ sdk }) => {
     await expect(sandbox.commands.run('id', { user: 'nobody-here' })).rejects.toThrow(AuthenticationError)
   })
 
-  test('user, home and working directory', async () => {
+  test('user, home and working directory', proves('commands.run'), async () => {
     expect((await sandbox.commands.run('whoami; pwd; echo $HOME')).stdout).toBe(
       'user\n/home/user\n/home/user\n',
     )
@@ -57,7 +58,7 @@ describe.each(sdks)('e2b $version: commands', ({ sdk }) => {
     expect((await sandbox.commands.run('ping -c 1 127.0.0.1')).stdout).toContain('1 received')
   })
 
-  test('background, list, kill', async () => {
+  test('background, list, kill', proves('commands.list', 'commands.kill', 'commandHandle.wait'), async () => {
     const command = await sandbox.commands.run('sleep 300', { background: true })
     const listed = await sandbox.commands.list()
     expect(listed.find(({ pid }) => pid === command.pid)).toMatchObject({
@@ -71,19 +72,23 @@ describe.each(sdks)('e2b $version: commands', ({ sdk }) => {
     expect((await sandbox.commands.list()).map(({ pid }) => pid)).not.toContain(command.pid)
   })
 
-  test('connect sees what comes later, and the exit', async () => {
-    const command = await sandbox.commands.run('echo early; read line; echo late $line', {
-      background: true,
-      stdin: true,
-    })
-    await command.disconnect()
-    const again = await sandbox.commands.connect(command.pid)
-    await sandbox.commands.sendStdin(command.pid, 'x\n')
-    expect(await again.wait()).toMatchObject({ stdout: 'late x\n', exitCode: 0 })
-    await expect(sandbox.commands.connect(999_999)).rejects.toThrow(NotFoundError)
-  })
+  test(
+    'connect sees what comes later, and the exit',
+    proves('commands.connect', 'commands.sendStdin', 'commandHandle.disconnect', 'commandHandle.wait'),
+    async () => {
+      const command = await sandbox.commands.run('read line; echo late $line', {
+        background: true,
+        stdin: true,
+      })
+      await command.disconnect()
+      const again = await sandbox.commands.connect(command.pid)
+      await sandbox.commands.sendStdin(command.pid, 'x\n')
+      expect(await again.wait()).toMatchObject({ stdout: 'late x\n', exitCode: 0 })
+      await expect(sandbox.commands.connect(999_999)).rejects.toThrow(NotFoundError)
+    },
+  )
 
-  test('stdin and its end', async () => {
+  test('stdin and its end', proves('commands.sendStdin', 'commands.closeStdin'), async () => {
     const command = await sandbox.commands.run('cat', { background: true, stdin: true })
     await sandbox.commands.sendStdin(command.pid, 'one\n')
     await sandbox.commands.sendStdin(command.pid, 'two\n')
@@ -91,11 +96,19 @@ describe.each(sdks)('e2b $version: commands', ({ sdk }) => {
     expect((await command.wait()).stdout).toBe('one\ntwo\n')
   })
 
+  test('a handle’s kill, twice', proves('commandHandle.kill'), async () => {
+    const command = await sandbox.commands.run('sleep 300', { background: true })
+    expect(await command.kill()).toBe(true)
+    await expect(command.wait()).rejects.toMatchObject({ exitCode: -1, error: 'signal: killed' })
+    expect(command).toMatchObject({ exitCode: -1, error: 'signal: killed', stdout: '', stderr: '' })
+    expect(await command.kill()).toBe(false)
+  })
+
   test('without stdin a reader ends at once', async () => {
     expect((await sandbox.commands.run('cat')).exitCode).toBe(0)
   })
 
-  test('a timeout ends the command with the SDK’s timeout error', async () => {
+  test('a timeout ends the command with the SDK’s timeout error', proves('commands.run'), async () => {
     const begun = Date.now()
     await expect(sandbox.commands.run('sleep 30', { timeoutMs: 1_000 })).rejects.toThrow(TimeoutError)
     expect(Date.now() - begun).toBeLessThan(5_000)
@@ -119,7 +132,7 @@ sys.stdout.buffer.write(b'a' * 8191 + 'ü'.encode() + b'\\xff' + b'z')
     expect(lines.every((line, i) => line === String(i + 1))).toBe(true)
   })
 
-  test('output streams while the command runs', async () => {
+  test('output streams while the command runs', proves('commands.run'), async () => {
     const seen: string[] = []
     const { promise, resolve } = deferred<void>()
     const command = await sandbox.commands.run('echo first; read; echo second', {
@@ -150,32 +163,62 @@ describe.each(sdks)('e2b $version: pty', ({ sdk }) => {
   })
   afterAll(() => sandbox.kill())
 
-  test('a terminal: input, size, resize, exit', async () => {
+  test(
+    'a terminal: input, size, resize, exit',
+    proves('pty.create', 'pty.sendInput', 'pty.resize'),
+    async () => {
+      let screen = ''
+      const bytes = new TextDecoder()
+      const terminal = await sandbox.pty.create({
+        cols: 80,
+        rows: 24,
+        timeoutMs: 30_000,
+        onData: (data) => {
+          screen += bytes.decode(data, { stream: true })
+        },
+      })
+      const type = (text: string) => sandbox.pty.sendInput(terminal.pid, new TextEncoder().encode(text))
+      await type('stty size; tty; echo "$TERM"\n')
+      await expect.poll(() => screen).toMatch(/24 80\r\n\/dev\/pts\/\d+\r\nxterm-256color/)
+      await sandbox.pty.resize(terminal.pid, { cols: 100, rows: 40 })
+      await type('stty size\n')
+      await expect.poll(() => screen).toContain('40 100')
+      await type('exit\n')
+      expect((await terminal.wait()).exitCode).toBe(0)
+    },
+  )
+
+  test('connect shows what comes later', proves('pty.connect'), async () => {
+    const first = await sandbox.pty.create({ cols: 80, rows: 24, onData: () => {} })
+    await first.disconnect()
     let screen = ''
-    const bytes = new TextDecoder()
-    const terminal = await sandbox.pty.create({
-      cols: 80,
-      rows: 24,
-      timeoutMs: 30_000,
+    const again = await sandbox.pty.connect(first.pid, {
       onData: (data) => {
-        screen += bytes.decode(data, { stream: true })
+        screen += new TextDecoder().decode(data)
       },
     })
-    const type = (text: string) => sandbox.pty.sendInput(terminal.pid, new TextEncoder().encode(text))
-    await type('stty size; tty; echo "$TERM"\n')
-    await expect.poll(() => screen).toMatch(/24 80\r\n\/dev\/pts\/\d+\r\nxterm-256color/)
-    await sandbox.pty.resize(terminal.pid, { cols: 100, rows: 40 })
-    await type('stty size\n')
-    await expect.poll(() => screen).toContain('40 100')
-    await type('exit\n')
-    expect((await terminal.wait()).exitCode).toBe(0)
+    await sandbox.pty.sendInput(first.pid, new TextEncoder().encode('echo $((6*7)); exit\n'))
+    expect((await again.wait()).exitCode).toBe(0)
+    expect(screen).toContain('42\r\n')
   })
 
-  test('kill ends it, and a second kill finds nothing', async () => {
+  test('kill ends it, and a second kill finds nothing', proves('pty.kill'), async () => {
     const terminal = await sandbox.pty.create({ cols: 80, rows: 24, onData: () => {} })
     expect(await sandbox.pty.kill(terminal.pid)).toBe(true)
     await expect(terminal.wait()).rejects.toThrow(/signal: killed/)
     expect(await sandbox.pty.kill(terminal.pid)).toBe(false)
+  })
+})
+
+describe.each(sdks.slice(0, 1))('e2b $version: commands, what newer releases add', ({ sdk }) => {
+  test('a handle’s stdin', proves('commandHandle.sendStdin', 'commandHandle.closeStdin'), async () => {
+    const sandbox = await sdk.Sandbox.create({ timeoutMs: 300_000 })
+    const command = await sandbox.commands.run('cat', { background: true, stdin: true })
+    await command.sendStdin('by handle\n')
+    await command.sendStdin(new TextEncoder().encode('bytes\n'))
+    await command.closeStdin()
+    expect((await command.wait()).stdout).toBe('by handle\nbytes\n')
+    await sandbox.kill()
   })
 })
 

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Sandbox, sdks } from '../support/sdks.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
+import { proves } from './compat/proves.ts'
 
 let server: TestServer
 beforeAll(async () => {
@@ -17,7 +18,7 @@ describe.each(sdks)('e2b $version: files', ({ sdk }) => {
   })
   afterAll(() => sandbox.kill())
 
-  test('write and read in every format', async () => {
+  test('write and read in every format', proves('files.write', 'files.read'), async () => {
     const written = await sandbox.files.write('dir/hello.txt', 'Grüße')
     expect(written).toMatchObject({ name: 'hello.txt', type: 'file', path: '/home/user/dir/hello.txt' })
     expect(await sandbox.files.read('dir/hello.txt')).toBe('Grüße')
@@ -29,7 +30,7 @@ describe.each(sdks)('e2b $version: files', ({ sdk }) => {
     expect(await new Response(stream).text()).toBe('Grüße')
   })
 
-  test('an empty file, an overwritten file, a shorter one', async () => {
+  test('an empty file, an overwritten file, a shorter one', proves('files.write', 'files.read'), async () => {
     await sandbox.files.write('empty', '')
     expect(await sandbox.files.read('empty')).toBe('')
     expect(await sandbox.files.read('empty', { format: 'bytes' })).toHaveLength(0)
@@ -38,7 +39,7 @@ describe.each(sdks)('e2b $version: files', ({ sdk }) => {
     expect(await sandbox.files.read('over')).toBe('short')
   })
 
-  test('20 MB of bytes arrive unchanged both ways', async () => {
+  test('20 MB of bytes arrive unchanged both ways', proves('files.write', 'files.read'), async () => {
     const bytes = randomBytes(20 * 1024 * 1024)
     await sandbox.files.write('big.bin', new Blob([bytes]))
     const { stdout } = await sandbox.commands.run('sha256sum big.bin')
@@ -47,7 +48,7 @@ describe.each(sdks)('e2b $version: files', ({ sdk }) => {
     expect(Buffer.compare(Buffer.from(back), bytes)).toBe(0)
   })
 
-  test('several files in one request, with names as they are', async () => {
+  test('several files in one request, with names as they are', proves('files.write'), async () => {
     const written = await sandbox.files.write([
       { path: 'many/a.txt', data: 'A' },
       { path: '/tmp/ünï côdé.txt', data: 'B' },
@@ -65,7 +66,7 @@ describe.each(sdks)('e2b $version: files', ({ sdk }) => {
     expect((await sandbox.files.write('in-home', 'x', { user: 'root' })).path).toBe('/root/in-home')
   })
 
-  test('getInfo, exists', async () => {
+  test('getInfo, exists', proves('files.getInfo', 'files.exists'), async () => {
     await sandbox.files.write('info.txt', '12345')
     await sandbox.commands.run('ln -sf info.txt link && ln -sf nowhere dangling')
     const info = await sandbox.files.getInfo('info.txt')
@@ -89,28 +90,32 @@ describe.each(sdks)('e2b $version: files', ({ sdk }) => {
     await expect(sandbox.files.getInfo('nothing')).rejects.toThrow(NotFoundError)
   })
 
-  test('makeDir, list, rename, remove', async () => {
-    expect(await sandbox.files.makeDir('tree/a/b')).toBe(true)
-    expect(await sandbox.files.makeDir('tree/a/b')).toBe(false)
-    await sandbox.files.write('tree/a/f', 'x')
-    const flat = await sandbox.files.list('tree')
-    expect(flat.map(({ name, type, path }) => ({ name, type, path }))).toEqual([
-      { name: 'a', type: 'dir', path: '/home/user/tree/a' },
-    ])
-    const deep = await sandbox.files.list('tree', { depth: 3 })
-    expect(deep.map(({ path }) => path)).toEqual([
-      '/home/user/tree/a',
-      '/home/user/tree/a/b',
-      '/home/user/tree/a/f',
-    ])
-    expect((await sandbox.files.rename('tree/a/f', 'tree/moved/g')).path).toBe('/home/user/tree/moved/g')
-    expect(await sandbox.files.read('tree/moved/g')).toBe('x')
-    await sandbox.files.remove('tree')
-    expect(await sandbox.files.exists('tree')).toBe(false)
-    await sandbox.files.remove('tree')
-    await expect(sandbox.files.list('tree')).rejects.toThrow(NotFoundError)
-    await expect(sandbox.files.rename('tree', 'other')).rejects.toThrow(NotFoundError)
-  })
+  test(
+    'makeDir, list, rename, remove',
+    proves('files.makeDir', 'files.list', 'files.rename', 'files.remove'),
+    async () => {
+      expect(await sandbox.files.makeDir('tree/a/b')).toBe(true)
+      expect(await sandbox.files.makeDir('tree/a/b')).toBe(false)
+      await sandbox.files.write('tree/a/f', 'x')
+      const flat = await sandbox.files.list('tree')
+      expect(flat.map(({ name, type, path }) => ({ name, type, path }))).toEqual([
+        { name: 'a', type: 'dir', path: '/home/user/tree/a' },
+      ])
+      const deep = await sandbox.files.list('tree', { depth: 3 })
+      expect(deep.map(({ path }) => path)).toEqual([
+        '/home/user/tree/a',
+        '/home/user/tree/a/b',
+        '/home/user/tree/a/f',
+      ])
+      expect((await sandbox.files.rename('tree/a/f', 'tree/moved/g')).path).toBe('/home/user/tree/moved/g')
+      expect(await sandbox.files.read('tree/moved/g')).toBe('x')
+      await sandbox.files.remove('tree')
+      expect(await sandbox.files.exists('tree')).toBe(false)
+      await sandbox.files.remove('tree')
+      await expect(sandbox.files.list('tree')).rejects.toThrow(NotFoundError)
+      await expect(sandbox.files.rename('tree', 'other')).rejects.toThrow(NotFoundError)
+    },
+  )
 
   test('a missing file, a directory, a full disk', async () => {
     await expect(sandbox.files.read('missing.txt')).rejects.toThrow(NotFoundError)

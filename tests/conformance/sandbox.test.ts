@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sdks } from '../support/sdks.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
+import { proves } from './compat/proves.ts'
 
 let server: TestServer
 beforeAll(async () => {
@@ -11,28 +12,47 @@ afterAll(() => server[Symbol.asyncDispose]())
 describe.each(sdks)(
   'e2b $version: Sandbox',
   ({ sdk: { Sandbox, SandboxNotFoundError, NotFoundError, AuthenticationError } }) => {
-    test('create, getInfo, isRunning, kill', async () => {
-      const sandbox = await Sandbox.create({ metadata: { purpose: 'info' }, timeoutMs: 120_000 })
-      expect(sandbox.sandboxId).toMatch(/^i[a-z0-9]{20}$/)
-      expect(await sandbox.isRunning()).toBe(true)
+    test(
+      'create, getInfo, isRunning, kill',
+      proves('Sandbox.create', 'sandbox.getInfo', 'sandbox.isRunning', 'Sandbox.kill', 'Sandbox.getInfo'),
+      async () => {
+        const sandbox = await Sandbox.create({ metadata: { purpose: 'info' }, timeoutMs: 120_000 })
+        expect(sandbox.sandboxId).toMatch(/^i[a-z0-9]{20}$/)
+        expect(await sandbox.isRunning()).toBe(true)
 
-      const info = await sandbox.getInfo()
-      expect(info).toMatchObject({
-        sandboxId: sandbox.sandboxId,
-        templateId: 'base',
-        name: 'base',
-        state: 'running',
-      })
-      expect(info.metadata).toEqual({ purpose: 'info' })
-      expect(info.cpuCount).toBe(2)
-      expect(info.memoryMB).toBe(512)
-      expect(info.endAt.getTime() - info.startedAt.getTime()).toBe(120_000)
+        const info = await sandbox.getInfo()
+        expect(info).toMatchObject({
+          sandboxId: sandbox.sandboxId,
+          templateId: 'base',
+          name: 'base',
+          state: 'running',
+        })
+        expect(info.metadata).toEqual({ purpose: 'info' })
+        expect(info.cpuCount).toBe(2)
+        expect(info.memoryMB).toBe(512)
+        expect(info.endAt.getTime() - info.startedAt.getTime()).toBe(120_000)
 
-      expect(await Sandbox.kill(sandbox.sandboxId)).toBe(true)
-      expect(await sandbox.isRunning()).toBe(false)
-      expect(await Sandbox.kill(sandbox.sandboxId)).toBe(false)
-      await expect(Sandbox.getInfo(sandbox.sandboxId)).rejects.toThrow(NotFoundError)
-    })
+        expect(await Sandbox.kill(sandbox.sandboxId)).toBe(true)
+        expect(await sandbox.isRunning()).toBe(false)
+        expect(await Sandbox.kill(sandbox.sandboxId)).toBe(false)
+        await expect(Sandbox.getInfo(sandbox.sandboxId)).rejects.toThrow(NotFoundError)
+      },
+    )
+
+    test(
+      'the same of an object as by id',
+      proves('sandbox.connect', 'sandbox.kill', 'sandbox.getHost', 'Sandbox.getFullInfo'),
+      async () => {
+        const sandbox = await Sandbox.create({ metadata: { of: 'object' } })
+        expect(sandbox.getHost(3000)).toMatch(new RegExp(`^3000-${sandbox.sandboxId}\\.`))
+        expect(await Sandbox.getFullInfo(sandbox.sandboxId)).toMatchObject({ metadata: { of: 'object' } })
+        await sandbox.connect({ timeoutMs: 900_000 })
+        const left = (await sandbox.getInfo()).endAt.getTime() - Date.now()
+        expect(left).toBeGreaterThan(895_000)
+        await sandbox.kill()
+        expect(await sandbox.isRunning()).toBe(false)
+      },
+    )
 
     test('template by name and by name and tag', async () => {
       const sandbox = await Sandbox.create('base:default')
@@ -40,34 +60,44 @@ describe.each(sdks)(
       await sandbox.kill()
     })
 
-    test('connect reaches the same sandbox and never shortens its life', async () => {
-      const sandbox = await Sandbox.create({ timeoutMs: 200_000 })
-      const { endAt } = await sandbox.getInfo()
-      await sandbox.files.write('note.txt', 'still here')
+    test(
+      'connect reaches the same sandbox and never shortens its life',
+      proves('Sandbox.connect', 'sandbox.kill'),
+      async () => {
+        const sandbox = await Sandbox.create({ timeoutMs: 200_000 })
+        const { endAt } = await sandbox.getInfo()
+        await sandbox.files.write('note.txt', 'still here')
 
-      const again = await Sandbox.connect(sandbox.sandboxId, { timeoutMs: 10_000 })
-      expect(await again.files.read('note.txt')).toBe('still here')
-      expect((await again.getInfo()).endAt).toEqual(endAt)
+        const again = await Sandbox.connect(sandbox.sandboxId, { timeoutMs: 10_000 })
+        expect(await again.files.read('note.txt')).toBe('still here')
+        expect((await again.getInfo()).endAt).toEqual(endAt)
 
-      await Sandbox.connect(sandbox.sandboxId, { timeoutMs: 600_000 })
-      const left = (await sandbox.getInfo()).endAt.getTime() - Date.now()
-      expect(left).toBeGreaterThan(595_000)
-      expect(left).toBeLessThan(605_000)
+        await Sandbox.connect(sandbox.sandboxId, { timeoutMs: 600_000 })
+        const left = (await sandbox.getInfo()).endAt.getTime() - Date.now()
+        expect(left).toBeGreaterThan(595_000)
+        expect(left).toBeLessThan(605_000)
 
-      await sandbox.kill()
-      await expect(Sandbox.connect(sandbox.sandboxId)).rejects.toThrow(SandboxNotFoundError ?? NotFoundError)
-    })
+        await sandbox.kill()
+        await expect(Sandbox.connect(sandbox.sandboxId)).rejects.toThrow(
+          SandboxNotFoundError ?? NotFoundError,
+        )
+      },
+    )
 
-    test('setTimeout moves the deadline both ways, and 0 ends the sandbox', async () => {
-      const sandbox = await Sandbox.create({ timeoutMs: 60_000 })
-      await sandbox.setTimeout(20_000)
-      const left = (await sandbox.getInfo()).endAt.getTime() - Date.now()
-      expect(left).toBeGreaterThan(17_000)
-      expect(left).toBeLessThanOrEqual(20_500)
-      await Sandbox.setTimeout(sandbox.sandboxId, 0)
-      await expect.poll(() => sandbox.isRunning(), { timeout: 3_000 }).toBe(false)
-      await expect(sandbox.setTimeout(1_000)).rejects.toThrow(NotFoundError)
-    })
+    test(
+      'setTimeout moves the deadline both ways, and 0 ends the sandbox',
+      proves('sandbox.setTimeout', 'Sandbox.setTimeout'),
+      async () => {
+        const sandbox = await Sandbox.create({ timeoutMs: 60_000 })
+        await sandbox.setTimeout(20_000)
+        const left = (await sandbox.getInfo()).endAt.getTime() - Date.now()
+        expect(left).toBeGreaterThan(17_000)
+        expect(left).toBeLessThanOrEqual(20_500)
+        await Sandbox.setTimeout(sandbox.sandboxId, 0)
+        await expect.poll(() => sandbox.isRunning(), { timeout: 3_000 }).toBe(false)
+        await expect(sandbox.setTimeout(1_000)).rejects.toThrow(NotFoundError)
+      },
+    )
 
     test('a deadline is kept to the second', async () => {
       const sandbox = await Sandbox.create({ timeoutMs: 3_000 })
@@ -79,25 +109,31 @@ describe.each(sdks)(
       expect(lateMs).toBeLessThan(1_000)
     })
 
-    test('list: filters by metadata and state, orders by start, pages', async () => {
-      const mark = `${Math.random()} & = ü "q"`
-      const first = await Sandbox.create({ metadata: { mark, n: '1' } })
-      const second = await Sandbox.create({ metadata: { mark, n: '2' } })
+    test(
+      'list: filters by metadata and state, orders by start, pages',
+      proves('Sandbox.list', 'sandboxPaginator.nextItems'),
+      async () => {
+        const mark = `${Math.random()} & = ü "q"`
+        const first = await Sandbox.create({ metadata: { mark, n: '1' } })
+        const second = await Sandbox.create({ metadata: { mark, n: '2' } })
 
-      const all = await Sandbox.list({ query: { metadata: { mark } } }).nextItems()
-      expect(all.map(({ sandboxId }) => sandboxId)).toEqual([second.sandboxId, first.sandboxId])
-      expect(all[0]).toMatchObject({ state: 'running', metadata: { mark, n: '2' }, templateId: 'base' })
+        const all = await Sandbox.list({ query: { metadata: { mark } } }).nextItems()
+        expect(all.map(({ sandboxId }) => sandboxId)).toEqual([second.sandboxId, first.sandboxId])
+        expect(all[0]).toMatchObject({ state: 'running', metadata: { mark, n: '2' }, templateId: 'base' })
 
-      const pages = Sandbox.list({ query: { metadata: { mark }, state: ['running', 'paused'] }, limit: 1 })
-      expect((await pages.nextItems())[0]?.sandboxId).toBe(second.sandboxId)
-      expect(pages.hasNext).toBe(true)
-      expect((await pages.nextItems())[0]?.sandboxId).toBe(first.sandboxId)
-      expect(pages.hasNext).toBe(false)
+        const pages = Sandbox.list({ query: { metadata: { mark }, state: ['running', 'paused'] }, limit: 1 })
+        expect((await pages.nextItems())[0]?.sandboxId).toBe(second.sandboxId)
+        expect(pages.hasNext).toBe(true)
+        expect((await pages.nextItems())[0]?.sandboxId).toBe(first.sandboxId)
+        expect(pages.hasNext).toBe(false)
 
-      expect(await Sandbox.list({ query: { metadata: { mark, n: '3' } } }).nextItems()).toEqual([])
-      expect(await Sandbox.list({ query: { metadata: { mark }, state: ['paused'] } }).nextItems()).toEqual([])
-      await Promise.all([first.kill(), second.kill()])
-    })
+        expect(await Sandbox.list({ query: { metadata: { mark, n: '3' } } }).nextItems()).toEqual([])
+        expect(await Sandbox.list({ query: { metadata: { mark }, state: ['paused'] } }).nextItems()).toEqual(
+          [],
+        )
+        await Promise.all([first.kill(), second.kill()])
+      },
+    )
 
     test('environment of the sandbox reaches every command and not the next one', async () => {
       const sandbox = await Sandbox.create({ envs: { FOO: 'bar baz' } })

@@ -4,24 +4,40 @@ import type { Entry } from '../../guest/entry.ts'
 import { etag, lastModified } from './content-headers.ts'
 
 export type Selection =
-  | { status: 200 | 304 | 416 }
+  | { status: 200 | 304 | 412 | 416 }
   /** `start` in bytes; `length` at least 1 */
   | { status: 206; start: number; length: number }
 
+const conditionalHeaders = [
+  'range',
+  'if-match',
+  'if-unmodified-since',
+  'if-none-match',
+  'if-modified-since',
+] as const
+
 /** Whether the answer may depend on what `select` says. */
 export function isConditional(headers: IncomingHttpHeaders): boolean {
-  return (
-    headers.range !== undefined ||
-    headers['if-none-match'] !== undefined ||
-    headers['if-modified-since'] !== undefined
-  )
+  return conditionalHeaders.some((name) => headers[name] !== undefined)
 }
 
 /** Which part of a file a request wants. Several ranges, and malformed ones, mean the whole. */
 export function select(headers: IncomingHttpHeaders, entry: Entry): Selection {
+  if (isOther(headers, entry)) return { status: 412 }
   if (isUnmodified(headers, entry)) return { status: 304 }
   if (headers.range === undefined || !isRangeCurrent(headers['if-range'], entry)) return { status: 200 }
   return parseRange(headers.range, entry.size)
+}
+
+/** Whether the request is for another state of the file than this. */
+function isOther(headers: IncomingHttpHeaders, entry: Entry): boolean {
+  const wanted = headers['if-match']
+  if (wanted !== undefined) {
+    const tags = wanted.split(',').map((tag) => tag.trim())
+    return !tags.includes('*') && !tags.includes(etag(entry))
+  }
+  const since = Date.parse(headers['if-unmodified-since'] ?? '')
+  return !Number.isNaN(since) && wholeSeconds(entry) > since
 }
 
 function isUnmodified(headers: IncomingHttpHeaders, entry: Entry): boolean {
@@ -31,7 +47,12 @@ function isUnmodified(headers: IncomingHttpHeaders, entry: Entry): boolean {
     return tags.includes('*') || tags.includes(etag(entry))
   }
   const since = Date.parse(headers['if-modified-since'] ?? '')
-  return !Number.isNaN(since) && Math.floor(entry.modifiedMs / 1000) * 1000 <= since
+  return !Number.isNaN(since) && wholeSeconds(entry) <= since
+}
+
+/** When the file was changed as far as HTTP dates tell, in Unix milliseconds. */
+function wholeSeconds({ modifiedMs }: Entry): number {
+  return Math.floor(modifiedMs / 1000) * 1000
 }
 
 function isRangeCurrent(condition: string | string[] | undefined, entry: Entry): boolean {

@@ -26,6 +26,8 @@ export async function download(request: FileRequest): Promise<void> {
   const selection: Selection = hasKnownSize(entry) ? select(req.headers, entry) : { status: 200 }
   if (selection.status === 304) {
     res.writeHead(304, { ...validators(entry), vary: 'Accept-Encoding' }).end()
+  } else if (selection.status === 412) {
+    sendStatus(res, 412, 'The file is not in the state that the request is for.')
   } else if (isHead) {
     res.writeHead(200, wholeHeaders(entry)).end()
   } else if (selection.status === 206) {

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { HttpRequest, HttpResponse } from '../../domain/http.ts'
 import type { PathRequest } from '../../guest/path-request.ts'
 import type { RequestScope } from '../request-scope.ts'
 import type { EnvdTarget } from '../target.ts'
@@ -6,8 +6,8 @@ import type { EnvdTarget } from '../target.ts'
 /** One request to `/files`, already admitted. */
 export interface FileRequest {
   target: EnvdTarget
-  req: IncomingMessage
-  res: ServerResponse
+  req: HttpRequest
+  res: HttpResponse
   query: URLSearchParams
   scope: RequestScope
 }

@@ -1,6 +1,7 @@
+import { once } from 'node:events'
 import { appendFile, mkdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
-import { createConnection } from 'node:net'
+import { Agent, createServer, request as httpRequest, type IncomingMessage } from 'node:http'
+import { type AddressInfo, createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
@@ -10,6 +11,8 @@ import { startAgent, type TestAgent } from '../../../tests/support/agent.ts'
 import { type EnvdServer, startEnvd } from '../../../tests/support/envd-server.ts'
 import { frameBytes, startPeer } from '../../../tests/support/peer.ts'
 import { frameType } from '../../guest/frames.ts'
+import { silentLog } from '../../lib/log.ts'
+import { createEnvd } from '../envd.ts'
 
 let agent: TestAgent
 let server: EnvdServer
@@ -60,6 +63,19 @@ function put(
 function postForm(form: FormData, query: Record<string, string> = {}): Promise<Response> {
   return fetch(urlOf(query), { method: 'POST', body: form })
 }
+
+const entry = {
+  name: 'a',
+  type: 'file',
+  path: '/a',
+  size: 10,
+  mode: 0o644,
+  permissions: '-rw-r--r--',
+  owner: 'root',
+  group: 'root',
+  modifiedMs: 1,
+}
+const endlessEntry = { ...entry, size: 1e12 }
 
 describe('GET /files', () => {
   it('sends a file with its headers', async () => {
@@ -126,6 +142,8 @@ describe('GET /files', () => {
     expect([same.statusCode, await text(same)]).toEqual([304, ''])
     const since = await get(at('digits'), { 'if-modified-since': modified ?? '' })
     expect([since.statusCode, await text(since)]).toEqual([304, ''])
+    const other = await get(at('digits'), { 'if-match': '"x"' })
+    expect([other.statusCode, JSON.parse(await text(other))]).toMatchObject([412, { code: 412 }])
     const current = await get(at('digits'), { range: 'bytes=0-0', 'if-range': etag ?? '' })
     expect(await text(current)).toBe('0')
     await appendFile(at('digits'), 'x')
@@ -161,17 +179,6 @@ describe('GET /files', () => {
     }
   })
 
-  const entry = {
-    name: 'a',
-    type: 'file',
-    path: '/a',
-    size: 10,
-    mode: 0o644,
-    permissions: '-rw-r--r--',
-    owner: 'root',
-    group: 'root',
-    modifiedMs: 1,
-  }
   const reply = frameBytes(frameType.reply, { entry })
   const data = (length: number) => frameBytes(frameType.data, Buffer.alloc(length, 'x'))
 
@@ -198,9 +205,8 @@ describe('GET /files', () => {
   })
 
   it('lets go of the guest when its client leaves', async () => {
-    const endless = { ...entry, size: 1e12 }
     await using peer = await startPeer((socket) => {
-      socket.write(frameBytes(frameType.reply, { entry: endless }))
+      socket.write(frameBytes(frameType.reply, { entry: endlessEntry }))
       const more = () => {
         while (socket.writable && socket.write(data(65_536)));
       }
@@ -372,12 +378,92 @@ describe('POST /files as a form', () => {
     }
   })
 
+  it('refuses a second spelling of a path before that file is touched', async () => {
+    if (process.getuid?.() !== 0) return
+    const name = `.e2b-envd-test-${process.pid}`
+    const spellings = [name, `./${name}`, `~/${name}`, `x/../${name}`, `/root/${name}`, `//root/./${name}`]
+    try {
+      for (const first of spellings) {
+        for (const second of spellings) {
+          const form = new FormData()
+          form.append('file', new Blob(['first']), first)
+          form.append('file', new Blob(['second']), second)
+          const response = await postForm(form, { username: 'root' })
+          expect([first, second, (await errorOf(response))[0]]).toEqual([first, second, 400])
+          expect(await readFile(`/root/${name}`, 'utf8')).toBe('first')
+        }
+      }
+    } finally {
+      await rm(`/root/${name}`, { force: true })
+    }
+  })
+
+  it('takes names that only look alike', async () => {
+    const form = new FormData()
+    const names = ['a', 'A', 'a ', '..a'].map((name) => at(`alike/${name}`))
+    for (const name of names) form.append('file', new Blob([name]), name)
+    expect((await postForm(form)).status).toBe(200)
+    for (const name of names) expect(await readFile(name, 'utf8')).toBe(name)
+  })
+
   it('passes errors of the first file on while more follow', async () => {
     const form = new FormData()
     form.append('file', new Blob(['x']), agent.folder)
     form.append('file', new Blob(['x'.repeat(3_000_000)]), at('after'))
     expect((await errorOf(await postForm(form)))[0]).toBe(400)
     await expect(stat(at('after'))).rejects.toThrow('ENOENT')
+  })
+})
+
+describe('a client on whose connection nothing moves', () => {
+  const idleTimeoutMs = 200
+
+  /** An envd with little patience, in front of an agent that is never done. */
+  async function startImpatient(script: (socket: Socket) => void) {
+    const peer = await startPeer(script)
+    const envd = createEnvd({ log: silentLog, idleTimeoutMs })
+    const target = { guest: peer.guest, sandboxId: 'itest', accessToken: null, envVars: {} }
+    const gone = new AbortController().signal
+    const impatient = createServer((req, res) => envd.handle({ ...target, gone }, req, res))
+    await once(impatient.listen(0, '127.0.0.1'), 'listening')
+    return {
+      port: (impatient.address() as AddressInfo).port,
+      peer,
+      async [Symbol.asyncDispose]() {
+        impatient.closeAllConnections()
+        await new Promise((resolve) => impatient.close(resolve))
+        await peer[Symbol.asyncDispose]()
+      },
+    }
+  }
+
+  it('is cut when it stops to send, and its file let go of', async () => {
+    await using impatient = await startImpatient(() => {})
+    const client = createConnection(impatient.port, '127.0.0.1')
+    client.write('POST /files?path=a HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n')
+    client.write('Content-Length: 100\r\n\r\n')
+    const begun = performance.now()
+    const sending = setInterval(() => client.write('x'), idleTimeoutMs / 4)
+    const socket = await impatient.peer.connection()
+    setTimeout(() => clearInterval(sending), idleTimeoutMs * 2)
+    await Promise.all([once(client, 'close'), once(socket.resume(), 'end')])
+    expect(performance.now() - begun).toBeGreaterThan(idleTimeoutMs * 2.5)
+  })
+
+  it('is cut when it stops to read', async () => {
+    await using impatient = await startImpatient((socket) => {
+      socket.write(frameBytes(frameType.reply, { entry: endlessEntry }))
+      const more = () => {
+        while (socket.writable && socket.write(frameBytes(frameType.data, Buffer.alloc(65_536))));
+      }
+      socket.on('drain', more)
+      more()
+    })
+    const client = createConnection(impatient.port, '127.0.0.1')
+    client.on('error', () => {}).write('GET /files?path=a HTTP/1.1\r\nHost: x\r\n\r\n')
+    const socket = await impatient.peer.connection()
+    await new Promise((resolve) => socket.once('close', resolve))
+    client.destroy()
   })
 })
 

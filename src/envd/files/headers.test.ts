@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { chooseEncoding } from './accept-encoding.ts'
 import { select } from './conditions.ts'
-import { contentDisposition } from './content-headers.ts'
+import { contentDisposition, etag } from './content-headers.ts'
 
 describe('chooseEncoding', () => {
   it.each([
@@ -72,6 +72,27 @@ describe('select', () => {
     expect(select({ 'if-modified-since': 'Thu, 01 Jan 1970 00:00:01 GMT' }, entry)).toEqual({ status: 304 })
     expect(select({ 'if-modified-since': 'Thu, 01 Jan 1970 00:00:00 GMT' }, entry)).toEqual({ status: 200 })
     expect(select({ 'if-modified-since': 'soon' }, entry)).toEqual({ status: 200 })
+  })
+
+  it('is for the state of a file that the request wants', () => {
+    const tag = etag(entry)
+    for (const headers of [
+      { 'if-match': `"x", ${tag}` },
+      { 'if-match': '*' },
+      { 'if-unmodified-since': 'Thu, 01 Jan 1970 00:00:01 GMT' },
+      { 'if-unmodified-since': 'soon' },
+      { 'if-match': tag, 'if-unmodified-since': 'Thu, 01 Jan 1970 00:00:00 GMT' },
+    ]) {
+      expect(select(headers, entry)).toEqual({ status: 200 })
+    }
+    for (const headers of [
+      { 'if-match': '"x"' },
+      { 'if-match': `W/${tag}` },
+      { 'if-unmodified-since': 'Thu, 01 Jan 1970 00:00:00 GMT' },
+      { 'if-match': '"x"', 'if-none-match': tag, range: 'bytes=0-1' },
+    ]) {
+      expect(select(headers, entry)).toEqual({ status: 412 })
+    }
   })
 
   it('lets tags win over times', () => {

@@ -1,5 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { ServerError } from '../../domain/error.ts'
+import type { HttpRequest, HttpResponse } from '../../domain/http.ts'
 import { requireFileAccess } from '../access.ts'
 import { createRequestScope } from '../request-scope.ts'
 import { sendStatus } from '../respond.ts'
@@ -10,8 +9,8 @@ import { upload } from './upload.ts'
 /** Answers `/files`. Errors: what the client is told. */
 export async function serveFiles(
   target: EnvdTarget,
-  req: IncomingMessage,
-  res: ServerResponse,
+  req: HttpRequest,
+  res: HttpResponse,
   query: URLSearchParams,
 ): Promise<void> {
   const isRead = req.method === 'GET' || req.method === 'HEAD'
@@ -22,12 +21,4 @@ export async function serveFiles(
   requireFileAccess(target, req, query, isRead ? 'read' : 'write')
   const request = { target, req, res, query, scope: createRequestScope(res, target.gone) }
   await (isRead ? download(request) : upload(request))
-}
-
-/** Answers `/files/compose`, which no client calls yet. */
-export async function refuseCompose(): Promise<never> {
-  throw new ServerError(
-    'unimplemented',
-    'This server cannot join files yet. Write the whole file in one upload.',
-  )
 }

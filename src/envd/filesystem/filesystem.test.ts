@@ -102,16 +102,6 @@ describe.each([
       "invalid username: 'x'",
     ])
   })
-
-  it('refuses to watch, with a sentence', async () => {
-    const watch = async () => {
-      for await (const event of client.watchDir({ path: '/' })) expect(event).toBeUndefined()
-    }
-    const calls = [watch(), client.createWatcher({}), client.getWatcherEvents({}), client.removeWatcher({})]
-    for (const refused of await Promise.all(calls.map(codeOf))) {
-      expect(refused).toEqual([Code.Unimplemented, expect.stringContaining('cannot watch')])
-    }
-  })
 })
 
 describe('toEntryInfo', () => {

@@ -1,5 +1,4 @@
 import type { ServiceImpl } from '@connectrpc/connect'
-import { ServerError } from '../../domain/error.ts'
 import { listDir } from '../../guest/list-dir.ts'
 import { makeDir } from '../../guest/make-dir.ts'
 import { move } from '../../guest/move.ts'
@@ -13,11 +12,12 @@ import type {
   RemoveRequest,
   StatRequest,
 } from '../../wire/gen/envd/filesystem/filesystem_pb.ts'
-import { type RpcCall, rpcCallOf, unary } from '../rpc/rpc-call.ts'
+import { type RpcCall, unary } from '../rpc/rpc-call.ts'
 import { toEntryInfo } from './entry-info.ts'
+import { createWatcher, getWatcherEvents, removeWatcher } from './watch.ts'
 
-/** filesystem.Filesystem (e2b-wire 3.3). */
-export const filesystemService: ServiceImpl<typeof Filesystem> = {
+/** filesystem.Filesystem but for its stream, `watch.ts` (e2b-wire 3.3). */
+export const filesystemService: Omit<ServiceImpl<typeof Filesystem>, 'watchDir'> = {
   stat: unary(async ({ path }: StatRequest, { target, user, signal }: RpcCall) => {
     return { entry: toEntryInfo(await stat(target.guest, { path, ...user }, signal)) }
   }),
@@ -35,22 +35,7 @@ export const filesystemService: ServiceImpl<typeof Filesystem> = {
     await remove(target.guest, { path, ...user }, signal)
     return {}
   }),
-  // biome-ignore lint/correctness/useYield: the stream fails before its first event
-  async *watchDir(_, context) {
-    throw rpcCallOf(context).toConnectError(watchingUnavailable())
-  },
-  createWatcher: unary(refuseWatching),
-  getWatcherEvents: unary(refuseWatching),
-  removeWatcher: unary(refuseWatching),
-}
-
-async function refuseWatching(): Promise<never> {
-  throw watchingUnavailable()
-}
-
-function watchingUnavailable(): ServerError {
-  return new ServerError(
-    'unimplemented',
-    'This server cannot watch directories yet. List the directory instead.',
-  )
+  createWatcher: unary(createWatcher),
+  getWatcherEvents: unary(getWatcherEvents),
+  removeWatcher: unary(removeWatcher),
 }

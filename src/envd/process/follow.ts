@@ -1,57 +1,62 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { MessageInitShape } from '@bufbuild/protobuf'
 import { ServerError } from '../../domain/error.ts'
-import type { ProcessEvent, ProcessStream } from '../../guest/process-stream.ts'
-import {
-  type ProcessEvent as EventMessage,
+import type { ProcessExit, ProcessStream } from '../../guest/process-stream.ts'
+import type {
+  ConnectResponseSchema,
   ProcessEventSchema,
+  StartResponseSchema,
 } from '../../wire/gen/envd/process/process_pb.ts'
-import type { RpcCall } from '../rpc/rpc-call.ts'
-import { keepalive, withKeepalive } from './keepalive.ts'
+import type { StreamResponse } from '../rpc/stream-response.ts'
+import { createOutputBatch } from './output-batch.ts'
 
-export interface FollowOptions {
-  /** Starts or attaches */
-  open(): Promise<ProcessStream>
-  /** The process was given this long to live, in milliseconds; its death from that is an error, not an `end` */
-  processTimeoutMs?: number | undefined
+/** What both `Start` and `Connect` answer with: the two messages are alike. */
+export type ProcessResponse = StreamResponse<typeof StartResponseSchema | typeof ConnectResponseSchema>
+
+/** What both send in silence. */
+export const keepalive: { event: MessageInitShape<typeof ProcessEventSchema> } = {
+  event: { event: { case: 'keepalive', value: {} } },
 }
 
 /**
- * A process's events as `Start` and `Connect` send them: `start` at once, then data and keepalives, then `end`
- * (e2b-wire 3.2).
+ * Sends a process's events: `start` at once, then output as it comes and at the pace the client takes it, then `end`
+ * (e2b-wire 3.2). A process that was killed for having lived `processTimeoutMs` has no `end`. Errors:
+ * `deadline_exceeded` for that; those of the stream.
  */
-export async function* follow(
-  call: RpcCall,
-  { open, processTimeoutMs }: FollowOptions,
-): AsyncGenerator<{ event: EventMessage }, void> {
+export async function follow(
+  { pid, events }: ProcessStream,
+  response: ProcessResponse,
+  processTimeoutMs?: number,
+): Promise<void> {
   try {
-    const { pid, events } = await open()
-    yield message({ event: { case: 'start', value: { pid } } })
-    for await (const event of withKeepalive(events, call.keepaliveMs)) {
-      if (processTimeoutMs !== undefined && isTimedOut(event)) {
-        const reason = `The process was killed: it ran longer than ${processTimeoutMs} ms.`
-        throw new ServerError('deadline_exceeded', reason)
-      }
-      yield toMessage(event)
+    response.send({ event: { event: { case: 'start', value: { pid } } } })
+    const exit = await sendOutput(events, response)
+    if (processTimeoutMs !== undefined && exit.timedOut) {
+      const reason = `The process was killed: it ran longer than ${processTimeoutMs} ms.`
+      throw new ServerError('deadline_exceeded', reason)
     }
-  } catch (thrown) {
-    throw call.toConnectError(thrown)
+    response.send({ event: { event: { case: 'end', value: toEnd(exit) } } })
+  } finally {
+    await events.return()
   }
 }
 
-function isTimedOut(event: ProcessEvent | typeof keepalive): boolean {
-  return event !== keepalive && event.type === 'end' && event.exit.timedOut
-}
-
-function toMessage(event: ProcessEvent | typeof keepalive): { event: EventMessage } {
-  if (event === keepalive) return message({ event: { case: 'keepalive', value: {} } })
-  if (event.type === 'end') {
-    const { exitCode, exited, status, error } = event.exit
-    const value = { exitCode, exited, status, ...(error === undefined ? {} : { error }) }
-    return message({ event: { case: 'end', value } })
+async function sendOutput(events: ProcessStream['events'], response: ProcessResponse): Promise<ProcessExit> {
+  const batch = createOutputBatch()
+  for (;;) {
+    const { value: first } = await events.next()
+    if (first === undefined) throw new Error('A process stream ended without its end.')
+    try {
+      for (let event: typeof first | undefined = first; event !== undefined; event = events.take()) {
+        if (event.type === 'end') return event.exit
+        batch.add(event.type, event.bytes)
+      }
+    } finally {
+      response.write(batch.take(response.codec))
+    }
+    await response.drained()
   }
-  return message({ event: { case: 'data', value: { output: { case: event.type, value: event.bytes } } } })
 }
 
-function message(event: MessageInitShape<typeof ProcessEventSchema>): { event: EventMessage } {
-  return { event: create(ProcessEventSchema, event) }
+function toEnd({ exitCode, exited, status, error }: ProcessExit) {
+  return { exitCode, exited, status, ...(error === undefined ? {} : { error }) }
 }

@@ -1,9 +1,13 @@
-import type { HandlerContext } from '@connectrpc/connect'
 import { ServerError } from '../../domain/error.ts'
 import { type ExecRequest, exec } from '../../guest/exec.ts'
-import type { StartRequest } from '../../wire/gen/envd/process/process_pb.ts'
-import { type RpcCall, rpcCallOf } from '../rpc/rpc-call.ts'
-import { follow } from './follow.ts'
+import {
+  type StartRequest,
+  StartRequestSchema,
+  StartResponseSchema,
+} from '../../wire/gen/envd/process/process_pb.ts'
+import type { RpcCall } from '../rpc/rpc-call.ts'
+import type { StreamMethod } from '../rpc/stream-handler.ts'
+import { follow, keepalive } from './follow.ts'
 
 /** How much later than the process's own end the stream gives up waiting for word of it, in milliseconds. */
 const timeoutGraceMs = 5_000
@@ -12,14 +16,15 @@ const timeoutGraceMs = 5_000
  * Starts a process and follows it. A client that leaves doesn't end it; its time limit does, whether or not it has
  * left, and then the stream ends with `deadline_exceeded` (e2b-wire 3.2).
  */
-export function start(request: StartRequest, context: HandlerContext): ReturnType<typeof follow> {
-  const call = rpcCallOf(context)
-  const { timeoutMs } = call
-  if (timeoutMs !== undefined) call.limit(timeoutMs + timeoutGraceMs)
-  return follow(call, {
-    open: async () => exec(call.target.guest, toExec(request, call), call.signal),
-    processTimeoutMs: timeoutMs,
-  })
+export const start: StreamMethod<typeof StartRequestSchema, typeof StartResponseSchema> = {
+  input: StartRequestSchema,
+  output: StartResponseSchema,
+  keepalive,
+  async serve(call, request, response) {
+    const { timeoutMs } = call
+    if (timeoutMs !== undefined) call.limit(timeoutMs + timeoutGraceMs)
+    await follow(await exec(call.target.guest, toExec(request, call), call.signal), response, timeoutMs)
+  },
 }
 
 function toExec({ process, pty, tag, stdin }: StartRequest, { user, timeoutMs }: RpcCall): ExecRequest {

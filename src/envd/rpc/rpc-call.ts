@@ -1,7 +1,8 @@
 /** What every RPC of envd knows of its request besides the message. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import { ConnectError, createContextKey, type HandlerContext } from '@connectrpc/connect'
 import { toError } from '../../domain/error.ts'
+import type { HttpRequest, HttpResponse } from '../../domain/http.ts'
 import type { Log } from '../../lib/log.ts'
 import { connectCode } from '../../wire/error-map.ts'
 import { reportError } from '../report-error.ts'
@@ -10,6 +11,7 @@ import type { EnvdTarget } from '../target.ts'
 
 export interface RpcCall extends RequestScope {
   target: EnvdTarget
+  headers: IncomingHttpHeaders
   /** Who the operation is for; absent: the sandbox's default user */
   user: { user?: string }
   /** The client's time limit in milliseconds, if it set one */
@@ -26,12 +28,13 @@ export const rpcCallKey = createContextKey<RpcCall | undefined>(undefined)
 export function createRpcCall(
   target: EnvdTarget,
   log: Log,
-  { req, res }: { req: IncomingMessage; res: ServerResponse },
+  { req, res }: { req: HttpRequest; res: HttpResponse },
 ): RpcCall {
   const user = basicUser(req.headers.authorization)
   return {
     ...createRequestScope(res, target.gone),
     target,
+    headers: req.headers,
     user: user === undefined ? {} : { user },
     timeoutMs: parseTimeoutMs(req.headers['connect-timeout-ms']),
     keepaliveMs: parseKeepaliveMs(req.headers['keepalive-ping-interval']),
@@ -44,7 +47,7 @@ export function createRpcCall(
   }
 }
 
-export function rpcCallOf(context: HandlerContext): RpcCall {
+function rpcCallOf(context: HandlerContext): RpcCall {
   const call = context.values.get(rpcCallKey)
   if (call === undefined) throw new Error('RPC handler called without an RpcCall')
   return call

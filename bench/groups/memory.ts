@@ -1,0 +1,118 @@
+import { Agent, type ClientRequest, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Sandbox } from 'e2b'
+import type { TestServer } from '../../tests/support/server.ts'
+import { dockerRemove, dockerRun } from '../docker-cli.ts'
+import type { Group } from '../group.ts'
+import { parentOf, privateBytes, residentBytes } from '../process-memory.ts'
+import { megabyte } from '../report.ts'
+import { pidOf, sandboxContainers } from '../sandbox-containers.ts'
+
+const streamCount = 500
+/** How long a server gets to grow under a client that doesn't read, in milliseconds */
+const stallMs = 4000
+
+/** What sandboxes, streams and slow clients hold of memory. */
+export const benchMemory: Group = async (context) => {
+  await benchStreamMemory(context)
+  await benchIdleMemory(context)
+}
+
+const benchIdleMemory: Group = async ({ server, idleServerBytes, report }) => {
+  const sandboxes = await Promise.all(
+    Array.from({ length: 10 }, () => Sandbox.create({ timeoutMs: 600_000 })),
+  )
+  const container = await dockerRun()
+  const containers = await sandboxContainers(server)
+  const agents = await Promise.all(containers.map(async (id) => privateBytes(await pidOf(id))))
+  const perSandbox = agents.reduce((sum, bytes) => sum + bytes, 0) / agents.length
+  const first = await pidOf(container)
+  report(
+    'memory inside an idle sandbox (private) | sleep in a container',
+    `${(perSandbox / 1024).toFixed(0)} KB  (n=${agents.length})`,
+    `${(privateBytes(first) / 1024).toFixed(0)} KB`,
+  )
+  report(
+    'server RSS, idle at its start (at the end of this run, with 10 sandboxes) | one containerd-shim',
+    `${inMb(idleServerBytes)} (${inMb(residentBytes(server.pid()))})`,
+    inMb(residentBytes(parentOf(first))),
+  )
+  await dockerRemove([container])
+  await Promise.all(sandboxes.map((sandbox) => sandbox.kill()))
+}
+
+const benchStreamMemory: Group = async ({ server, report }) => {
+  const sandbox = await Sandbox.create({ timeoutMs: 600_000 })
+  await sandbox.commands.run('true')
+  await sleep(1000)
+  const before = residentBytes(server.pid())
+  const agent = new Agent({ keepAlive: true })
+  const streams = await Promise.all(
+    Array.from({ length: streamCount }, () =>
+      startStream(server, { sandbox, agent, cmd: 'sleep', args: ['600'] }),
+    ),
+  )
+  await sleep(1000)
+  const grown = residentBytes(server.pid()) - before
+  report(
+    `${streamCount} idle streams, growth of the server's RSS | –`,
+    `${inMb(grown)}, ${(grown / 1024 / streamCount).toFixed(0)} KB each`,
+    'none',
+  )
+  for (const stream of streams) stream.destroy()
+
+  const calm = residentBytes(server.pid())
+  const stalled = await startStream(server, { sandbox, agent, cmd: 'yes', args: [] })
+  await sleep(stallMs)
+  report(
+    `a client that never reads \`yes\`, growth of the server's RSS in ${stallMs / 1000} s | –`,
+    inMb(residentBytes(server.pid()) - calm),
+    'none',
+  )
+  stalled.destroy()
+  agent.destroy()
+  await sandbox.kill()
+}
+
+interface Stream {
+  sandbox: Sandbox
+  agent: Agent
+  cmd: string
+  args: string[]
+}
+
+/** Starts a process by the bare protocol and reads nothing but the head of the answer. */
+function startStream(server: TestServer, { sandbox, agent, cmd, args }: Stream): Promise<ClientRequest> {
+  const { hostname, port } = new URL(server.url)
+  const { envdAccessToken } = sandbox as unknown as { envdAccessToken: string }
+  const message = Buffer.from(JSON.stringify({ process: { cmd, args }, stdin: false }))
+  const envelope = Buffer.alloc(5 + message.length)
+  envelope.writeUInt32BE(message.length, 1)
+  message.copy(envelope, 5)
+  return new Promise((resolve, reject) => {
+    const req = request({
+      host: hostname,
+      port,
+      agent,
+      method: 'POST',
+      path: '/process.Process/Start',
+      headers: {
+        'content-type': 'application/connect+json',
+        'e2b-sandbox-id': sandbox.sandboxId,
+        'e2b-sandbox-port': '49983',
+        'x-access-token': envdAccessToken,
+      },
+    })
+    req.on('error', reject)
+    req.on('response', (res) => {
+      res.on('error', () => {})
+      if (res.statusCode !== 200) reject(new Error(`Start was answered with ${res.statusCode}`))
+      else resolve(req)
+    })
+    req.end(envelope)
+  })
+}
+
+function inMb(bytes: number): string {
+  return `${(bytes / megabyte).toFixed(0)} MB`
+}

@@ -1,0 +1,141 @@
+/**
+ * A server for HTTP/1.1 and for HTTP/2 without TLS ("h2c", by prior knowledge), on the same port. Each request of
+ * either is an event of it as of any `http.Server`; those of HTTP/2 have the types of Node's compatibility API, of
+ * which `domain/http.ts` names what both have. It has none of the limits that would cut long streams and large uploads.
+ */
+import { Server } from 'node:http'
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { routeError, sendRaw } from './answer.ts'
+import { detectHttp2 } from './detect-http2.ts'
+import { BreakableRequest, BreakableResponse } from './http2-messages.ts'
+
+export interface TrafficServerOptions {
+  /** How long a client's connection without a request is kept, in milliseconds */
+  idleTimeoutMs?: number
+  /** Time for the head of a request, and on a new connection for its first bytes, in milliseconds */
+  headersTimeoutMs?: number
+  /** How often open connections are looked at for that, in milliseconds */
+  checkIntervalMs?: number
+}
+
+/** Longer than any keepalive interval of the SDKs (e2b-wire 1.8). */
+const defaultIdleTimeoutMs = 620_000
+
+/** Requests at once on one HTTP/2 connection: SDKs share one for all their long streams. */
+const maxStreams = 4096
+/** What a client may send of one body, and of all bodies of a connection, before it is read, in bytes. */
+const streamWindowBytes = 256 * 1024
+const connectionWindowBytes = 4 * 1024 * 1024
+/** What one HTTP/2 connection may hold before new requests on it are refused, in MB. Thousands of streams take tens. */
+const sessionMaxMb = 128
+
+export function createTrafficServer(options: TrafficServerOptions = {}): Server {
+  return new TrafficServer(options)
+}
+
+/** A class, because whoever closes an `http.Server` by its methods means the connections of both versions. */
+class TrafficServer extends Server {
+  /** New connections that have not said yet what they speak */
+  readonly #undecided = new Set<Socket>()
+  /** HTTP/2 connections, each with the number of its open requests */
+  readonly #sessions = new Map<ServerHttp2Session, number>()
+
+  constructor(options: TrafficServerOptions) {
+    const {
+      idleTimeoutMs = defaultIdleTimeoutMs,
+      headersTimeoutMs = 60_000,
+      checkIntervalMs = 30_000,
+    } = options
+    super({
+      keepAliveTimeout: idleTimeoutMs,
+      headersTimeout: headersTimeoutMs,
+      connectionsCheckingInterval: checkIntervalMs,
+      requestTimeout: 0,
+    })
+    this.on('clientError', refuse)
+    const http2 = this.#createHttp2(idleTimeoutMs)
+    const http1 = this.listeners('connection')
+    this.removeAllListeners('connection')
+    this.on('connection', (socket: Socket) => {
+      const forget = () => this.#undecided.delete(socket)
+      const onDetected = (isHttp2: boolean) => {
+        forget()
+        socket.off('close', forget)
+        if (isHttp2) {
+          // HTTP/1.1 serves clients that have ended their side; for HTTP/2 that is the end of the connection.
+          socket.allowHalfOpen = false
+          http2.emit('connection', socket)
+          return
+        }
+        for (const listener of http1) listener.call(this, socket)
+        socket.resume()
+      }
+      this.#undecided.add(socket)
+      socket.once('close', forget)
+      detectHttp2(socket, { timeoutMs: headersTimeoutMs, onDetected })
+    })
+  }
+
+  override closeIdleConnections(): void {
+    super.closeIdleConnections()
+    for (const socket of this.#undecided) socket.destroy()
+    for (const session of this.#sessions.keys()) session.close()
+  }
+
+  override closeAllConnections(): void {
+    super.closeAllConnections()
+    for (const socket of this.#undecided) socket.destroy()
+    for (const session of this.#sessions.keys()) session.destroy()
+  }
+
+  #createHttp2(idleTimeoutMs: number): Http2Server {
+    const server = createHttp2Server({
+      maxSessionMemory: sessionMaxMb,
+      Http2ServerRequest: BreakableRequest,
+      Http2ServerResponse: BreakableResponse,
+      settings: { maxConcurrentStreams: maxStreams, initialWindowSize: streamWindowBytes },
+    })
+    server.setTimeout(idleTimeoutMs)
+    server.on('timeout', (session: ServerHttp2Session) => {
+      // A stream may be silent for longer: it is bounded by its sandbox's life.
+      if (this.#sessions.get(session) === 0) session.close()
+    })
+    server.on('session', (session) => {
+      this.#sessions.set(session, 0)
+      session.once('close', () => this.#sessions.delete(session))
+      session.on('stream', (stream) => {
+        this.#count(session, 1)
+        stream.once('close', () => this.#count(session, -1))
+      })
+      session.setLocalWindowSize(connectionWindowBytes)
+    })
+    const pass = (event: 'request' | 'checkContinue') =>
+      server.on(event, (req: Http2ServerRequest, res: Http2ServerResponse) => {
+        // Where both are there, `Host` counts for nothing (RFC 9113 8.3.1).
+        if (req.authority !== '') req.headers.host = req.authority
+        this.emit(event, req, res)
+      })
+    pass('request')
+    pass('checkContinue')
+    return server
+  }
+
+  #count(session: ServerHttp2Session, change: 1 | -1): void {
+    const open = this.#sessions.get(session)
+    if (open !== undefined) this.#sessions.set(session, open + change)
+  }
+}
+
+/** Answers what isn't HTTP. */
+function refuse(_error: Error, socket: Duplex): void {
+  if (socket.writable) sendRaw(socket, routeError(400, 'This is not a valid HTTP/1.1 request.'))
+  else socket.destroy()
+}

@@ -1,0 +1,48 @@
+/** The bodies of requests to `/files`. */
+import type { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { ServerError } from '../../domain/error.ts'
+import type { HttpRequest } from '../../domain/http.ts'
+
+/** The request's body without its `Content-Encoding`. Errors: `invalid_argument`. */
+export function decodedBody(req: HttpRequest): Readable {
+  const encoding = req.headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
+  if (encoding === 'identity' || encoding === '') return req
+  if (encoding !== 'gzip')
+    throw invalid(`The Content-Encoding '${encoding}' is not supported. Use gzip or none.`)
+  const decoder = createGunzip()
+  // Its reader is told of an error; one that comes once nobody reads any more must not end the program.
+  decoder.on('error', () => {})
+  req.on('error', (error) => decoder.destroy(error))
+  return req.pipe(decoder)
+}
+
+/** What reading a body has thrown, as what its client is told. */
+export function toBodyError(thrown: unknown): unknown {
+  const isZlibError = thrown instanceof Error && 'code' in thrown && String(thrown.code).startsWith('Z_')
+  return isZlibError ? invalid('The body is not valid gzip.', thrown) : thrown
+}
+
+/** The body as JSON of at most that many bytes. Errors: `invalid_argument`. */
+export async function readJson(req: HttpRequest, maxBytes: number): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let length = 0
+  try {
+    for await (const chunk of decodedBody(req).iterator({ destroyOnReturn: false })) {
+      length += chunk.length
+      if (length > maxBytes) throw invalid(`The body is longer than ${maxBytes} bytes.`)
+      chunks.push(chunk)
+    }
+  } catch (thrown) {
+    throw toBodyError(thrown)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch (thrown) {
+    throw invalid('The body is not valid JSON.', thrown)
+  }
+}
+
+function invalid(message: string, cause?: unknown): ServerError {
+  return new ServerError('invalid_argument', message, { cause })
+}

@@ -1,0 +1,84 @@
+/** Drives the server with E2B's published Python SDKs, by pytest in environments that the setup makes. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { pythonVersions } from '../support/python.ts'
+import { startTestServer } from '../support/server.ts'
+import { proves } from './compat/proves.ts'
+
+/** One test of one flavor, as conftest.py reports it. */
+interface PythonResult {
+  file: string
+  title: string
+  flavor: 'sync' | 'async'
+  proves: string[]
+  outcome: 'passed' | 'failed' | 'skipped'
+  /** What pytest says of a failure */
+  message: string
+  durationMs: number
+}
+
+const folder = join(import.meta.dirname, 'python')
+const runTimeoutMs = 5 * 60_000
+
+// The tests are known only after they have run, so they run while this file is collected.
+const runs = await runAll()
+
+describe.each(runs.flatMap((run) => ['sync', 'async'].map((flavor) => ({ ...run, flavor }))))(
+  'e2b $version (Python, $flavor)',
+  ({ results, flavor, code, output }) => {
+    const ours = results.filter((result) => result.flavor === flavor)
+
+    test('pytest ran to its end', () => {
+      expect(code, output).toBeLessThanOrEqual(1)
+      expect(ours.length, output).toBeGreaterThan(30)
+    })
+
+    for (const result of ours) {
+      test(`${result.file}: ${result.title}`, proves(...result.proves), () => {
+        expect(result.outcome, result.message).toBe('passed')
+      })
+    }
+  },
+)
+
+async function runAll() {
+  await using _server = await startTestServer()
+  return await Promise.all(pythonVersions.map(runPytest))
+}
+
+async function runPytest(version: string) {
+  const temporary = mkdtempSync(join(tmpdir(), 'e2b-pytest-'))
+  const report = join(temporary, 'report')
+  try {
+    const python = join(import.meta.dirname, '../../build/python', version, 'bin/python')
+    const pytest = spawn(python, ['-m', 'pytest', '-q', '--tb=short', '--no-header'], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: runTimeoutMs,
+      env: { ...process.env, E2B_TEST_REPORT: report, PYTHONDONTWRITEBYTECODE: '1' },
+    })
+    let output = ''
+    pytest.stdout.on('data', (text) => (output += text))
+    pytest.stderr.on('data', (text) => (output += text))
+    const [code] = await once(pytest, 'close')
+    return { version, results: readReport(report), code: code ?? 2, output }
+  } finally {
+    rmSync(temporary, { recursive: true })
+  }
+}
+
+/** A test that fails and whose clean-up fails too is reported twice: the first counts. */
+function readReport(file: string): PythonResult[] {
+  const byName = new Map<string, PythonResult>()
+  for (const line of readFileSync(file, 'utf8').trim().split('\n')) {
+    const result = JSON.parse(line) as PythonResult
+    const name = `${result.flavor} ${result.file} ${result.title}`
+    const before = byName.get(name)
+    if (before === undefined || before.outcome === 'passed') byName.set(name, result)
+  }
+  return [...byName.values()]
+}
