@@ -117,6 +117,22 @@ test.each<[string, string | undefined, string | undefined, unknown]>([
   expect(routeOf(input(host, id, port), { domain })).toEqual(expected)
 })
 
+test.each<[string | undefined, string, string, string, unknown]>([
+  ['localhost:3000', 'iabc', '49983', '/sandboxes/iabc/connect', api],
+  ['10.0.0.7', 'iabc', '49983', '/sandboxes/iother/connect', api],
+  ['localhost', 'iabc', '49983', '/sandboxes/iabc/connect?x', to('iabc', 49983)],
+  ['localhost', 'iabc', '49983', '/sandboxes/iabc/connect/', to('iabc', 49983)],
+  ['localhost', 'iabc', '49983', '/sandboxes/a/b/connect', to('iabc', 49983)],
+  ['localhost', 'iabc', '49983', '/sandboxes/iabc', to('iabc', 49983)],
+  ['localhost', 'iabc', '3000', '/sandboxes/iabc/connect', to('iabc', 3000)],
+  ['49983-iabc.localhost', 'iabc', '49983', '/sandboxes/iabc/connect', to('iabc', 49983)],
+])(
+  'old Python SDKs connect with routing headers: %j, headers %j %j, %s',
+  (host, id, port, target, expected) => {
+    expect(routeOf({ ...input(host, id, port), target }, { domain })).toEqual(expected)
+  },
+)
+
 test("the server's own name is the API's even where it looks like a sandbox's", () => {
   const own = { domain: '10-0-0-7.nip.io' }
   expect(routeOf(input('10-0-0-7.nip.io:3000'), own)).toEqual(api)

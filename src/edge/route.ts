@@ -28,6 +28,8 @@ export interface RouteInput {
   host: string | undefined
   sandboxIdHeader: string | undefined
   sandboxPortHeader: string | undefined
+  /** As in the request line */
+  target?: string | undefined
 }
 
 export interface RouteOptions {
@@ -49,7 +51,7 @@ export function routeOf(input: RouteInput, options: RouteOptions = {}): Route {
     if (byName) return byName
   }
   const takesHeaders = isAddress || name === 'localhost' || name.startsWith('sandbox.')
-  return (takesHeaders && routeByHeaders(input)) || { kind: 'api' }
+  return (takesHeaders && !isCallOfApi(input) && routeByHeaders(input)) || { kind: 'api' }
 }
 
 /** `routeOf` with what it needs taken from a request's headers. */
@@ -59,6 +61,7 @@ export function routeOfRequest(req: HttpRequest, options: RouteOptions = {}): Ro
       host: req.headers.host,
       sandboxIdHeader: single(req.headers['e2b-sandbox-id']),
       sandboxPortHeader: single(req.headers['e2b-sandbox-port']),
+      target: req.url,
     },
     options,
   )
@@ -92,6 +95,14 @@ function routeByName(name: string): SandboxRoute | ErrorRoute | undefined {
   // What follows the id has no meaning: old clients put another id there.
   const [port = '', id] = label.split('-')
   return id !== undefined && /^\d+$/.test(port) ? sandboxRoute(id, port) : undefined
+}
+
+/**
+ * Whether headers that name envd are on a call that envd doesn't have but the API does: Python SDKs up to some 2.4x
+ * send them when they connect to a sandbox.
+ */
+function isCallOfApi({ sandboxPortHeader, target = '' }: RouteInput): boolean {
+  return sandboxPortHeader === '49983' && /^\/sandboxes\/[^/?]+\/connect$/.test(target)
 }
 
 /** By the two routing headers; undefined where neither is there. An empty header is an absent one. */

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sign } from '../../src/auth/signature.ts'
 import { type Sandbox, sdks } from '../support/sdks.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
+import { proves } from './compat/proves.ts'
 
 let server: TestServer
 beforeAll(async () => {
@@ -32,18 +33,22 @@ describe.each(sdks)('e2b $version', ({ sdk }) => {
     return await answer.json()
   }
 
-  test('a file goes up and down without the token', async () => {
-    const url = await sandbox.uploadUrl('folder/signed file.txt')
-    expect(url.startsWith(`${server.url}/files?`)).toBe(true)
-    expect(url).not.toContain(sandbox.sandboxId)
-    expect(await upload(url, 'signed file.txt', 'signed')).toMatchObject([
-      { path: '/home/user/folder/signed file.txt' },
-    ])
-    expect(await sandbox.files.read('folder/signed file.txt')).toBe('signed')
-    expect(await other.files.exists('folder/signed file.txt')).toBe(false)
-    const answer = await fetch(await sandbox.downloadUrl('folder/signed file.txt'))
-    expect(await answer.text()).toBe('signed')
-  })
+  test(
+    'a file goes up and down without the token',
+    proves('sandbox.uploadUrl', 'sandbox.downloadUrl'),
+    async () => {
+      const url = await sandbox.uploadUrl('folder/signed file.txt')
+      expect(url.startsWith(`${server.url}/files?`)).toBe(true)
+      expect(url).not.toContain(sandbox.sandboxId)
+      expect(await upload(url, 'signed file.txt', 'signed')).toMatchObject([
+        { path: '/home/user/folder/signed file.txt' },
+      ])
+      expect(await sandbox.files.read('folder/signed file.txt')).toBe('signed')
+      expect(await other.files.exists('folder/signed file.txt')).toBe(false)
+      const answer = await fetch(await sandbox.downloadUrl('folder/signed file.txt'))
+      expect(await answer.text()).toBe('signed')
+    },
+  )
 
   test('the upload may name the file, and the signature the user', async () => {
     expect(await upload(await sandbox.uploadUrl(), 'named.txt', 'x')).toMatchObject([

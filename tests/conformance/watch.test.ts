@@ -83,7 +83,7 @@ describe.each(sdks)('e2b $version: watchDir', ({ sdk }: { sdk: Sdk }) => {
     const watch = await startWatch(sandbox)
     await sandbox.files.makeDir(`${watch.folder}/sub`)
     await sandbox.files.write(`${watch.folder}/sub/f`, 'x')
-    expect(await watch.drain()).toEqual(['sub create'])
+    expect(await watch.drain()).toEqual(['sub create', 'sub chmod'])
     await watch.handle.stop()
   })
 

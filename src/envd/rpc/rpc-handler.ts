@@ -20,6 +20,7 @@ import { start } from '../process/start.ts'
 import { reportError } from '../report-error.ts'
 import { sendError, sendStatus } from '../respond.ts'
 import type { EnvdTarget } from '../target.ts'
+import { clientFaults, withClientFault } from './client-faults.ts'
 import { gzip } from './gzip.ts'
 import { createRpcCall, isTimeoutHeader, type RpcCall, rpcCallKey } from './rpc-call.ts'
 import { createStreamHandler } from './stream-handler.ts'
@@ -55,6 +56,7 @@ function libraryMethods(log: Log): [path: string, handle: MethodHandler][] {
     grpcWeb: false,
     readMaxBytes: messageMaxBytes,
     acceptCompression: [gzip],
+    interceptors: [clientFaults],
   })
   router.service(Process, processService)
   router.service(Filesystem, filesystemService)
@@ -73,6 +75,7 @@ function libraryMethods(log: Log): [path: string, handle: MethodHandler][] {
       // Most clients name gzip because they know it, not because they want it.
       if (chooseEncoding(req.headers['accept-encoding']) !== 'gzip') request.header.delete('accept-encoding')
       handler(request)
+        .then(withClientFault)
         .then((response) => universalResponseToNodeResponse(response, nodeResponse))
         .catch((thrown) => {
           // The client has left, or the response is already complete.

@@ -1,5 +1,6 @@
 /** What a run of the conformance tests shows, held against the claims. */
 import { sections } from './claims.ts'
+import { titleOf } from './render.ts'
 import type { Surface } from './surface.ts'
 
 /** The part of vitest's JSON report that is read here. */
@@ -55,11 +56,11 @@ function hasAnywhere(surface: Surface, method: string): boolean {
 }
 
 function unproven(surface: Surface, outcomes: Map<string, { passed: number; failed: number }>): string[] {
-  const working = sections.flatMap(({ claims }) =>
-    claims.filter(({ state }) => state === 'works').flatMap(({ methods }) => methods),
-  )
+  const working = sections.flatMap(({ claims }) => claims.filter(({ state }) => state === 'works'))
   return Object.entries(surface).flatMap(([client, methods]) =>
     working
+      .filter(({ partlyIn }) => partlyIn?.[titleOf(client)] === undefined)
+      .flatMap((claim) => claim.methods)
       .filter((method) => methods.includes(method))
       .flatMap((method) => {
         const { passed = 0, failed = 0 } = outcomes.get(`${client}: ${method}`) ?? {}

@@ -29,11 +29,16 @@ interface Client {
 function clientsOf(surface: Surface): Client[] {
   const clients = new Map<string, Set<string>>()
   for (const [name, methods] of Object.entries(surface)) {
-    const [language, version] = name.split(' ')
-    const title = `${language === 'js' ? 'JavaScript' : 'Python'} ${version}`
+    const title = titleOf(name)
     clients.set(title, new Set([...(clients.get(title) ?? []), ...methods]))
   }
   return [...clients].map(([title, methods]) => ({ title, methods }))
+}
+
+/** How a table heads the column of a client. */
+export function titleOf(client: string): string {
+  const [language, version] = client.split(' ')
+  return `${language === 'js' ? 'JavaScript' : 'Python'} ${version}`
 }
 
 function unknownSection(surface: Surface): Section[] {
@@ -47,14 +52,17 @@ function renderSection({ title, claims }: Section, clients: Client[]): string {
   const rows = claims.map((claim) => [
     claim.methods.map((method) => `\`${method}\``).join(', '),
     ...clients.map((client) => cell(claim, client)),
-    claim.note,
+    [claim.note, ...Object.entries(claim.partlyIn ?? {}).map((pair) => pair.join(': '))]
+      .filter(Boolean)
+      .join('; '),
   ])
   const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`)
   return [`### ${title}`, '', ...lines].join('\n')
 }
 
 /** `–` where the release has none of the methods. */
-function cell({ state, methods }: Claim, client: Client): string {
+function cell({ state, methods, partlyIn }: Claim, client: Client): string {
   if (!methods.some((method) => client.methods.has(method))) return '–'
+  if (partlyIn?.[client.title] !== undefined) return 'partly'
   return state === 'local' ? 'works' : state
 }
