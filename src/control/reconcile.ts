@@ -85,7 +85,7 @@ export function runtimeListener(ctx: ControlContext): (event: RuntimeEvent) => v
         away = true
         return ctx.log.error(
           { reason: event.reason },
-          'the engine does not answer; creating and killing wait for it',
+          'the engine does not answer: creating and killing answer 503 until it does',
         )
       case 'engine-up':
         if (away) ctx.log.info({}, 'the engine answers again')

@@ -24,6 +24,16 @@ test('removes what is nested beyond the longest path', async () => {
   expect(existsSync(tree)).toBe(false)
 })
 
+test('a great many files cost this process no memory', async () => {
+  const tree = join(directory, 'tree')
+  await mkdir(tree)
+  execFileSync('python3', ['-c', 'for i in range(30000): open("f%d" % i, "w").close()'], { cwd: tree })
+  const before = process.memoryUsage().rss
+  await removeTree(tree, never)
+  expect(existsSync(tree)).toBe(false)
+  expect(process.memoryUsage().rss - before).toBeLessThan(16 * 1024 * 1024)
+})
+
 test('follows no link', async () => {
   const kept = join(directory, 'kept')
   await mkdir(kept)

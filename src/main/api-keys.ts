@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { generateApiKey, hashApiKey, isApiKeyShaped, maskApiKey } from '../auth/api-key.ts'
 import type { Store } from '../domain/store.ts'
 import { newId } from '../lib/ids.ts'
@@ -7,16 +8,39 @@ import { apiKeyPath, readIfThere, writePrivate } from './state-dir.ts'
 /** The team that a server starts with and that its first key belongs to. */
 const defaultTeam = { id: 'default', name: 'default' }
 
-/** Makes sure that there is a team and that the server's own key is accepted. Returns the team's id. */
+/**
+ * Makes sure that there is a team and a key: the given one, else the one made at the first start. A key that was
+ * deleted stays deleted; its file went with it, and a new one is made. Returns the team's id.
+ */
 export async function ensureApiKey(store: Store, config: Config): Promise<string> {
+  const team = await ensureTeam(store)
+  const given = givenApiKey(config)
+  const kept = readIfThere(apiKeyPath(config.stateDir))?.trim()
+  const key = given ?? kept ?? generateApiKey()
+  if (!isApiKeyShaped(key)) {
+    throw new ConfigError(
+      `${apiKeyPath(config.stateDir)} holds no API key. Remove it, and the next start makes one.`,
+    )
+  }
+  if (given === undefined && kept === undefined) writePrivate(apiKeyPath(config.stateDir), `${key}\n`)
+  if ((await store.apiKeys.findByHash(hashApiKey(key))) === undefined)
+    await addApiKey(store, team, key, 'server')
+  return team
+}
+
+/** The id of the team that a server starts with. */
+export async function ensureTeam(store: Store): Promise<string> {
   const team = (await store.teams.first()) ?? defaultTeam
   await store.teams.put(team)
-  const given = givenApiKey(config)
-  const key = given ?? readIfThere(apiKeyPath(config.stateDir))?.trim() ?? generateApiKey()
-  if (given === undefined) writePrivate(apiKeyPath(config.stateDir), `${key}\n`)
-  if ((await store.apiKeys.findByHash(hashApiKey(key))) === undefined)
-    await addApiKey(store, team.id, key, 'server')
   return team.id
+}
+
+/** Deletes a key for good; the server's own goes with its file. Errors: `not_found`. */
+export async function deleteApiKey(store: Store, config: Config, id: string): Promise<void> {
+  const kept = readIfThere(apiKeyPath(config.stateDir))?.trim()
+  const own = kept === undefined ? undefined : await store.apiKeys.findByHash(hashApiKey(kept))
+  await store.apiKeys.remove(id)
+  if (own?.id === id) rmSync(apiKeyPath(config.stateDir), { force: true })
 }
 
 /** Stores a key's hash. Errors: `conflict`. */

@@ -39,7 +39,7 @@ export class ConfigError extends Error {}
 
 /** Errors: `ConfigError` with a sentence for the user. */
 export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): Config {
-  const pick = (flag: string, variable: string, fallback?: string) => flags[flag] ?? env[variable] ?? fallback
+  const pick = (flag: string, variable: string, fallback?: string) => flags[flag] || env[variable] || fallback
   const parsed = schema.safeParse({
     host: pick('host', 'E2B_SERVER_HOST', '127.0.0.1'),
     port: pick('port', 'E2B_SERVER_PORT', '3000'),

@@ -6,7 +6,7 @@ import { createProgram } from '../cli/program.ts'
 import { ServerError } from '../domain/error.ts'
 import type { Store } from '../domain/store.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
-import { addApiKey, ensureApiKey, serverApiKey } from './api-keys.ts'
+import { addApiKey, deleteApiKey, ensureTeam, serverApiKey } from './api-keys.ts'
 import { ConfigError, readConfig } from './config.ts'
 import { diagnose } from './doctor.ts'
 import { programVersion } from './installation.ts'
@@ -41,7 +41,7 @@ const actions: Actions = {
         await addApiKey(store, teamId, key, name)
         return key
       }),
-    delete: (flags, id) => withStore(flags, (store) => store.apiKeys.remove(id)),
+    delete: (flags, id) => withStore(flags, (store) => deleteApiKey(store, readConfig(flags), id)),
   },
 }
 
@@ -50,7 +50,7 @@ async function withStore<T>(flags: Flags, use: (store: Store, teamId: string) =>
   prepareStateDir(config.stateDir)
   const store = await openSqliteStore({ path: databasePath(config.stateDir) })
   try {
-    return await use(store, await ensureApiKey(store, config))
+    return await use(store, await ensureTeam(store))
   } finally {
     await store.close()
   }
@@ -61,7 +61,8 @@ async function runUntilSignal(flags: Flags): Promise<void> {
   const config = readConfig(flags)
   const server = await startServer(config)
   console.log(`e2b-server answers on ${server.url}`)
-  console.log('Point your programs at it:  eval "$(npx e2b-server env)"')
+  const where = config.stateDir === readConfig({}, {}).stateDir ? '' : ` --state-dir ${config.stateDir}`
+  console.log(`Point your programs at it:  eval "$(npx e2b-server env${where})"`)
   await new Promise<void>((resolve) => {
     process.once('SIGINT', resolve)
     process.once('SIGTERM', resolve)

@@ -32,13 +32,30 @@ export interface RunningServer {
   stop(): Promise<number>
 }
 
-/** Starts the server and resolves when it takes requests. Errors: `ConfigError`. */
+/** Starts the server and resolves when it takes requests; a start that fails leaves nothing. Errors: `ConfigError`. */
 export async function startServer(config: Config): Promise<RunningServer> {
   prepareStateDir(config.stateDir)
   const claim = claimStateDir(config.stateDir)
+  /** What has been started, last first to be undone */
+  const undo: (() => unknown)[] = [() => claim.release()]
+  try {
+    return await start(config, claim, undo)
+  } catch (error) {
+    for (const step of undo.reverse()) await step()
+    throw error
+  }
+}
+
+async function start(
+  config: Config,
+  claim: ReturnType<typeof claimStateDir>,
+  undo: (() => unknown)[],
+): Promise<RunningServer> {
   const log = pino({ level: config.logLevel })
   const store = await openSqliteStore({ path: databasePath(config.stateDir) })
+  undo.push(() => store.close())
   const runtime = createRuntime(config, store.instanceId, log)
+  undo.push(() => runtime.close())
   await requireUsable(runtime)
   const teamId = await ensureApiKey(store, config)
   await putBaseTemplate(store, runtime)
@@ -55,6 +72,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const edge = createEdge({ directory: node, log })
 
   const stopping = new AbortController()
+  undo.push(() => stopping.abort())
   runtime.watch(runtimeListener(control), stopping.signal)
   await reconcileNow(control)
 
@@ -64,6 +82,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
     domain: () => domain,
     serverFactory: (handler) => createListener({ api: handler, edge, findSigned: createFindSigned(node) }),
   })
+  undo.push(() => api.close())
   await api.ready()
   const port = await listen(api.server, config.port, config.host)
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`

@@ -24,24 +24,25 @@ test('is private, and says where its server listens while that lives', () => {
   expect(readServerInfo(folder)).toBeUndefined()
 })
 
-test('belongs to one live process; a dead one’s claim and a reused pid don’t count', async () => {
+test('belongs to one server; a dead one’s record and a reused pid don’t count', async () => {
   prepareStateDir(folder)
-  const other = spawn('sleep', ['60'])
-  writeFileSync(
-    join(folder, 'server.json'),
-    JSON.stringify({ pid: other.pid, processStart: null, url: null }),
-  )
+  const claim = claimStateDir(folder)
   expect(() => claimStateDir(folder)).toThrow(ConfigError)
-  writeFileSync(join(folder, 'server.json'), JSON.stringify({ pid: other.pid, processStart: '1', url: null }))
-  expect(readServerInfo(folder)).toBeUndefined()
+  claim.release()
+  claimStateDir(folder).release()
 
-  writeFileSync(
-    join(folder, 'server.json'),
-    JSON.stringify({ pid: other.pid, processStart: null, url: null }),
-  )
+  const other = spawn('sleep', ['60'])
+  const record = (processStart: string | null) =>
+    writeFileSync(join(folder, 'server.json'), JSON.stringify({ pid: other.pid, processStart, url: null }))
+  record('1')
+  expect(readServerInfo(folder)).toBeUndefined()
+  record(null)
+  expect(readServerInfo(folder)?.pid).toBe(other.pid)
   other.kill('SIGKILL')
   await once(other, 'exit')
-  claimStateDir(folder).release()
+  expect(readServerInfo(folder)).toBeUndefined()
+  writeFileSync(join(folder, 'server.json'), '{"pid":')
+  expect(readServerInfo(folder)).toBeUndefined()
 })
 
 test('one that can’t be made is refused with what to do', () => {
@@ -49,4 +50,5 @@ test('one that can’t be made is refused with what to do', () => {
   const file = join(folder, 'file')
   writeFileSync(file, '')
   expect(() => prepareStateDir(join(file, 'state'))).toThrow(/--state-dir/)
+  expect(() => prepareStateDir('/proc/nowhere')).toThrow(/--state-dir/)
 })

@@ -4,6 +4,7 @@
  */
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { ConfigError } from './config.ts'
 
 /** What a running server tells other commands. */
@@ -21,6 +22,8 @@ const infoPath = (stateDir: string) => join(stateDir, 'server.json')
 
 export function prepareStateDir(stateDir: string): void {
   try {
+    // Node's recursive mkdir never ends where the kernel's own file systems refuse one.
+    if (/^\/(proc|sys)(\/|$)/.test(stateDir)) throw new Error("it is the kernel's")
     mkdirSync(stateDir, { recursive: true, mode: 0o700 })
     chmodSync(stateDir, 0o700)
   } catch (error) {
@@ -30,12 +33,20 @@ export function prepareStateDir(stateDir: string): void {
   }
 }
 
-/** Makes this process the directory's owner. Errors: `ConfigError` when a live one is. */
+/**
+ * Makes this process the directory's owner, by a lock that the kernel frees when the process ends, however it ends.
+ * Errors: `ConfigError` when another one is.
+ */
 export function claimStateDir(stateDir: string): { publish(url: string): void; release(): void } {
-  const owner = readServerInfo(stateDir)
-  if (owner !== undefined && owner.pid !== process.pid) {
+  const lock = new Database(join(stateDir, 'server.lock'))
+  try {
+    lock.pragma('busy_timeout = 0')
+    lock.exec('BEGIN EXCLUSIVE')
+  } catch {
+    lock.close()
+    const pid = readServerInfo(stateDir)?.pid
     throw new ConfigError(
-      `A server with process id ${owner.pid} uses ${stateDir} already. Stop it, or choose another --state-dir.`,
+      `Another server${pid === undefined ? '' : `, process id ${pid},`} uses ${stateDir}. Stop it, or choose another --state-dir.`,
     )
   }
   const mine: ServerInfo = { pid: process.pid, processStart: processStart(process.pid), url: null }
@@ -43,7 +54,10 @@ export function claimStateDir(stateDir: string): { publish(url: string): void; r
   write(mine)
   return {
     publish: (url) => write({ ...mine, url }),
-    release: () => rmSync(infoPath(stateDir), { force: true }),
+    release() {
+      rmSync(infoPath(stateDir), { force: true })
+      lock.close()
+    },
   }
 }
 
@@ -51,8 +65,17 @@ export function claimStateDir(stateDir: string): { publish(url: string): void; r
 export function readServerInfo(stateDir: string): ServerInfo | undefined {
   const text = readIfThere(infoPath(stateDir))
   if (text === undefined) return undefined
-  const info = JSON.parse(text) as ServerInfo
-  return isAlive(info) ? info : undefined
+  const info = parseInfo(text)
+  return info !== undefined && isAlive(info) ? info : undefined
+}
+
+/** A file that isn't whole says nothing. */
+function parseInfo(text: string): ServerInfo | undefined {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function isAlive({ pid, processStart: start }: ServerInfo): boolean {

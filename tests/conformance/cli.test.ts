@@ -58,6 +58,21 @@ test('keys: a new one works until it is deleted, and is shown only masked', asyn
 test('mistakes are answered with one sentence', async () => {
   const wrongPort = await cli('start', '--port', 'many')
   expect(wrongPort).toMatchObject({ code: 1, stderr: 'e2b-server: --port must be a number.\n' })
+  const port = new URL(server.url).port
+  const elsewhere = ['--state-dir', `${server.stateDir}/other`]
+  const taken = await promisify(execFile)(process.execPath, [
+    program,
+    'start',
+    '--port',
+    port,
+    '--debug-port',
+    '0',
+    ...elsewhere,
+  ]).catch((error) => error)
+  expect(taken).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(`Can't listen on 127.0.0.1 port ${port}`),
+  })
   const unknown = await cli('sandboxes')
   expect(unknown.code).not.toBe(0)
   expect(unknown.stderr).not.toContain('    at ')

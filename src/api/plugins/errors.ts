@@ -13,13 +13,10 @@ export function addErrors(app: FastifyInstance, log: Log): void {
 
   function answer(error: ServerError, request: FastifyRequest, reply: FastifyReply): void {
     const status = httpStatus(error)
-    if (status >= 500) {
-      const { method, routeOptions } = request
-      log[error.code === 'internal' ? 'error' : 'warn'](
-        { err: error, cause: error.cause, method, route: routeOptions.url },
-        'a request failed',
-      )
-    }
+    const { method, routeOptions } = request
+    const what = { code: error.code, method, route: routeOptions.url }
+    if (error.code === 'internal') log.error({ ...what, err: error }, 'a request failed')
+    else if (status >= 500) log.debug({ ...what, reason: error.message }, 'a request could not be served')
     if (error.retryAfterS !== undefined) reply.header('retry-after', error.retryAfterS)
     reply.status(status).send(errorBody(status, error.message))
   }

@@ -26,7 +26,7 @@ import { createRpcCall, isTimeoutHeader, type RpcCall, rpcCallKey } from './rpc-
 import { createStreamHandler } from './stream-handler.ts'
 
 /** The longest message a client may send, in bytes. */
-const messageMaxBytes = 64 * 1024 * 1024
+const messageMaxBytes = 16 * 1024 * 1024
 
 /** Answers the request if its path is one of an RPC, and says whether it is. */
 export type RpcHandler = (target: EnvdTarget, req: HttpRequest, res: HttpResponse, path: string) => boolean

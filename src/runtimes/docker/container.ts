@@ -1,4 +1,5 @@
 /** What a sandbox's container is made of. */
+import { createHash } from 'node:crypto'
 import type { ContainerCreateOptions, MountSettings } from 'dockerode'
 import { ServerError } from '../../domain/error.ts'
 import type { GuestSpec } from '../../domain/runtime.ts'
@@ -27,9 +28,14 @@ export function instancePrefix(instanceId: string): string {
     .slice(0, 12)
 }
 
-/** A sandbox's container has one possible name, so that it is found also when its creation was interrupted. */
+/**
+ * A sandbox's container has one possible name, so that it is found also when its creation was interrupted. It has a
+ * hash of the id and not the id: the engine's DNS tells every sandbox the names of its neighbours, and an id is what
+ * their ports are reached by.
+ */
 export function containerName(instanceId: string, sandboxId: string): string {
-  return `e2b-${instancePrefix(instanceId)}-${sandboxId}`
+  const hash = createHash('sha256').update(sandboxId).digest('hex').slice(0, 24)
+  return `e2b-${instancePrefix(instanceId)}-${hash}`
 }
 
 /** Errors: `invalid_argument`. */

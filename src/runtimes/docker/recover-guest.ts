@@ -1,9 +1,16 @@
+import { toError } from '../../domain/error.ts'
 import { instanceLabel, sandboxLabel } from './container.ts'
 import { statusOf } from './engine.ts'
 import type { DockerGuest } from './handle.ts'
 import type { DockerParts } from './parts.ts'
 
-/** Whether a guest from before a restart still runs and answers. Errors as `Engine.call`. */
+/** What a connection fails with where no agent will ever answer again; the rest may be load, and passes. */
+const agentGone = ['ENOENT', 'ENOTSOCK', 'ELOOP', 'ECONNREFUSED']
+
+/**
+ * Whether a guest from before a restart still runs and answers. A running container whose agent can't be reached just
+ * now is `unavailable`, never gone: what is gone is removed. Errors else as `Engine.call`.
+ */
 export async function recoverGuest(
   parts: DockerParts,
   guest: DockerGuest,
@@ -16,6 +23,7 @@ export async function recoverGuest(
     return 'running'
   } catch (error) {
     signal.throwIfAborted()
+    if (!agentGone.includes(toError(error).errno ?? '')) throw error
     parts.log.warn({ err: error, sandboxId: guest.sandboxId }, 'a container runs, but not its agent')
     return 'gone'
   }
