@@ -2,6 +2,7 @@ import type { SandboxNode } from '../domain/node.ts'
 import type { Store } from '../domain/store.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import type { Admission } from './admission.ts'
 import type { Lifecycle } from './lifecycle.ts'
 
 /** What every use case works with. */
@@ -9,6 +10,7 @@ export interface ControlContext {
   store: Store
   node: SandboxNode
   lifecycle: Lifecycle
+  admission: Admission
   clock: Clock
   log: Log
 }

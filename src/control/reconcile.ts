@@ -52,7 +52,7 @@ async function settle(
       return lifecycle.end({ ...row, handle: row.handle ?? guest ?? null }, 'kill', signal)
     case 'running': {
       const outcome = row.handle === null ? 'gone' : await node.recover(row.handle, signal)
-      if (outcome === 'gone') return lifecycle.end(row, 'guest-gone', signal)
+      if (outcome !== 'running') return lifecycle.end(row, 'guest-gone', signal)
       node.admit(row)
     }
   }

@@ -29,3 +29,24 @@ export interface SandboxDirectory {
   /** The same ones, all of them. */
   all(): Iterable<LiveSandbox>
 }
+
+/** What a request brings that may wake a paused sandbox. */
+export interface WakeRequest {
+  port: number
+  /** `X-Access-Token` */
+  accessToken: string | undefined
+  /** `e2b-traffic-access-token` */
+  trafficAccessToken: string | undefined
+}
+
+/**
+ * Wakes a paused sandbox whose owner allows traffic to, and waits until it takes traffic; also waits for one that is
+ * on its way to run. Undefined: there is nothing to wake, the request is answered as for an unknown sandbox. Errors:
+ * `forbidden` (the request lacks a token), `conflict` (a transition that doesn't end), `resource_exhausted`,
+ * `unavailable`, `deadline_exceeded`, `canceled`.
+ */
+export type WakeSandbox = (
+  id: string,
+  request: WakeRequest,
+  signal: AbortSignal,
+) => Promise<LiveSandbox | undefined>

@@ -2,12 +2,14 @@
  * A machine that runs sandboxes, as the control plane sees it. The control plane decides and records; a node only
  * does what it is told and reports what happens to its guests.
  */
-import type { GuestHandle } from './runtime.ts'
+import type { Capabilities, GuestCondition, GuestHandle, Images } from './runtime.ts'
 import type { Sandbox } from './sandbox.ts'
 
 export interface SandboxNode {
   /** What this node's sandboxes run on. */
   readonly runtime: string
+  readonly capabilities: Capabilities
+  readonly images: Images
 
   /**
    * Starts and configures a guest; it takes no traffic yet. On failure nothing is left but what `guests` finds after
@@ -25,7 +27,22 @@ export interface SandboxNode {
   withdraw(sandboxId: string): void
 
   /** What became of a guest from before a restart. Errors: `unavailable`. */
-  recover(handle: GuestHandle, signal: AbortSignal): Promise<'running' | 'gone'>
+  recover(handle: GuestHandle, signal: AbortSignal): Promise<GuestCondition>
+
+  /** Errors: those of `Runtime.pause`. */
+  pause(handle: GuestHandle, options: { memory: boolean }, signal: AbortSignal): Promise<void>
+
+  /**
+   * Makes a paused or stopped guest run; a booted one is configured by the time this resolves. It takes no traffic
+   * yet. On failure the guest is as it was. Errors: those of `Runtime.resume`.
+   */
+  resume(
+    sandbox: Sandbox,
+    options: { signal: AbortSignal; phase: (name: string) => void },
+  ): Promise<{ handle: GuestHandle; booted: boolean }>
+
+  /** Errors: those of `Runtime.snapshot`. */
+  snapshot(handle: GuestHandle, image: string, signal: AbortSignal): Promise<void>
 
   /** Ends a guest and frees all it had. Idempotent. Errors: `unavailable`. */
   destroy(handle: GuestHandle, signal: AbortSignal): Promise<void>

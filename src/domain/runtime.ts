@@ -55,6 +55,12 @@ export interface GuestHandle {
   state: Record<string, string | number | boolean>
 }
 
+/**
+ * What a guest is found as: `running` (its agent answers), `paused` (frozen with its memory), `stopped` (its file
+ * system is there, no process is), `gone` (nothing of it can be used again).
+ */
+export type GuestCondition = 'running' | 'paused' | 'stopped' | 'gone'
+
 /** What one guest uses, as the host sees it. */
 export interface GuestStats {
   memoryBytes: number
@@ -89,8 +95,30 @@ export interface Runtime {
    */
   start(spec: GuestSpec, signal: AbortSignal): Promise<GuestHandle>
 
-  /** What became of a guest from before a restart. */
-  recover(handle: GuestHandle, signal: AbortSignal): Promise<'running' | 'gone'>
+  /** What became of a guest from before a restart. Changes nothing about it. */
+  recover(handle: GuestHandle, signal: AbortSignal): Promise<GuestCondition>
+
+  /**
+   * With `memory`: freezes the guest with its processes, which hold their memory (capability `memoryPause`). Without:
+   * ends its processes and keeps its file system; works on a frozen guest too, which loses its memory. Idempotent.
+   * On failure a running guest runs on. Errors: `not_found` (guest), `unimplemented` (naming the capability).
+   */
+  pause(handle: GuestHandle, options: { memory: boolean }, signal: AbortSignal): Promise<void>
+
+  /**
+   * Thaws a frozen guest (`booted: false`), or boots a stopped one from its file system: a new agent, a new boot id,
+   * to be configured anew (`booted: true`). Resolves when the agent accepts connections; a running guest is left as
+   * it is. On failure the guest is `paused` or `stopped` as before. The handle replaces the one given.
+   * Errors: `not_found` (guest), `resource_exhausted`.
+   */
+  resume(handle: GuestHandle, signal: AbortSignal): Promise<{ handle: GuestHandle; booted: boolean }>
+
+  /**
+   * Copies the file system of a guest, in whatever condition, to a new image (capability `filesystemSnapshot`). A
+   * running guest is frozen only for the copy and runs again by the time this settles. On failure there is no such
+   * image. Errors: `not_found` (guest), `conflict` (image), `resource_exhausted` (disk).
+   */
+  snapshot(handle: GuestHandle, image: string, signal: AbortSignal): Promise<void>
 
   /** A new byte stream to the guest's agent. Errors: `unavailable` when nothing answers there. */
   connect(handle: GuestHandle, signal: AbortSignal): Promise<Duplex>
@@ -116,7 +144,9 @@ export interface Images {
   has(image: string, signal: AbortSignal): Promise<boolean>
   /** Errors: `not_found`, `unavailable` (registry). */
   pull(image: string, signal: AbortSignal): Promise<void>
-  /** Idempotent. */
+  /** The images that this server's `snapshot` has made, for reconciliation. */
+  list(signal: AbortSignal): Promise<string[]>
+  /** Idempotent. Errors: `conflict` while guests are made of it. */
   remove(image: string, signal: AbortSignal): Promise<void>
   /** Size in bytes. Errors: `not_found`. */
   size(image: string, signal: AbortSignal): Promise<number>

@@ -1,3 +1,5 @@
+import type { NewLifecycleEvent } from './lifecycle-event.ts'
+import type { SandboxNetwork } from './network.ts'
 import type { GuestHandle } from './runtime.ts'
 import type { SandboxState } from './sandbox-state.ts'
 
@@ -11,8 +13,18 @@ export interface Sandbox {
   alias: string | null
   state: SandboxState
   startedAt: number
-  /** Absolute deadline */
+  /** Absolute deadline; of a paused one the time of its pause */
   endAt: number
+  /** The lifetime it was created with, in seconds: what traffic that wakes it gives it again, at the least */
+  timeoutS: number
+  /** What its deadline does */
+  onTimeout: 'kill' | 'pause'
+  /** Whether a pause by its deadline keeps its memory */
+  autoPauseMemory: boolean
+  /** Whether traffic wakes it */
+  autoResume: boolean
+  /** While `pausing`, `paused` or `resuming`: whether its memory is (to be) kept. Else null */
+  pausedWithMemory: boolean | null
   cpuCount: number
   memoryMb: number
   diskMb: number
@@ -21,14 +33,31 @@ export interface Sandbox {
   /** Required of envd requests when set; stable for the sandbox's life */
   envdAccessToken: string | null
   allowInternetAccess: boolean | null
+  /** Asked of traffic to its ports (but envd's) when set; stable for its life */
+  trafficAccessToken: string | null
+  network: SandboxNetwork | null
   runtime: string
   image: string
   /** Null until the guest has started */
   handle: GuestHandle | null
+  /** While `killing`: why, so that whoever completes it can say so. Else null */
+  endReason: string | null
 }
 
 /** The parts that change after creation. */
-export type SandboxUpdate = Partial<Pick<Sandbox, 'state' | 'startedAt' | 'endAt' | 'handle'>>
+export type SandboxUpdate = Partial<
+  Pick<
+    Sandbox,
+    | 'state'
+    | 'startedAt'
+    | 'endAt'
+    | 'handle'
+    | 'pausedWithMemory'
+    | 'network'
+    | 'allowInternetAccess'
+    | 'endReason'
+  >
+>
 
 export interface SandboxFilter {
   teamId?: string
@@ -36,6 +65,8 @@ export interface SandboxFilter {
   /** Every pair must be there with that value */
   metadata?: Record<string, string>
   templateId?: string
+  /** Those made from this image */
+  image?: string
   /** Unix milliseconds, inclusive */
   startedAfter?: number
   /** Deadline at or before this, Unix milliseconds */
@@ -47,6 +78,8 @@ export interface SandboxFilter {
 }
 
 export interface SandboxStore {
+  // Each change is written together with the event that tells of it, or neither is.
+
   /** Errors: `conflict` when the id exists. */
   create(sandbox: Sandbox): Promise<void>
   find(id: string): Promise<Sandbox | undefined>
@@ -54,7 +87,7 @@ export interface SandboxStore {
   list(filter: SandboxFilter): Promise<Sandbox[]>
   count(filter: Pick<SandboxFilter, 'teamId' | 'states'>): Promise<number>
   /** Errors: `not_found`. */
-  update(id: string, update: SandboxUpdate): Promise<void>
-  /** Idempotent. */
-  remove(id: string): Promise<void>
+  update(id: string, update: SandboxUpdate, event?: NewLifecycleEvent): Promise<void>
+  /** Idempotent: the event is written only with a removal. */
+  remove(id: string, event?: NewLifecycleEvent): Promise<void>
 }

@@ -1,4 +1,6 @@
+import type { LifecycleEventStore } from './lifecycle-event.ts'
 import type { SandboxStore } from './sandbox.ts'
+import type { SnapshotStore } from './snapshot.ts'
 import type { ApiKeyStore, TeamStore } from './team.ts'
 import type { TemplateStore } from './template.ts'
 
@@ -8,6 +10,8 @@ import type { TemplateStore } from './template.ts'
  */
 export interface Store {
   readonly sandboxes: SandboxStore
+  readonly snapshots: SnapshotStore
+  readonly events: LifecycleEventStore
   readonly templates: TemplateStore
   readonly teams: TeamStore
   readonly apiKeys: ApiKeyStore

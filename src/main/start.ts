@@ -4,6 +4,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
 import { createApi } from '../api/server.ts'
+import { createAdmission } from '../control/admission.ts'
 import type { ControlContext } from '../control/context.ts'
 import { createDebugSandbox } from '../control/debug-sandbox.ts'
 import { runExpiry } from '../control/expiry.ts'
@@ -68,7 +69,14 @@ async function start(
     defaultUser: runtime.capabilities.isolation ? 'user' : 'root',
   })
   const lifecycle = createLifecycle({ store, node, log })
-  const control: ControlContext = { store, node, lifecycle, clock: systemClock(), log }
+  const control: ControlContext = {
+    store,
+    node,
+    lifecycle,
+    admission: createAdmission(),
+    clock: systemClock(),
+    log,
+  }
   const edge = createEdge({ directory: node, log })
 
   const stopping = new AbortController()

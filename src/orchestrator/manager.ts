@@ -3,6 +3,7 @@
  * traffic, and is what the edge sends their traffic to. Keeps nothing that a restart would miss: the store's handles
  * and the runtime say all.
  */
+import { ServerError } from '../domain/error.ts'
 import type { SandboxDirectory } from '../domain/live-sandbox.ts'
 import type { SandboxNode } from '../domain/node.ts'
 import type { GuestHandle, GuestSpec, Runtime } from '../domain/runtime.ts'
@@ -24,6 +25,8 @@ export interface ManagerParts {
 
 /** How long a fresh agent may take to accept its configuration, in ms. */
 const configureTimeoutMs = 10_000
+/** How long undoing a failed start or boot may take, in ms. */
+const undoMs = 30_000
 
 export function createManager({
   runtime,
@@ -35,6 +38,8 @@ export function createManager({
 
   return {
     runtime: runtime.name,
+    capabilities: runtime.capabilities,
+    images: runtime.images,
     find: (id) => live.get(id)?.sandbox,
     *all() {
       for (const { sandbox } of live.values()) yield sandbox
@@ -48,7 +53,7 @@ export function createManager({
         phase('configure')
         return handle
       } catch (error) {
-        await runtime.destroy(handle, AbortSignal.timeout(30_000)).catch((failure) => {
+        await runtime.destroy(handle, AbortSignal.timeout(undoMs)).catch((failure) => {
           log.warn({ sandboxId: sandbox.id, err: failure }, 'a failed start left a guest to reconciliation')
         })
         throw error
@@ -68,7 +73,28 @@ export function createManager({
       entry.end()
     },
 
+    async resume(sandbox, { signal, phase }) {
+      const { handle: known } = sandbox
+      if (known === null) throw new ServerError('not_found', `Sandbox "${sandbox.id}" has no guest.`)
+      const { handle, booted } = await runtime.resume(known, signal)
+      phase('resume')
+      if (!booted) return { handle, booted }
+      try {
+        await configureGuest(sandbox, guestOf(handle), signal)
+        phase('configure')
+        return { handle, booted }
+      } catch (error) {
+        // Without its settings it must not be taken for a guest that runs: back to its file system alone.
+        await runtime.pause(handle, { memory: false }, AbortSignal.timeout(undoMs)).catch((failure) => {
+          log.warn({ sandboxId: sandbox.id, err: failure }, 'a failed boot is left to reconciliation')
+        })
+        throw error
+      }
+    },
+
     recover: (handle, signal) => runtime.recover(handle, signal),
+    pause: (handle, options, signal) => runtime.pause(handle, options, signal),
+    snapshot: (handle, image, signal) => runtime.snapshot(handle, image, signal),
     destroy: (handle, signal) => runtime.destroy(handle, signal),
     guests: (signal) => runtime.list(signal),
   }

@@ -5,6 +5,7 @@
  */
 import type { Generated } from 'kysely'
 import type { SandboxState } from '../domain/sandbox-state.ts'
+import type { Snapshot } from '../domain/snapshot.ts'
 
 export interface Tables {
   meta: MetaRow
@@ -13,6 +14,8 @@ export interface Tables {
   templates: TemplateRow
   template_aliases: TemplateAliasRow
   sandboxes: SandboxRow
+  snapshots: SnapshotRow
+  lifecycle_events: LifecycleEventRow
 }
 
 /** Facts about the database itself, under the keys `schema_version` and `instance_id`. */
@@ -63,6 +66,11 @@ export interface SandboxRow {
   state: SandboxState
   started_at: number
   end_at: number
+  timeout_s: number
+  on_timeout: 'kill' | 'pause'
+  auto_pause_memory: number
+  auto_resume: number
+  paused_with_memory: number | null
   cpu_count: number
   memory_mb: number
   disk_mb: number
@@ -72,8 +80,41 @@ export interface SandboxRow {
   env_vars: string
   envd_access_token: string | null
   allow_internet_access: number | null
+  traffic_access_token: string | null
+  /** JSON of `SandboxNetwork` */
+  network: string | null
   runtime: string
   image: string
   /** JSON of `GuestHandle` */
   handle: string | null
+  end_reason: string | null
+}
+
+export interface SnapshotRow {
+  id: string
+  team_id: string
+  sandbox_id: string
+  template_id: string
+  name: string | null
+  internal: number
+  state: Snapshot['state']
+  image: string
+  runtime: string
+  cpu_count: number
+  memory_mb: number
+  disk_mb: number
+  created_at: number
+}
+
+export interface LifecycleEventRow {
+  sequence: Generated<number>
+  id: string
+  team_id: string
+  sandbox_id: string
+  template_id: string
+  type: string
+  at: number
+  reason: string | null
+  /** JSON object */
+  detail: string
 }

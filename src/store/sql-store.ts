@@ -4,7 +4,9 @@ import type { Store } from '../domain/store.ts'
 import { migrate } from './migrate.ts'
 import type { Tables } from './schema.ts'
 import { createApiKeyStore } from './sql/api-keys.ts'
+import { createLifecycleEventStore } from './sql/lifecycle-events.ts'
 import { createSandboxStore } from './sql/sandboxes.ts'
+import { createSnapshotStore } from './sql/snapshots.ts'
 import { createTeamStore } from './sql/teams.ts'
 import { createTemplateStore } from './sql/templates.ts'
 
@@ -18,6 +20,8 @@ export async function createSqlStore(db: Kysely<Tables>): Promise<Store> {
     const instanceId = await keepInstanceId(db)
     return {
       sandboxes: createSandboxStore(db),
+      snapshots: createSnapshotStore(db),
+      events: createLifecycleEventStore(db),
       templates: createTemplateStore(db),
       teams: createTeamStore(db),
       apiKeys: createApiKeyStore(db),

@@ -1,5 +1,6 @@
 /** The control plane with a real store, manager and guests, but for the container engine: the process runtime. */
 
+import { createAdmission } from '../../src/control/admission.ts'
 import type { ControlContext } from '../../src/control/context.ts'
 import { createLifecycle } from '../../src/control/lifecycle.ts'
 import type { SandboxDirectory } from '../../src/domain/live-sandbox.ts'
@@ -60,7 +61,7 @@ export async function startControl({
   })
   const anyTime = () => AbortSignal.timeout(20_000)
   return {
-    control: { store, node, lifecycle, clock, log: silentLog },
+    control: { store, node, lifecycle, admission: createAdmission(), clock, log: silentLog },
     directory: node,
     runtime,
     guests: async () => (await runtime.list(anyTime())).map(({ sandboxId }) => sandboxId).sort(),
@@ -99,6 +100,14 @@ export function rowOf(row: Partial<Sandbox> & Pick<Sandbox, 'id' | 'state'>): Sa
     envVars: {},
     envdAccessToken: null,
     allowInternetAccess: null,
+    timeoutS: 300,
+    onTimeout: 'kill',
+    autoPauseMemory: true,
+    autoResume: false,
+    pausedWithMemory: null,
+    trafficAccessToken: null,
+    network: null,
+    endReason: null,
     runtime: 'process',
     image: 'none',
     handle: null,

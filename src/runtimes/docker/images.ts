@@ -37,6 +37,7 @@ export function createImages(engine: Engine): Images {
           throw pullError(image, error)
         }
       }),
+    list: async () => [],
     remove: (image, signal) =>
       engine.call(signal, async (docker, both) => {
         try {

@@ -82,6 +82,9 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
         }
       }),
     recover: (handle, signal) => typed(() => recoverGuest(parts, fromHandle(handle), signal)),
+    pause: () => typed(() => unimplemented('pause')),
+    resume: () => typed(() => unimplemented('resume')),
+    snapshot: () => typed(() => unimplemented('snapshot')),
     connect: (handle, signal) =>
       typed(() => {
         const guest = fromHandle(handle)
@@ -120,4 +123,8 @@ async function typed<T>(task: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw toError(error)
   }
+}
+
+async function unimplemented(what: string): Promise<never> {
+  throw new ServerError('unimplemented', `This runtime can't ${what} yet.`)
 }

@@ -13,6 +13,7 @@ export function checkImage(image: string): void {
 export const images: Images = {
   has: async (image) => image === onlyImage,
   pull: async (image) => checkImage(image),
+  list: async () => [],
   async remove(image) {
     if (image !== onlyImage) return
     throw new ServerError('failed_precondition', "This machine's own file system can't be removed.")

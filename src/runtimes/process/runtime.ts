@@ -118,6 +118,9 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
         return toHandle({ sandboxId, pid: agent.pid, startTicks: agent.startTicks })
       }),
     recover: (handle, signal) => typed(() => recover(fromHandle(handle), signal)),
+    pause: () => typed(() => unimplemented('pause')),
+    resume: () => typed(() => unimplemented('resume')),
+    snapshot: () => typed(() => unimplemented('snapshot')),
     connect: (handle, signal) => typed(() => connect(fromHandle(handle).sandboxId, signal)),
     destroy: (handle, signal) =>
       typed(() => {
@@ -158,4 +161,8 @@ async function typed<T>(task: () => T | Promise<T>): Promise<T> {
   } catch (error) {
     throw toError(error)
   }
+}
+
+async function unimplemented(what: string): Promise<never> {
+  throw new ServerError('unimplemented', `This runtime can't ${what} yet.`)
 }

@@ -1,7 +1,9 @@
 import { type ExpressionBuilder, type Kysely, type SqlBool, sql } from 'kysely'
 import { ServerError } from '../../domain/error.ts'
+import type { NewLifecycleEvent } from '../../domain/lifecycle-event.ts'
 import type { Sandbox, SandboxFilter, SandboxStore, SandboxUpdate } from '../../domain/sandbox.ts'
 import type { SandboxRow, Tables } from '../schema.ts'
+import { appendEvent } from './lifecycle-events.ts'
 
 /** Sandboxes that exist; a row that is gone is a sandbox that is gone. */
 export function createSandboxStore(db: Kysely<Tables>): SandboxStore {
@@ -43,28 +45,51 @@ export function createSandboxStore(db: Kysely<Tables>): SandboxStore {
       return Number(count)
     },
 
-    async update(id, update) {
-      const { numUpdatedRows } = await db
-        .updateTable('sandboxes')
-        // Setting the id to itself keeps an empty update a valid statement.
-        .set({ id, ...toColumns(update) })
-        .where('id', '=', id)
-        .executeTakeFirstOrThrow()
-      if (numUpdatedRows !== 1n) throw new ServerError('not_found', `There is no sandbox with id '${id}'.`)
-    },
+    update: (id, update, event) =>
+      together(db, event, async (part) => {
+        const { numUpdatedRows } = await part
+          .updateTable('sandboxes')
+          // Setting the id to itself keeps an empty update a valid statement.
+          .set({ id, ...toColumns(update) })
+          .where('id', '=', id)
+          .executeTakeFirstOrThrow()
+        if (numUpdatedRows !== 1n) throw new ServerError('not_found', `There is no sandbox with id '${id}'.`)
+        return true
+      }),
 
-    async remove(id) {
-      await db.deleteFrom('sandboxes').where('id', '=', id).execute()
-    },
+    remove: (id, event) =>
+      together(db, event, async (part) => {
+        const { numDeletedRows } = await part
+          .deleteFrom('sandboxes')
+          .where('id', '=', id)
+          .executeTakeFirstOrThrow()
+        return numDeletedRows > 0n
+      }),
   }
 }
 
+/** A change and the event that tells of it, in one transaction; no event where nothing changed. */
+async function together(
+  db: Kysely<Tables>,
+  event: NewLifecycleEvent | undefined,
+  change: (db: Kysely<Tables>) => Promise<boolean>,
+): Promise<void> {
+  if (event === undefined) {
+    await change(db)
+    return
+  }
+  await db.transaction().execute(async (transaction) => {
+    if (await change(transaction)) await appendEvent(transaction, event)
+  })
+}
+
 function matches(where: ExpressionBuilder<Tables, 'sandboxes'>, filter: SandboxFilter) {
-  const { teamId, states, metadata, templateId, startedAfter, endAtMost, after } = filter
+  const { teamId, states, metadata, templateId, image, startedAfter, endAtMost, after } = filter
   const conditions = []
   if (teamId !== undefined) conditions.push(where('team_id', '=', teamId))
   if (states !== undefined) conditions.push(where('state', 'in', states))
   if (templateId !== undefined) conditions.push(where('template_id', '=', templateId))
+  if (image !== undefined) conditions.push(where('image', '=', image))
   if (startedAfter !== undefined) conditions.push(where('started_at', '>=', startedAfter))
   if (endAtMost !== undefined) conditions.push(where('end_at', '<=', endAtMost))
   if (metadata !== undefined && Object.keys(metadata).length > 0) conditions.push(hasMetadata(metadata))
@@ -100,6 +125,12 @@ function toColumns(update: SandboxUpdate): Partial<SandboxRow> {
   if (update.startedAt !== undefined) columns.started_at = update.startedAt
   if (update.endAt !== undefined) columns.end_at = update.endAt
   if (update.handle !== undefined) columns.handle = update.handle && JSON.stringify(update.handle)
+  if (update.pausedWithMemory !== undefined) columns.paused_with_memory = fromFlag(update.pausedWithMemory)
+  if (update.network !== undefined) columns.network = update.network && JSON.stringify(update.network)
+  if (update.allowInternetAccess !== undefined) {
+    columns.allow_internet_access = fromFlag(update.allowInternetAccess)
+  }
+  if (update.endReason !== undefined) columns.end_reason = update.endReason
   return columns
 }
 
@@ -112,16 +143,24 @@ function toRow(sandbox: Sandbox): SandboxRow {
     state: sandbox.state,
     started_at: sandbox.startedAt,
     end_at: sandbox.endAt,
+    timeout_s: sandbox.timeoutS,
+    on_timeout: sandbox.onTimeout,
+    auto_pause_memory: Number(sandbox.autoPauseMemory),
+    auto_resume: Number(sandbox.autoResume),
+    paused_with_memory: fromFlag(sandbox.pausedWithMemory),
     cpu_count: sandbox.cpuCount,
     memory_mb: sandbox.memoryMb,
     disk_mb: sandbox.diskMb,
     metadata: JSON.stringify(sandbox.metadata),
     env_vars: JSON.stringify(sandbox.envVars),
     envd_access_token: sandbox.envdAccessToken,
-    allow_internet_access: sandbox.allowInternetAccess === null ? null : Number(sandbox.allowInternetAccess),
+    allow_internet_access: fromFlag(sandbox.allowInternetAccess),
+    traffic_access_token: sandbox.trafficAccessToken,
+    network: sandbox.network && JSON.stringify(sandbox.network),
     runtime: sandbox.runtime,
     image: sandbox.image,
     handle: sandbox.handle && JSON.stringify(sandbox.handle),
+    end_reason: sandbox.endReason,
   }
 }
 
@@ -134,15 +173,31 @@ function toSandbox(row: SandboxRow): Sandbox {
     state: row.state,
     startedAt: row.started_at,
     endAt: row.end_at,
+    timeoutS: row.timeout_s,
+    onTimeout: row.on_timeout,
+    autoPauseMemory: row.auto_pause_memory === 1,
+    autoResume: row.auto_resume === 1,
+    pausedWithMemory: toFlag(row.paused_with_memory),
     cpuCount: row.cpu_count,
     memoryMb: row.memory_mb,
     diskMb: row.disk_mb,
     metadata: JSON.parse(row.metadata),
     envVars: JSON.parse(row.env_vars),
     envdAccessToken: row.envd_access_token,
-    allowInternetAccess: row.allow_internet_access === null ? null : row.allow_internet_access === 1,
+    allowInternetAccess: toFlag(row.allow_internet_access),
+    trafficAccessToken: row.traffic_access_token,
+    network: row.network === null ? null : JSON.parse(row.network),
     runtime: row.runtime,
     image: row.image,
     handle: row.handle === null ? null : JSON.parse(row.handle),
+    endReason: row.end_reason,
   }
+}
+
+function fromFlag(flag: boolean | null): number | null {
+  return flag === null ? null : Number(flag)
+}
+
+function toFlag(column: number | null): boolean | null {
+  return column === null ? null : column === 1
 }
