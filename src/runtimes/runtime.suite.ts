@@ -8,7 +8,8 @@ import { type ExecRequest, exec } from '../guest/exec.ts'
 import type { Guest } from '../guest/guest.ts'
 import { hello } from '../guest/hello.ts'
 import { list as listProcesses } from '../guest/list.ts'
-import { newSandboxId } from '../lib/ids.ts'
+import { sleep } from '../lib/deadline.ts'
+import { newId, newSandboxId } from '../lib/ids.ts'
 
 export interface RuntimeSuite {
   name: string
@@ -23,12 +24,19 @@ export interface RuntimeSuite {
 
 /** Longest time that anything in here may take, in milliseconds */
 const patienceMs = 30_000
+/** Without a word for this long, a process that counts every 10 ms stands still, in milliseconds */
+const quietMs = 500
 const patience = () => AbortSignal.timeout(patienceMs)
 
 export function runRuntimeSuite(suite: RuntimeSuite): void {
   describe(`runtime contract: ${suite.name}`, () => {
     let runtime: Runtime
     const started = new Set<GuestHandle>()
+    const snapshots = new Set<string>()
+    const { capabilities } = suite.create()
+    const canFreeze = capabilities.memoryPause !== 'none'
+    /** Every way to pause that the runtime has */
+    const pauses = canFreeze ? [{ memory: true }, { memory: false }] : [{ memory: false }]
 
     beforeAll(() => {
       runtime = suite.create()
@@ -36,6 +44,8 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
     afterEach(async () => {
       for (const handle of started) await runtime.destroy(handle, patience())
       started.clear()
+      for (const image of snapshots) await runtime.images.remove(image, patience())
+      snapshots.clear()
     })
     afterAll(() => runtime.close())
 
@@ -43,6 +53,11 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
       const handle = await by.start(guestSpec(suite.image, spec), patience())
       started.add(handle)
       return handle
+    }
+    const snapshot = async (handle: GuestHandle, image = newImage()) => {
+      snapshots.add(image)
+      await runtime.snapshot(handle, image, patience())
+      return image
     }
 
     test('fingerprint says that it is usable, and on what', async () => {
@@ -203,8 +218,14 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
 
     test('a foreign handle is refused', async () => {
       const foreign = { runtime: 'other', version: 1, sandboxId: newSandboxId(), state: {} }
-      for (const call of [runtime.connect, runtime.destroy, runtime.stats, runtime.recover]) {
+      const { connect, destroy, stats, recover, resume } = runtime
+      for (const call of [connect, destroy, stats, recover, resume]) {
         await expect(call(foreign, patience())).rejects.toMatchObject({ code: 'invalid_argument' })
+      }
+      for (const options of pauses) {
+        await expect(runtime.pause(foreign, options, patience())).rejects.toMatchObject({
+          code: 'invalid_argument',
+        })
       }
     })
 
@@ -214,7 +235,248 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
       watching.stop()
     })
 
-    if (!suite.create().capabilities.resourceLimits) return
+    test('a guest that is paused without memory has its files and no processes, and boots anew', async () => {
+      const handle = await start()
+      const guest = guestOf(runtime, handle)
+      const { boot } = await hello(guest, patience())
+      await run(guest, 'echo kept > ~/file; (setsid sleep 1000 >/dev/null 2>&1 &) ; true')
+      await runtime.pause(handle, { memory: false }, patience())
+      await runtime.pause(handle, { memory: false }, patience())
+      expect(await runtime.recover(handle, patience())).toBe('stopped')
+      await expect(runtime.connect(handle, patience())).rejects.toMatchObject({ code: 'unavailable' })
+      await expect(runtime.stats(handle, patience())).rejects.toMatchObject({ code: 'not_found' })
+
+      const resumed = await runtime.resume(handle, patience())
+      expect(resumed.booted).toBe(true)
+      expect(resumed.handle.sandboxId).toBe(handle.sandboxId)
+      expect(await runtime.recover(resumed.handle, patience())).toBe('running')
+      const again = guestOf(runtime, resumed.handle)
+      const greeting = await hello(again, patience())
+      expect(greeting).toMatchObject({ configured: false, processes: 0 })
+      expect(greeting.boot).not.toBe(boot)
+      expect((await run(again, 'cat ~/file')).stdout).toBe('kept\n')
+      expect(await runtime.resume(resumed.handle, patience())).toEqual({
+        handle: resumed.handle,
+        booted: false,
+      })
+      expect((await hello(again, patience())).boot).toBe(greeting.boot)
+    })
+
+    test('a running guest is left as it is by a resume and by a pause that is given up', async () => {
+      const handle = await start()
+      const guest = guestOf(runtime, handle)
+      const { boot } = await hello(guest, patience())
+      expect(await runtime.resume(handle, patience())).toEqual({ handle, booted: false })
+      for (const options of pauses) {
+        await expect(runtime.pause(handle, options, AbortSignal.abort())).rejects.toMatchObject({
+          code: 'canceled',
+        })
+      }
+      expect((await hello(guest, patience())).boot).toBe(boot)
+      expect(await runtime.recover(handle, patience())).toBe('running')
+    })
+
+    test.each(pauses)('a later runtime finds a paused guest and resumes it: %o', async (options) => {
+      const earlier = suite.create()
+      const handle = await start({}, earlier)
+      const { boot } = await hello(guestOf(earlier, handle), patience())
+      await run(guestOf(earlier, handle), 'echo kept > ~/file')
+      await earlier.pause(handle, options, patience())
+      await earlier.close()
+
+      const later = suite.create()
+      const persisted: GuestHandle = JSON.parse(JSON.stringify(handle))
+      expect(await later.recover(persisted, patience())).toBe(options.memory ? 'paused' : 'stopped')
+      await later.pause(persisted, options, patience())
+      const resumed = await later.resume(persisted, patience())
+      expect(resumed.booted).toBe(!options.memory)
+      expect(await later.recover(resumed.handle, patience())).toBe('running')
+      const guest = guestOf(later, resumed.handle)
+      expect((await hello(guest, patience())).boot === boot).toBe(options.memory)
+      expect((await run(guest, 'cat ~/file')).stdout).toBe('kept\n')
+      await later.close()
+    })
+
+    test.each(pauses)('an asked for pause is not reported, and an end after it is: %o', async (options) => {
+      const watching = watch(runtime)
+      try {
+        const handle = await start()
+        await runtime.pause(handle, options, patience())
+        const resumed = await runtime.resume(handle, patience())
+        await runtime.pause(resumed.handle, options, patience())
+        const last = await runtime.resume(resumed.handle, patience())
+        expect(watching.events).toEqual([])
+        await suite.kill(last.handle)
+        await watching.seen('guest-gone', handle.sandboxId)
+        expect(watching.events).toHaveLength(1)
+        expect(await runtime.recover(last.handle, patience())).toBe('gone')
+      } finally {
+        watching.stop()
+      }
+    })
+
+    test.each(pauses)('a paused guest is listed, and destroy leaves nothing of it: %o', async (options) => {
+      const handle = await start()
+      await runtime.pause(handle, options, patience())
+      expect(await ids(runtime)).toEqual([handle.sandboxId])
+      await runtime.destroy(handle, patience())
+      expect(await ids(runtime)).toEqual([])
+      expect(await runtime.recover(handle, patience())).toBe('gone')
+      await expect(runtime.pause(handle, options, patience())).rejects.toMatchObject({ code: 'not_found' })
+      await expect(runtime.resume(handle, patience())).rejects.toMatchObject({ code: 'not_found' })
+    })
+
+    if (canFreeze) {
+      test('a pause with memory holds every process as it is', async () => {
+        const handle = await start()
+        const guest = guestOf(runtime, handle)
+        const { boot } = await hello(guest, patience())
+        const counter = await count(guest)
+        await counter.next()
+        await runtime.pause(handle, { memory: true }, patience())
+        await runtime.pause(handle, { memory: true }, patience())
+        expect(await runtime.recover(handle, patience())).toBe('paused')
+        const last = await counter.standstill()
+
+        const resumed = await runtime.resume(handle, patience())
+        expect(resumed.booted).toBe(false)
+        expect(await counter.next()).toBe(last + 1)
+        const again = guestOf(runtime, resumed.handle)
+        expect(await hello(again, patience())).toMatchObject({ boot, processes: 1 })
+        expect((await listProcesses(again, patience())).map(({ pid }) => pid)).toEqual([counter.pid])
+        await counter.stop()
+      })
+
+      test('a call to a paused guest ends by its deadline, and those after the resume are answered', async () => {
+        const handle = await start()
+        await runtime.pause(handle, { memory: true }, patience())
+        const calls = Array.from({ length: 4 }, () =>
+          hello(guestOf(runtime, handle), AbortSignal.timeout(300)).catch((error) => error.code),
+        )
+        for (const code of await Promise.all(calls)) {
+          expect(code).toMatch(/^(unavailable|canceled|deadline_exceeded)$/)
+        }
+        const resumed = await runtime.resume(handle, patience())
+        expect((await hello(guestOf(runtime, resumed.handle), patience())).protocol).toBe(1)
+      })
+
+      test('a guest that is paused with memory can lose it', async () => {
+        const handle = await start()
+        await run(guestOf(runtime, handle), 'echo kept > ~/file')
+        await runtime.pause(handle, { memory: true }, patience())
+        await runtime.pause(handle, { memory: false }, patience())
+        expect(await runtime.recover(handle, patience())).toBe('stopped')
+        const resumed = await runtime.resume(handle, patience())
+        expect(resumed.booted).toBe(true)
+        expect((await run(guestOf(runtime, resumed.handle), 'cat ~/file')).stdout).toBe('kept\n')
+      })
+    } else {
+      test('a pause with memory is unimplemented, and the guest runs on', async () => {
+        const handle = await start()
+        await expect(runtime.pause(handle, { memory: true }, patience())).rejects.toMatchObject({
+          code: 'unimplemented',
+        })
+        expect(await runtime.recover(handle, patience())).toBe('running')
+      })
+    }
+
+    if (capabilities.filesystemSnapshot) {
+      test.each([undefined, ...pauses])(
+        'guests start from a snapshot; paused before: %o',
+        async (options) => {
+          const source = await start()
+          const guest = guestOf(runtime, source)
+          const { boot } = await hello(guest, patience())
+          await run(guest, 'echo first > ~/file; mkdir ~/dir; ln -s ../file ~/dir/link; chmod 750 ~/dir')
+          if (options !== undefined) await runtime.pause(source, options, patience())
+          const condition = await runtime.recover(source, patience())
+          const image = await snapshot(source)
+          expect(await runtime.recover(source, patience())).toBe(condition)
+          const { handle } = await runtime.resume(source, patience())
+          await run(guestOf(runtime, handle), 'echo second > ~/file; rm -r ~/dir')
+
+          const clones = await Promise.all([start({ image }), start({ image })])
+          const [one, other] = clones.map((clone) => guestOf(runtime, clone))
+          const script = 'cat ~/file ~/dir/link; stat -c %a ~/dir; echo new > ~/file'
+          expect((await run(one!, script)).stdout).toBe('first\nfirst\n750\n')
+          expect((await run(other!, script)).stdout).toBe('first\nfirst\n750\n')
+          const greeting = await hello(one!, patience())
+          expect(greeting).toMatchObject({ configured: false, processes: 0 })
+          expect(greeting.boot).not.toBe(boot)
+          expect((await run(guestOf(runtime, handle), 'cat ~/file')).stdout).toBe('second\n')
+          for (const clone of clones) await runtime.destroy(clone, patience())
+        },
+      )
+
+      test('a snapshot of a guest that writes leaves it running, with its processes', async () => {
+        const handle = await start()
+        const guest = guestOf(runtime, handle)
+        const writer = await count(guest, 'echo $i > ~/part; mv ~/part ~/number')
+        await writer.next()
+        const image = await snapshot(handle)
+        expect(await runtime.recover(handle, patience())).toBe('running')
+        await writer.next()
+        expect((await listProcesses(guest, patience())).map(({ pid }) => pid)).toEqual([writer.pid])
+        await writer.stop()
+        const clone = await start({ image })
+        expect(Number((await run(guestOf(runtime, clone), 'cat ~/number')).stdout)).toBeGreaterThan(0)
+        await runtime.destroy(clone, patience())
+      })
+
+      test('snapshots are listed, measured and removed, and a name is taken once', async () => {
+        const handle = await start()
+        await run(guestOf(runtime, handle), 'head -c 1000000 /dev/urandom > ~/file')
+        expect(await runtime.images.list(patience())).toEqual([])
+        const [first, second] = [await snapshot(handle), await snapshot(handle)]
+        expect((await runtime.images.list(patience())).sort()).toEqual([first, second].sort())
+        expect(await runtime.images.has(first, patience())).toBe(true)
+        expect(await runtime.images.size(first, patience())).toBeGreaterThanOrEqual(1_000_000)
+        await expect(snapshot(handle, first)).rejects.toMatchObject({ code: 'conflict' })
+        expect((await hello(guestOf(runtime, handle), patience())).protocol).toBe(1)
+
+        await runtime.images.remove(first, patience())
+        await runtime.images.remove(first, patience())
+        expect(await suite.create().images.list(patience())).toEqual([second])
+        expect(await runtime.images.has(first, patience())).toBe(false)
+        await expect(start({ image: first })).rejects.toMatchObject({ code: 'not_found' })
+        expect(await ids(runtime)).toEqual([handle.sandboxId])
+      })
+
+      test('an image outlives the guest it was made of, and guests outlive the runtime that made it', async () => {
+        const handle = await start()
+        await run(guestOf(runtime, handle), 'echo kept > ~/file')
+        const image = await snapshot(handle)
+        await runtime.destroy(handle, patience())
+        await expect(runtime.snapshot(handle, newImage(), patience())).rejects.toMatchObject({
+          code: 'not_found',
+        })
+        const earlier = suite.create()
+        await earlier.close()
+        const later = suite.create()
+        const clone = await start({ image }, later)
+        expect((await run(guestOf(later, clone), 'cat ~/file')).stdout).toBe('kept\n')
+        await later.destroy(clone, patience())
+        await later.close()
+      })
+
+      test('a snapshot that is given up leaves no image and the guest running', async () => {
+        const handle = await start()
+        const [image, leaving] = [newImage(), new AbortController()]
+        const outcome = runtime.snapshot(handle, image, leaving.signal).catch((error) => error)
+        leaving.abort()
+        expect(await outcome).toMatchObject({ code: 'canceled' })
+        expect(await runtime.images.list(patience())).toEqual([])
+        expect((await hello(guestOf(runtime, handle), patience())).protocol).toBe(1)
+      })
+    } else {
+      test('a snapshot is unimplemented', async () => {
+        await expect(runtime.snapshot(await start(), newImage(), patience())).rejects.toMatchObject({
+          code: 'unimplemented',
+        })
+      })
+    }
+
+    if (!capabilities.resourceLimits) return
 
     test('memory limit', async () => {
       const guest = guestOf(runtime, await start({ memoryMb: 64 }))
@@ -254,6 +516,50 @@ export async function run(guest: Guest, script: string) {
     output[event.type] += event.bytes.toString()
   }
   throw new Error('The process had no end.')
+}
+
+/**
+ * A process that counts aloud from 1. `next` reads the next number; `standstill` reads until none comes for a while,
+ * and returns the last.
+ */
+async function count(guest: Guest, step = ':') {
+  const script = `i=0; while :; do i=$((i+1)); ${step}; echo $i; sleep 0.01; done`
+  const { pid, events } = await exec(guest, command(script), AbortSignal.timeout(2 * patienceMs))
+  const numbers = lines()
+  let [last, following] = [0, numbers.next()]
+
+  async function* lines() {
+    let text = ''
+    for await (const event of events) {
+      if (event.type === 'end') throw new Error(`The counter ended: ${event.exit.status}`)
+      text += event.bytes.toString()
+      for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n')) {
+        yield Number(text.slice(0, end))
+        text = text.slice(end + 1)
+      }
+    }
+  }
+  const next = async () => {
+    last = (await following).value ?? Number.NaN
+    following = numbers.next()
+    following.catch(() => {})
+    return last
+  }
+  const standstill = async () => {
+    const late = patience()
+    while (await Promise.race([following.then(() => true), sleep(quietMs).then(() => false)])) {
+      late.throwIfAborted()
+      await next()
+    }
+    return last
+  }
+  /** Ends the stream, not the process. */
+  const stop = async () => void (await events.return?.())
+  return { pid, next, standstill, stop }
+}
+
+function newImage(): string {
+  return `e2b-server/snapshot:${newId()}`
 }
 
 /** Collects a runtime's events. */

@@ -3,13 +3,13 @@
  *
  *   home/        the guest's, its files
  *   agent/       the guest's, the agent's socket
- *   state.json   ours: which process the agent is
+ *   state.json   ours: which process the agent is, and whether it counts
+ *
+ * and images beside them in `.images/` (images.ts).
  *
  * It is not below the server's own directory, which an unprivileged agent couldn't enter.
  */
-import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, chown, copyFile, lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -17,7 +17,9 @@ import { join } from 'node:path'
 import { ServerError } from '../../domain/error.ts'
 import { isSandboxId } from '../../domain/sandbox-id.ts'
 import { removeTree } from '../../lib/remove-tree.ts'
+import { requireRoot } from './faults.ts'
 import type { ProcessId } from './handle.ts'
+import { runProgram } from './run-program.ts'
 
 const stateMaxBytes = 4096
 const binaryPrefix = 'e2b-guest.'
@@ -30,7 +32,28 @@ export interface Owner {
   gid: number
 }
 
+/**
+ * What the runtime does with a guest, written before it does it:
+ *
+ * - `live`: its agent runs, or is frozen: the process itself tells which. Without the process the guest is lost
+ * - `stopping`: its processes are being ended; those that are left still count
+ * - `stopped`: it has none
+ * - `booting`: it is stopped, but an agent has been started that doesn't count yet
+ */
+export type GuestPhase = (typeof phases)[number]
+
+const phases = ['live', 'stopping', 'stopped', 'booting'] as const
+
+/** The agent's process, or that of its last boot, and what it means. */
+export interface GuestRecord extends ProcessId {
+  phase: GuestPhase
+}
+
 export interface GuestDirs {
+  /** The directory of all */
+  root: string
+  /** Makes it. Errors: `failed_precondition` when somebody else's stands there. */
+  prepare(): Promise<void>
   home(sandboxId: string): string
   /** Directory of the agent's socket */
   agent(sandboxId: string): string
@@ -38,15 +61,17 @@ export interface GuestDirs {
   create(sandboxId: string): Promise<void>
   /** Mounts a tiny file system as the guest's home. Errors: `failed_precondition` unless root. */
   shrinkDisk(sandboxId: string): Promise<void>
-  writeState(sandboxId: string, state: ProcessId): Promise<void>
-  /** Which process the agent is; `{ pid: 0 }` when that was never written. */
-  readState(sandboxId: string): Promise<ProcessId>
+  writeState(sandboxId: string, state: GuestRecord): Promise<void>
+  /** `pid: 0` when it was never written. */
+  readState(sandboxId: string): Promise<GuestRecord>
+  /** Whether the guest's files are there. */
+  exists(sandboxId: string): boolean
   /** Unmounts and removes. Idempotent. */
   remove(sandboxId: string, signal: AbortSignal): Promise<void>
   list(): Promise<string[]>
   /** Path of a copy of the agent's binary that agents can run, named for its content. */
   binary(source: string): Promise<string>
-  /** Removes the copy and the common directory, unless there are guests. */
+  /** Removes the copy and the common directory, unless there are guests or images. */
   tidy(): Promise<void>
 }
 
@@ -56,6 +81,8 @@ export function createGuestDirs(instanceId: string, owner: Owner): GuestDirs {
   const path = (sandboxId: string, ...names: string[]) => join(root, sandboxId, ...names)
 
   return {
+    root,
+    prepare: () => prepareRoot(root),
     home: (sandboxId) => path(sandboxId, 'home'),
     agent: (sandboxId) => path(sandboxId, 'agent'),
     async create(sandboxId) {
@@ -72,27 +99,25 @@ export function createGuestDirs(instanceId: string, owner: Owner): GuestDirs {
       }
     },
     async shrinkDisk(sandboxId) {
-      if (process.getuid?.() !== 0) {
-        throw new ServerError(
-          'failed_precondition',
-          'The fault diskFull mounts a file system, which needs root.',
-        )
-      }
+      requireRoot('diskFull')
       const options = `size=${tinyDisk},mode=0700,uid=${owner.uid},gid=${owner.gid}`
-      await run('mount', ['-t', 'tmpfs', '-o', options, 'e2b-process', path(sandboxId, 'home')])
+      await runProgram('mount', ['-t', 'tmpfs', '-o', options, 'e2b-process', path(sandboxId, 'home')])
     },
-    async writeState(sandboxId, state) {
-      await replaceFile(path(sandboxId, 'state.json'), JSON.stringify(state))
+    async writeState(sandboxId, { pid, startTicks, phase }) {
+      await replaceFile(path(sandboxId, 'state.json'), JSON.stringify({ pid, startTicks, phase }))
     },
     async readState(sandboxId) {
-      const none = { pid: 0, startTicks: 0 }
+      const none: GuestRecord = { pid: 0, startTicks: 0, phase: 'live' }
       const text = await readFile(path(sandboxId, 'state.json'), 'utf8').catch(() => '')
       if (text === '' || text.length > stateMaxBytes) return none
-      const { pid, startTicks } = JSON.parse(text)
-      return Number.isInteger(pid) && Number.isInteger(startTicks) ? { pid, startTicks } : none
+      const { pid, startTicks, phase = 'live' } = JSON.parse(text)
+      const isRecord = Number.isInteger(pid) && Number.isInteger(startTicks) && phases.includes(phase)
+      return isRecord ? { pid, startTicks, phase } : none
     },
+    exists: (sandboxId) => existsSync(path(sandboxId, 'home')),
     async remove(sandboxId, signal) {
-      if (await isMountPoint(path(sandboxId, 'home'))) await run('umount', ['-l', path(sandboxId, 'home')])
+      if (await isMountPoint(path(sandboxId, 'home')))
+        await runProgram('umount', ['-l', path(sandboxId, 'home')])
       await removeTree(path(sandboxId), signal)
     },
     async list() {
@@ -170,14 +195,4 @@ async function isMountPoint(path: string): Promise<boolean> {
   } catch {
     return false
   }
-}
-
-async function run(program: string, args: string[]): Promise<void> {
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-  let said = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(-1000)
-  })
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error(`${program} failed: ${said}`)
 }

@@ -8,6 +8,8 @@ const microsPerTick = 10_000
 
 export interface ProcessEntry extends ProcessId {
   parent: number
+  /** One letter, as /proc says: `T` and `t` stand still, `D` waits and can't be interrupted */
+  state: string
   /** CPU time of the process and of those of its children that have ended */
   cpuMicros: number
 }
@@ -20,7 +22,13 @@ export async function findProcess(pid: number): Promise<ProcessEntry | undefined
   const number = (index: number) => Number(fields[index])
   if (fields.length < 20 || fields[0] === 'Z' || fields[0] === 'X') return undefined
   const ticks = number(11) + number(12) + number(13) + number(14)
-  return { pid, parent: number(1), startTicks: number(19), cpuMicros: ticks * microsPerTick }
+  return {
+    pid,
+    parent: number(1),
+    state: fields[0] ?? '',
+    startTicks: number(19),
+    cpuMicros: ticks * microsPerTick,
+  }
 }
 
 export async function isAlive({ pid, startTicks }: ProcessId): Promise<boolean> {
@@ -51,6 +59,22 @@ export async function guestProcesses(agentPid: number, home: string): Promise<Pr
     for (const { pid, parent } of entries) if (members.has(parent)) members.add(pid)
   }
   return entries.filter(({ pid }) => members.has(pid))
+}
+
+/** Parents before their children. */
+export function parentsFirst(entries: readonly ProcessEntry[]): ProcessEntry[] {
+  const byPid = new Map(entries.map((entry) => [entry.pid, entry]))
+  const depth = (entry: ProcessEntry) => {
+    let [levels, above] = [0, byPid.get(entry.parent)]
+    // Numbers that were used anew between two looks could form a ring.
+    while (above !== undefined && levels < entries.length) {
+      levels++
+      above = byPid.get(above.parent)
+    }
+    return levels
+  }
+  const depths = new Map(entries.map((entry) => [entry, depth(entry)]))
+  return entries.toSorted((a, b) => (depths.get(a) ?? 0) - (depths.get(b) ?? 0))
 }
 
 /** Resident memory in bytes; 0 for a process that has ended. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -72,6 +72,7 @@ describe('process runtime', () => {
     const runtime = create()
     const handle = await runtime.start(guestSpec('none'), patience())
     const reused = { ...handle, state: { ...handle.state, startTicks: Number(handle.state.startTicks) - 1 } }
+    await writeFile(join(root, handle.sandboxId, 'state.json'), JSON.stringify(reused.state))
     expect(await runtime.recover(reused, patience())).toBe('gone')
     expect((await hello(guestOf(runtime, handle), patience())).protocol).toBe(1)
     await runtime.destroy(handle, patience())

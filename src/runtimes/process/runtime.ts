@@ -5,9 +5,11 @@
  *
  * Guests outlive the server: each is a session of its own, found again by its process number and start time.
  */
+import { join } from 'node:path'
 import { ServerError, toError } from '../../domain/error.ts'
 import type { Capabilities, Runtime } from '../../domain/runtime.ts'
 import { checkSandboxId } from '../../domain/sandbox-id.ts'
+import { createKeyedQueue } from '../../lib/keyed-queue.ts'
 import { linkSignals } from '../../lib/linked-signal.ts'
 import type { Log } from '../../lib/log.ts'
 import { type Agent, connectAgent } from './agent-process.ts'
@@ -15,9 +17,14 @@ import type { Faults } from './faults.ts'
 import { fingerprintProcess } from './fingerprint.ts'
 import { createGuestDirs } from './guest-dir.ts'
 import { createGuestWatch } from './guest-watch.ts'
-import { fromHandle, type ProcessGuest, runtimeName, toHandle } from './handle.ts'
-import { checkImage, images } from './images.ts'
-import { isAlive, signalProcess } from './proc-table.ts'
+import { fromHandle, runtimeName, toHandle } from './handle.ts'
+import { createImageStore } from './images.ts'
+import type { ProcessParts } from './parts.ts'
+import { pauseGuest } from './pause-guest.ts'
+import { signalProcess } from './proc-table.ts'
+import { recoverGuest } from './recover-guest.ts'
+import { resumeGuest } from './resume-guest.ts'
+import { snapshotGuest } from './snapshot-guest.ts'
 import { removeGuest, startGuest } from './start-guest.ts'
 import { guestStats } from './stats.ts'
 
@@ -27,9 +34,9 @@ const nobody = { uid: 65534, gid: 65534 }
 const connectMs = 1_500
 
 const capabilities: Capabilities = {
-  memoryPause: 'none',
+  memoryPause: 'resident',
   memorySnapshot: false,
-  filesystemSnapshot: false,
+  filesystemSnapshot: true,
   egressPolicy: false,
   diskLimit: false,
   resourceLimits: false,
@@ -59,8 +66,15 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   const self = { uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1 }
   const owner = self.uid === 0 ? nobody : undefined
   const dirs = createGuestDirs(options.instanceId, owner ?? self)
+  const images = createImageStore({
+    path: join(dirs.root, '.images'),
+    prepare: dirs.prepare,
+    onRemainder: (error) => log.warn({ err: error }, 'a part of an image is not removed yet'),
+  })
   const guests = createGuestWatch()
   const timers = new Set<NodeJS.Timeout>()
+  /** What changes a guest that exists, one after another */
+  const changes = createKeyedQueue()
 
   const dieLater = (agent: Agent, afterMs: number) => {
     const timer = setTimeout(() => {
@@ -85,18 +99,18 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     }
   }
 
-  const recover = async ({ sandboxId, ...agent }: ProcessGuest, signal: AbortSignal) => {
-    if (!(await isAlive(agent))) return 'gone'
-    try {
-      const stream = await connect(sandboxId, signal)
-      stream.destroy()
-    } catch (error) {
-      signal.throwIfAborted()
-      log.warn({ err: error, sandboxId }, 'an agent lives, but does not answer')
-      return 'gone'
-    }
-    guests.add(sandboxId, agent)
-    return 'running'
+  const parts: ProcessParts = {
+    dirs,
+    images,
+    guests,
+    owner,
+    binary: () => dirs.binary(options.guestBinary),
+    onStart: (sandboxId, agent) => {
+      guests.add(sandboxId, agent, agent.ended)
+      if (faults.dieAfterMs !== undefined) dieLater(agent, faults.dieAfterMs)
+    },
+    faults,
+    log,
   }
 
   return {
@@ -108,25 +122,41 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     start: ({ sandboxId, image }, signal) =>
       typed(async () => {
         checkSandboxId(sandboxId)
-        checkImage(image)
-        const onRemainder = (error: unknown) =>
-          log.warn({ err: error, sandboxId }, 'a failed start is not undone yet')
-        const binary = await dirs.binary(options.guestBinary)
-        const agent = await startGuest(sandboxId, { dirs, binary, owner, faults, onRemainder }, signal)
-        guests.add(sandboxId, agent, agent.ended)
-        if (faults.dieAfterMs !== undefined) dieLater(agent, faults.dieAfterMs)
-        return toHandle({ sandboxId, pid: agent.pid, startTicks: agent.startTicks })
+        const { pid, startTicks } = await startGuest(parts, { sandboxId, image }, signal)
+        return toHandle({ sandboxId, pid, startTicks })
       }),
-    recover: (handle, signal) => typed(() => recover(fromHandle(handle), signal)),
-    pause: () => typed(() => unimplemented('pause')),
-    resume: () => typed(() => unimplemented('resume')),
-    snapshot: () => typed(() => unimplemented('snapshot')),
+    recover: (handle, signal) =>
+      typed(() => {
+        const guest = fromHandle(handle)
+        const answers = async () => void (await connect(guest.sandboxId, signal)).destroy()
+        return recoverGuest(parts, guest, { answers, signal })
+      }),
+    pause: (handle, { memory }, signal) =>
+      typed(() => {
+        const { sandboxId } = fromHandle(handle)
+        return changes.run(sandboxId, () => pauseGuest(parts, { sandboxId, memory }, signal))
+      }),
+    resume: (handle, signal) =>
+      typed(async () => {
+        const guest = fromHandle(handle)
+        const { sandboxId } = guest
+        const { agent, booted } = await changes.run(sandboxId, () => resumeGuest(parts, guest, signal))
+        return { handle: toHandle({ sandboxId, pid: agent.pid, startTicks: agent.startTicks }), booted }
+      }),
+    snapshot: (handle, image, signal) =>
+      typed(() => {
+        const { sandboxId } = fromHandle(handle)
+        return changes.run(sandboxId, () => snapshotGuest(parts, { sandboxId, image }, signal))
+      }),
     connect: (handle, signal) => typed(() => connect(fromHandle(handle).sandboxId, signal)),
     destroy: (handle, signal) =>
       typed(() => {
         const { sandboxId } = fromHandle(handle)
         guests.drop(sandboxId)
-        return removeGuest(sandboxId, dirs, signal)
+        return changes.run(sandboxId, async () => {
+          guests.drop(sandboxId)
+          await removeGuest(sandboxId, dirs, signal)
+        })
       }),
     stats: (handle) =>
       typed(() => {
@@ -149,6 +179,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     async close() {
       guests.close()
       for (const timer of timers) clearTimeout(timer)
+      await images.tidy()
       await dirs.tidy()
     },
   }
@@ -161,8 +192,4 @@ async function typed<T>(task: () => T | Promise<T>): Promise<T> {
   } catch (error) {
     throw toError(error)
   }
-}
-
-async function unimplemented(what: string): Promise<never> {
-  throw new ServerError('unimplemented', `This runtime can't ${what} yet.`)
 }

@@ -1,46 +1,38 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { ServerError } from '../../domain/error.ts'
-import { linkSignals } from '../../lib/linked-signal.ts'
-import { type Agent, awaitAgent, killGuest, spawnAgent } from './agent-process.ts'
-import type { Faults } from './faults.ts'
-import type { GuestDirs, Owner } from './guest-dir.ts'
+import { type Agent, killGuest } from './agent-process.ts'
+import { requestedFault } from './faults.ts'
+import type { GuestDirs } from './guest-dir.ts'
+import { launchAgent } from './launch-agent.ts'
+import type { ProcessParts } from './parts.ts'
 
-/** Longest time from the agent's start to its first answer, in milliseconds */
-const readyMs = 10_000
 /** Longest time for undoing a failed start, in milliseconds */
 const undoMs = 10_000
 
-export interface StartOptions {
-  dirs: GuestDirs
-  /** Path of the agent, where its user can run it */
-  binary: string
-  owner: Owner | undefined
-  faults: Faults
-  /** Told when a failed start could not be undone at once; `list` finds what is left */
-  onRemainder: (error: unknown) => void
-}
-
-/** Starts a guest, or leaves nothing. Errors: `conflict`, `internal`, `failed_precondition` (faults). */
+/**
+ * Starts a guest, or leaves nothing. Errors: `not_found` (image), `conflict`, `resource_exhausted` (disk), `internal`,
+ * `failed_precondition` (faults).
+ */
 export async function startGuest(
-  sandboxId: string,
-  options: StartOptions,
+  parts: ProcessParts,
+  { sandboxId, image }: { sandboxId: string; image: string },
   signal: AbortSignal,
 ): Promise<Agent> {
-  const { dirs, faults } = options
+  const { dirs, images, faults, log } = parts
+  images.check(image)
   signal.throwIfAborted()
   await dirs.create(sandboxId)
   try {
     if (faults.diskFull) await dirs.shrinkDisk(sandboxId)
+    await images.copyTo(image, dirs.home(sandboxId), signal)
     if (faults.startDelayMs) await delay(faults.startDelayMs, undefined, { signal })
-    const agent = await spawnAgent({ ...options, sandboxId })
-    await dirs.writeState(sandboxId, agent)
-    if (faults.failStart) {
-      throw new ServerError('internal', 'The sandbox could not be started (requested fault).')
-    }
-    await untilReady(agent.ended, dirs.agent(sandboxId), signal)
+    const agent = await launchAgent(parts, { sandboxId, phase: 'live' }, signal)
+    if (faults.failStart) throw requestedFault('started')
+    parts.onStart(sandboxId, agent)
     return agent
   } catch (error) {
-    await removeGuest(sandboxId, dirs, AbortSignal.timeout(undoMs)).catch(options.onRemainder)
+    await removeGuest(sandboxId, dirs, AbortSignal.timeout(undoMs)).catch((remainder) =>
+      log.warn({ err: remainder, sandboxId }, 'a failed start is not undone yet'),
+    )
     throw signal.aborted ? signal.reason : error
   }
 }
@@ -49,26 +41,4 @@ export async function startGuest(
 export async function removeGuest(sandboxId: string, dirs: GuestDirs, signal: AbortSignal): Promise<void> {
   await killGuest(await dirs.readState(sandboxId), dirs.home(sandboxId), signal)
   await dirs.remove(sandboxId, signal)
-}
-
-async function untilReady(ended: Promise<string>, directory: string, signal: AbortSignal): Promise<void> {
-  const bounded = linkSignals([signal], readyMs)
-  const settled = new AbortController()
-  const either = linkSignals([bounded.signal, settled.signal])
-  const died = ended.then((how) => {
-    throw new ServerError('internal', `The sandbox's agent ended at once: ${how}.`)
-  })
-  try {
-    await Promise.race([awaitAgent(directory, either.signal), died])
-  } catch (error) {
-    if (signal.aborted || !bounded.signal.aborted) throw error
-    throw new ServerError('internal', `The sandbox's agent did not answer within ${readyMs / 1000} s.`, {
-      cause: error,
-    })
-  } finally {
-    settled.abort()
-    bounded.dispose()
-    either.dispose()
-    died.catch(() => {})
-  }
 }

@@ -1,0 +1,55 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { ServerError } from '../../domain/error.ts'
+import { killGuest } from './agent-process.ts'
+import { requestedFault } from './faults.ts'
+import { findGuest } from './find-guest.ts'
+import { freezeGuest, thawGuest } from './freeze.ts'
+import type { GuestRecord } from './guest-dir.ts'
+import type { ProcessParts } from './parts.ts'
+
+/** Longest time for ending the processes of a guest, once that has begun, in milliseconds */
+const stopMs = 10_000
+
+/** As `Runtime.pause`. Further errors: `failed_precondition` for the memory of a guest that is stopped. */
+export async function pauseGuest(
+  parts: ProcessParts,
+  { sandboxId, memory }: { sandboxId: string; memory: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  const { dirs, faults } = parts
+  const { condition, record } = await findGuest(dirs, sandboxId)
+  if (faults.pauseDelayMs) await delay(faults.pauseDelayMs, undefined, { signal })
+  if (!memory) return stopGuest(parts, { sandboxId, record }, signal)
+  if (condition === 'stopped') {
+    throw new ServerError(
+      'failed_precondition',
+      `Sandbox ${sandboxId} is stopped and has no memory to keep. Resume it first.`,
+    )
+  }
+  const home = dirs.home(sandboxId)
+  try {
+    await freezeGuest(record, home, signal)
+    if (faults.failPause) throw requestedFault('paused')
+  } catch (error) {
+    if (condition === 'alive') await thawGuest(record, home)
+    throw error
+  }
+}
+
+/**
+ * Ends a guest's processes, whatever they do, and those of a boot that was not finished. Once it has begun, it doesn't
+ * heed the signal any more. Idempotent.
+ */
+export async function stopGuest(
+  { dirs, guests, faults }: ProcessParts,
+  { sandboxId, record }: { sandboxId: string; record: GuestRecord },
+  signal: AbortSignal,
+): Promise<void> {
+  if (faults.failPause) throw requestedFault('paused')
+  signal.throwIfAborted()
+  // An unfinished boot stays one until its processes are gone.
+  if (record.phase === 'live') await dirs.writeState(sandboxId, { ...record, phase: 'stopping' })
+  guests.drop(sandboxId)
+  await killGuest(record, dirs.home(sandboxId), AbortSignal.timeout(stopMs))
+  if (record.phase !== 'stopped') await dirs.writeState(sandboxId, { ...record, phase: 'stopped' })
+}

@@ -1,0 +1,37 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { killGuest } from './agent-process.ts'
+import { copyTree } from './copy-tree.ts'
+import { requestedFault } from './faults.ts'
+import { findGuest } from './find-guest.ts'
+import { freezeGuest, thawGuest } from './freeze.ts'
+import { onFullDisk } from './full-disk.ts'
+import type { ProcessParts } from './parts.ts'
+
+/** As `Runtime.snapshot`. */
+export async function snapshotGuest(
+  { dirs, images, faults }: ProcessParts,
+  { sandboxId, image }: { sandboxId: string; image: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { condition, record } = await findGuest(dirs, sandboxId)
+  const home = dirs.home(sandboxId)
+  const copy = async (target: string) => {
+    if (faults.snapshotDelayMs) await delay(faults.snapshotDelayMs, undefined, { signal })
+    if (faults.snapshotDiskFull) await onFullDisk(target, (path) => copyTree(home, path, signal))
+    else await copyTree(home, target, signal)
+    if (faults.failSnapshot) throw requestedFault('copied')
+  }
+  await images.create(image, async (target) => {
+    // An unfinished boot must not write meanwhile.
+    if (condition === 'stopped') {
+      await killGuest(record, home, signal)
+      return copy(target)
+    }
+    try {
+      await freezeGuest(record, home, signal)
+      await copy(target)
+    } finally {
+      if (condition === 'alive') await thawGuest(record, home)
+    }
+  })
+}
