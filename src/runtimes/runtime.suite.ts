@@ -558,7 +558,8 @@ async function count(guest: Guest, step = ':') {
   return { pid, next, standstill, stop }
 }
 
-function newImage(): string {
+/** A name that no image has. */
+export function newImage(): string {
   return `e2b-server/snapshot:${newId()}`
 }
 

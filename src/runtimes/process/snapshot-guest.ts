@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { sleep } from '../../lib/deadline.ts'
 import { killGuest } from './agent-process.ts'
 import { copyTree } from './copy-tree.ts'
 import { requestedFault } from './faults.ts'
@@ -9,14 +9,14 @@ import type { ProcessParts } from './parts.ts'
 
 /** As `Runtime.snapshot`. */
 export async function snapshotGuest(
-  { dirs, images, faults }: ProcessParts,
+  { dirs, images, copied, faults }: ProcessParts,
   { sandboxId, image }: { sandboxId: string; image: string },
   signal: AbortSignal,
 ): Promise<void> {
   const { condition, record } = await findGuest(dirs, sandboxId)
   const home = dirs.home(sandboxId)
   const copy = async (target: string) => {
-    if (faults.snapshotDelayMs) await delay(faults.snapshotDelayMs, undefined, { signal })
+    if (faults.snapshotDelayMs) await sleep(faults.snapshotDelayMs, signal)
     if (faults.snapshotDiskFull) await onFullDisk(target, (path) => copyTree(home, path, signal))
     else await copyTree(home, target, signal)
     if (faults.failSnapshot) throw requestedFault('copied')
@@ -28,10 +28,12 @@ export async function snapshotGuest(
       return copy(target)
     }
     try {
+      if (condition === 'alive') copied.add(sandboxId)
       await freezeGuest(record, home, signal)
       await copy(target)
     } finally {
       if (condition === 'alive') await thawGuest(record, home)
+      copied.delete(sandboxId)
     }
   })
 }
