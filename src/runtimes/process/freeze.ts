@@ -27,7 +27,7 @@ export async function freezeGuest(agent: ProcessId, home: string, signal: AbortS
   const told = new Set<string>()
   for (let round = 0, nudges = nudgesMax; round < roundsMax; round++) {
     signal.throwIfAborted()
-    const members = await guestProcesses(agent.pid, home)
+    const members = await guestProcesses(agent, home)
     const awake = members.filter(({ state }) => !isStopped(state))
     // One that waits in the kernel stops when its wait is over, before it runs any code of its program.
     const waiting = awake.filter((entry) => entry.state === 'D' && told.has(nameOf(entry)))
@@ -54,7 +54,7 @@ export async function freezeGuest(agent: ProcessId, home: string, signal: AbortS
 
 /** Lets all of them go on, children first. Idempotent. */
 export async function thawGuest(agent: ProcessId, home: string): Promise<void> {
-  for (const entry of parentsFirst(await guestProcesses(agent.pid, home)).reverse()) {
+  for (const entry of parentsFirst(await guestProcesses(agent, home)).reverse()) {
     await signalProcess(entry, 'SIGCONT')
   }
 }

@@ -37,7 +37,10 @@ const record = async (handle: GuestHandle, change: object) => {
   await writeFile(stateFile(handle), JSON.stringify({ ...state, ...change }))
 }
 const processes = ({ sandboxId, state }: GuestHandle) =>
-  guestProcesses(Number(state.pid), join(root, sandboxId, 'home'))
+  guestProcesses(
+    { pid: Number(state.pid), startTicks: Number(state.startTicks) },
+    join(root, sandboxId, 'home'),
+  )
 const states = async (handle: GuestHandle) => (await processes(handle)).map(({ state }) => state)
 /** Looks until what it looks for is there. */
 const until = async (isThere: () => Promise<boolean>) => {
