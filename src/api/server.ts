@@ -10,12 +10,19 @@ import { addJsonBodies } from './plugins/json-bodies.ts'
 import { addTimings } from './plugins/timings.ts'
 import { addValidation } from './plugins/validation.ts'
 import { addHealth } from './routes/health.ts'
-import { addConnectSandbox } from './routes/sandboxes/connect.ts'
+import { addConnectSandbox, addResumeSandbox } from './routes/sandboxes/connect.ts'
 import { addCreateSandbox } from './routes/sandboxes/create.ts'
+import { addForkSandbox } from './routes/sandboxes/fork.ts'
 import { addGetSandbox } from './routes/sandboxes/get.ts'
 import { addKillSandbox } from './routes/sandboxes/kill.ts'
-import { addListSandboxes } from './routes/sandboxes/list.ts'
+import { addListRunning, addListSandboxes } from './routes/sandboxes/list.ts'
+import { addPauseSandbox } from './routes/sandboxes/pause.ts'
+import { addRefreshSandbox } from './routes/sandboxes/refresh.ts'
 import { addSetSandboxTimeout } from './routes/sandboxes/set-timeout.ts'
+import { addSnapshotSandbox } from './routes/sandboxes/snapshot.ts'
+import { addUpdateNetwork } from './routes/sandboxes/update-network.ts'
+import { addDeleteSnapshot } from './routes/snapshots/delete.ts'
+import { addListSnapshots } from './routes/snapshots/list.ts'
 import { addUnimplemented } from './routes/unimplemented.ts'
 
 /** Longest JSON body, in bytes. */
@@ -42,6 +49,15 @@ export function createApi(parts: ApiParts): FastifyInstance {
     addKillSandbox(scope, parts)
     addSetSandboxTimeout(scope, parts)
     addConnectSandbox(scope, parts)
+    addResumeSandbox(scope, parts)
+    addListRunning(scope, parts)
+    addPauseSandbox(scope, parts)
+    addRefreshSandbox(scope, parts)
+    addUpdateNetwork(scope, parts)
+    addSnapshotSandbox(scope, parts)
+    addForkSandbox(scope, parts)
+    addListSnapshots(scope, parts)
+    addDeleteSnapshot(scope, parts)
     addUnimplemented(scope)
   })
   return app

@@ -1,17 +1,84 @@
+import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
+import { publicState } from '../domain/sandbox-state.ts'
 import type { ControlContext } from './context.ts'
-import { requireRunning, type SandboxRef } from './find-sandbox.ts'
+import { requireOwned, requireVisible, type SandboxRef } from './find-sandbox.ts'
+import { resume } from './resume-sandbox.ts'
+
+export interface ConnectRequest {
+  /** Lifetime from now on, in seconds */
+  timeoutS: number
+  /** False: a paused sandbox boots from its files, whatever memory is kept */
+  memory: boolean
+}
+
+export interface ConnectOptions {
+  signal: AbortSignal
+  phase?: (name: string) => void
+}
 
 /**
- * Reaches a running sandbox and gives it at least `timeoutS` more seconds; a later deadline stays as it is, to the
- * millisecond (e2b-wire 8, gotcha 10). Errors: `not_found`.
+ * Reaches a sandbox and gives it at least `timeoutS` more seconds; a later deadline stays as it is, to the millisecond
+ * (e2b-wire 8, gotcha 10). A paused one is resumed. Errors: `not_found`, those of `resume`.
  */
-export function connectSandbox(ctx: ControlContext, ref: SandboxRef, timeoutS: number): Promise<Sandbox> {
-  return ctx.lifecycle.exclusive(ref.id, async (row) => {
-    const sandbox = requireRunning(row, ref)
-    const endAt = ctx.clock.now() + timeoutS * 1000
-    if (endAt <= sandbox.endAt) return sandbox
-    await ctx.store.sandboxes.update(sandbox.id, { endAt })
-    return { ...sandbox, endAt }
-  })
+export function connectSandbox(
+  ctx: ControlContext,
+  ref: SandboxRef,
+  { timeoutS, memory }: ConnectRequest,
+  { signal, phase }: ConnectOptions,
+): Promise<{ sandbox: Sandbox; resumed: boolean }> {
+  return ctx.lifecycle.exclusive(
+    ref.id,
+    async (row) => {
+      const sandbox = requireVisible(row, ref)
+      if (publicState(sandbox.state) === 'paused') {
+        const options = { timeoutS, memory, reason: 'request', signal, ...(phase && { phase }) } as const
+        return { sandbox: await resume(ctx, sandbox, options), resumed: true }
+      }
+      return { sandbox: await extend(ctx, sandbox, timeoutS), resumed: false }
+    },
+    signal,
+  )
+}
+
+/**
+ * Makes a paused sandbox run, as older clients ask for it. Errors: `not_found`, `conflict` (it runs), those of
+ * `resume`.
+ */
+export function resumeSandbox(
+  ctx: ControlContext,
+  ref: SandboxRef,
+  { timeoutS, autoPause }: { timeoutS: number; autoPause: boolean | undefined },
+  { signal, phase }: ConnectOptions,
+): Promise<Sandbox> {
+  return ctx.lifecycle.exclusive(
+    ref.id,
+    async (row) => {
+      const sandbox = requireOwned(row, ref)
+      if (publicState(sandbox.state) === 'running') {
+        throw new ServerError('conflict', `Sandbox "${ref.id}" is running already.`)
+      }
+      const paused = requireVisible(sandbox, ref)
+      if (autoPause !== undefined) {
+        paused.onTimeout = autoPause ? 'pause' : 'kill'
+        await ctx.store.sandboxes.update(ref.id, { onTimeout: paused.onTimeout })
+      }
+      return resume(ctx, paused, {
+        timeoutS,
+        memory: true,
+        reason: 'request',
+        signal,
+        ...(phase && { phase }),
+      })
+    },
+    signal,
+  )
+}
+
+/** Moves a deadline later, never earlier. */
+export async function extend(ctx: ControlContext, sandbox: Sandbox, seconds: number): Promise<Sandbox> {
+  const endAt = ctx.clock.now() + seconds * 1000
+  if (endAt <= sandbox.endAt) return sandbox
+  await ctx.store.sandboxes.update(sandbox.id, { endAt })
+  return { ...sandbox, endAt }
 }

@@ -1,12 +1,17 @@
 import { ServerError } from '../domain/error.ts'
+import type { SandboxNetwork } from '../domain/network.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
+import type { Snapshot } from '../domain/snapshot.ts'
+import type { Template } from '../domain/template.ts'
 import { newSandboxId, newToken } from '../lib/ids.ts'
 import type { ControlContext } from './context.ts'
+import { startFailed } from './lifecycle.ts'
+import { checkPausable } from './pause-sandbox.ts'
+import { resolveSnapshot } from './snapshots.ts'
 
-export interface CreateSandboxRequest {
+/** What a sandbox is to be, whatever it is made from. */
+export interface SandboxSettings {
   teamId: string
-  /** Id or alias of a template, with or without the tag `default` */
-  template: string
   /** Lifetime in seconds, > 0 */
   timeoutS: number
   /** Whether envd asks for a token */
@@ -14,8 +19,27 @@ export interface CreateSandboxRequest {
   metadata: Record<string, string>
   envVars: Record<string, string>
   allowInternetAccess: boolean | null
+  network: SandboxNetwork | null
+  onTimeout: 'kill' | 'pause'
+  autoPauseMemory: boolean
+  autoResume: boolean
   /** Only for sandboxes that are known by a fixed name */
   id?: string
+}
+
+export interface CreateSandboxRequest extends SandboxSettings {
+  /** Id or alias of a template, with or without the tag `default`; or a snapshot's id or name */
+  template: string
+}
+
+/** What a sandbox is made from. */
+export interface SandboxOrigin {
+  templateId: string
+  alias: string | null
+  image: string
+  cpuCount: number
+  memoryMb: number
+  diskMb: number
 }
 
 export interface CreateOptions {
@@ -26,64 +50,97 @@ export interface CreateOptions {
 
 /**
  * Creates a sandbox and resolves when it takes traffic. The time it took to start isn't charged to its lifetime.
- * Errors: `not_found` (template), `unavailable`, `deadline_exceeded`, `canceled`.
+ * Errors: `not_found` (template), those of `Admission.enter`, `unavailable`, `deadline_exceeded`, `canceled`.
  */
 export async function createSandbox(
   ctx: ControlContext,
   request: CreateSandboxRequest,
+  options: CreateOptions,
+): Promise<Sandbox> {
+  if (request.onTimeout === 'pause') checkPausable(ctx, request.autoPauseMemory)
+  const origin = await resolveOrigin(ctx, request)
+  options.phase('template')
+  return startSandbox(ctx, { ...request, ...origin, detail: {} }, options)
+}
+
+async function resolveOrigin(
+  ctx: ControlContext,
+  { template, teamId }: CreateSandboxRequest,
+): Promise<SandboxOrigin> {
+  const found = await ctx.store.templates.resolve(template.replace(/:default$/, ''), teamId)
+  if (found !== undefined) return originOf(found, found.aliases[0] ?? null)
+  const snapshot = await resolveSnapshot(ctx, teamId, template)
+  if (snapshot !== undefined) return originOf(snapshot, snapshot.name)
+  throw new ServerError('not_found', `Template "${template}" doesn't exist or you don't have access to it.`)
+}
+
+function originOf(source: Template | Snapshot, alias: string | null): SandboxOrigin {
+  const { id, image, cpuCount, memoryMb, diskMb } = source
+  return { templateId: id, alias, image, cpuCount, memoryMb, diskMb }
+}
+
+/**
+ * Starts a sandbox of what is resolved already. `detail` goes into its first event. Errors: those of `createSandbox`,
+ * but for the template's.
+ */
+export async function startSandbox(
+  ctx: ControlContext,
+  settings: SandboxSettings & SandboxOrigin & { detail: Record<string, unknown> },
   { signal, phase }: CreateOptions,
 ): Promise<Sandbox> {
-  const name = request.template.replace(/:default$/, '')
-  const template = await ctx.store.templates.resolve(name, request.teamId)
-  if (template === undefined) {
-    throw new ServerError(
-      'not_found',
-      `Template "${request.template}" doesn't exist or you don't have access to it.`,
-    )
+  const { teamId, cpuCount, memoryMb, diskMb, detail } = settings
+  const release = await ctx.admission.enter({ teamId, kind: 'create', cpuCount, memoryMb, diskMb }, signal)
+  try {
+    phase('admission')
+    const sandbox = rowOf(ctx, settings)
+    return await ctx.lifecycle.exclusive(sandbox.id, async (existing) => {
+      if (existing !== undefined) {
+        throw new ServerError('conflict', `Sandbox "${sandbox.id}" exists already.`)
+      }
+      return start(ctx, sandbox, { signal, phase, detail })
+    })
+  } finally {
+    release()
   }
-  phase('template')
+}
 
+function rowOf(ctx: ControlContext, settings: SandboxSettings & SandboxOrigin): Sandbox {
   const now = ctx.clock.now()
-  const sandbox: Sandbox = {
-    id: request.id ?? newSandboxId(),
-    teamId: request.teamId,
-    templateId: template.id,
-    alias: template.aliases[0] ?? null,
+  const isPrivate = settings.network?.allowPublicTraffic === false
+  return {
+    id: settings.id ?? newSandboxId(),
+    teamId: settings.teamId,
+    templateId: settings.templateId,
+    alias: settings.alias,
     state: 'creating',
     startedAt: now,
-    endAt: now + request.timeoutS * 1000,
-    cpuCount: template.cpuCount,
-    memoryMb: template.memoryMb,
-    diskMb: template.diskMb,
-    metadata: request.metadata,
-    envVars: request.envVars,
-    envdAccessToken: request.secure ? newToken() : null,
-    allowInternetAccess: request.allowInternetAccess,
-    timeoutS: request.timeoutS,
-    onTimeout: 'kill',
-    autoPauseMemory: true,
-    autoResume: false,
+    endAt: now + settings.timeoutS * 1000,
+    timeoutS: settings.timeoutS,
+    onTimeout: settings.onTimeout,
+    autoPauseMemory: settings.autoPauseMemory,
+    autoResume: settings.autoResume,
     pausedWithMemory: null,
-    trafficAccessToken: null,
-    network: null,
-    endReason: null,
+    cpuCount: settings.cpuCount,
+    memoryMb: settings.memoryMb,
+    diskMb: settings.diskMb,
+    metadata: settings.metadata,
+    envVars: settings.envVars,
+    envdAccessToken: settings.secure ? newToken() : null,
+    trafficAccessToken: isPrivate ? newToken() : null,
+    allowInternetAccess: settings.allowInternetAccess,
+    network: settings.network,
     runtime: ctx.node.runtime,
-    image: template.image,
+    image: settings.image,
     handle: null,
+    endReason: null,
   }
-  return ctx.lifecycle.exclusive(sandbox.id, async (existing) => {
-    if (existing !== undefined) {
-      throw new ServerError('conflict', `Sandbox "${sandbox.id}" exists already.`)
-    }
-    return start(ctx, sandbox, { signal, phase })
-  })
 }
 
 /** Intent, effect, outcome. Nobody knows the sandbox before this resolves, so a failure undoes it. */
 async function start(
   ctx: ControlContext,
   intent: Sandbox,
-  { signal, phase }: CreateOptions,
+  { signal, phase, detail }: CreateOptions & { detail: Record<string, unknown> },
 ): Promise<Sandbox> {
   await ctx.store.sandboxes.create(intent)
   phase('store')
@@ -92,14 +149,12 @@ async function start(
     intent = { ...intent, handle }
     signal.throwIfAborted()
     const startedAt = ctx.clock.now()
-    const outcome = {
-      state: 'running',
-      startedAt,
-      endAt: startedAt + (intent.endAt - intent.startedAt),
-      handle,
-    } as const
-    await ctx.store.sandboxes.update(intent.id, outcome)
-    const running: Sandbox = { ...intent, ...outcome }
+    const running = await ctx.lifecycle.move(
+      intent,
+      'started',
+      { startedAt, endAt: startedAt + intent.timeoutS * 1000, handle },
+      { type: 'created', reason: 'request', detail },
+    )
     ctx.node.admit(running)
     ctx.log.info({ sandboxId: running.id, templateId: running.templateId }, 'sandbox started')
     return running
@@ -114,7 +169,7 @@ const undoTimeoutMs = 30_000
 
 async function undo(ctx: ControlContext, intent: Sandbox): Promise<void> {
   try {
-    await ctx.lifecycle.end(intent, 'start-failed', AbortSignal.timeout(undoTimeoutMs))
+    await ctx.lifecycle.end(intent, 'start-failed', startFailed, AbortSignal.timeout(undoTimeoutMs))
   } catch (error) {
     ctx.log.warn({ sandboxId: intent.id, err: error }, 'a failed start is left to reconciliation')
   }

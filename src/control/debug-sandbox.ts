@@ -31,6 +31,10 @@ export function createDebugSandbox(
         metadata: {},
         envVars: {},
         allowInternetAccess: null,
+        network: null,
+        onTimeout: 'kill',
+        autoPauseMemory: true,
+        autoResume: false,
       },
       { signal: AbortSignal.timeout(60_000), phase: () => {} },
     ).finally(() => {

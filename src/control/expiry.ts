@@ -4,6 +4,7 @@
  */
 import { sleep } from '../lib/deadline.ts'
 import type { ControlContext } from './context.ts'
+import { pause } from './pause-sandbox.ts'
 
 /** Time between two looks, in ms; the bound on how late a deadline is noticed. */
 const intervalMs = 250
@@ -11,24 +12,15 @@ const intervalMs = 250
 const batch = 256
 /** How long ending one sandbox may take, in ms. */
 const endTimeoutMs = 30_000
+/** How long a deadline that couldn't be carried out waits for its next try, in ms: doubled from the first to the last. */
+const retryMs = { first: 1_000, last: 60_000 }
 
-/** Ends sandboxes whose time has come, until the signal aborts. */
+/** Kills or pauses sandboxes whose time has come, until the signal aborts. */
 export async function runExpiry(ctx: ControlContext, signal: AbortSignal): Promise<void> {
-  const ending = new Set<string>()
+  const expiry = createExpiry(ctx)
   while (!signal.aborted) {
     try {
-      const now = ctx.clock.now()
-      const due = await ctx.store.sandboxes.list({
-        states: ['running'],
-        endAtMost: now,
-        limit: batch,
-        order: 'asc',
-      })
-      for (const { id } of due) {
-        if (ending.has(id)) continue
-        ending.add(id)
-        void expire(ctx, id).finally(() => ending.delete(id))
-      }
+      await expiry.look()
     } catch (error) {
       ctx.log.error({ err: error }, 'deadlines could not be looked at')
     }
@@ -36,13 +28,60 @@ export async function runExpiry(ctx: ControlContext, signal: AbortSignal): Promi
   }
 }
 
-async function expire(ctx: ControlContext, id: string): Promise<void> {
-  try {
-    await ctx.lifecycle.exclusive(id, async (sandbox) => {
-      if (sandbox?.state !== 'running' || sandbox.endAt > ctx.clock.now()) return
-      await ctx.lifecycle.end(sandbox, 'expire', AbortSignal.timeout(endTimeoutMs))
-    })
-  } catch (error) {
-    ctx.log.warn({ sandboxId: id, err: error }, 'an expired sandbox is left to reconciliation')
+export interface Expiry {
+  /** Takes up every deadline that has come. */
+  look(): Promise<void>
+  /** Resolves when what was taken up is done. */
+  idle(): Promise<void>
+}
+
+/** The deadlines of a control plane, with what has to be remembered between two looks. */
+export function createExpiry(ctx: ControlContext): Expiry {
+  const ending = new Map<string, Promise<void>>()
+  const failures = new Map<string, { waitMs: number; notBefore: number }>()
+
+  const attempt = async (id: string) => {
+    try {
+      await expire(ctx, id)
+      failures.delete(id)
+    } catch (error) {
+      const waitMs = Math.min((failures.get(id)?.waitMs ?? retryMs.first / 2) * 2, retryMs.last)
+      failures.set(id, { waitMs, notBefore: performance.now() + waitMs })
+      ctx.log.warn({ sandboxId: id, err: error, waitMs }, 'a deadline could not be carried out')
+    }
   }
+
+  return {
+    async look() {
+      const due = await ctx.store.sandboxes.list({
+        states: ['running'],
+        endAtMost: ctx.clock.now(),
+        limit: batch + failures.size,
+        order: 'asc',
+      })
+      const isDue = new Set(due.map(({ id }) => id))
+      for (const id of failures.keys()) if (!isDue.has(id)) failures.delete(id)
+      for (const id of isDue) {
+        if (ending.has(id) || (failures.get(id)?.notBefore ?? 0) > performance.now()) continue
+        ending.set(
+          id,
+          attempt(id).finally(() => ending.delete(id)),
+        )
+      }
+    },
+    async idle() {
+      while (ending.size > 0) await Promise.all(ending.values())
+    },
+  }
+}
+
+async function expire(ctx: ControlContext, id: string): Promise<void> {
+  await ctx.lifecycle.exclusive(id, async (sandbox) => {
+    if (sandbox?.state !== 'running' || sandbox.endAt > ctx.clock.now()) return
+    if (sandbox.onTimeout === 'pause') {
+      await pause(ctx, sandbox, { memory: sandbox.autoPauseMemory, reason: 'timeout' })
+      return
+    }
+    await ctx.lifecycle.end(sandbox, 'expire', 'timeout', AbortSignal.timeout(endTimeoutMs))
+  })
 }

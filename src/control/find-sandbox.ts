@@ -1,5 +1,6 @@
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
+import { publicState } from '../domain/sandbox-state.ts'
 import type { ControlContext } from './context.ts'
 
 /** Whose sandbox is meant. Another team's answers as if it didn't exist. */
@@ -19,14 +20,21 @@ export function requireOwned(sandbox: Sandbox | undefined, ref: SandboxRef): San
   return sandbox
 }
 
+/** The row if it is the team's and its clients may see it: running or paused. Errors: `not_found`. */
+export function requireVisible(sandbox: Sandbox | undefined, ref: SandboxRef): Sandbox {
+  const owned = requireOwned(sandbox, ref)
+  if (publicState(owned.state) === undefined) throw sandboxNotFound(ref.id)
+  return owned
+}
+
 /** The row if it is the team's and running. Errors: `not_found`. */
 export function requireRunning(sandbox: Sandbox | undefined, ref: SandboxRef): Sandbox {
   const owned = requireOwned(sandbox, ref)
-  if (owned.state !== 'running') throw sandboxNotFound(ref.id)
+  if (publicState(owned.state) !== 'running') throw sandboxNotFound(ref.id)
   return owned
 }
 
 /** Errors: `not_found`. */
 export async function findSandbox(ctx: ControlContext, ref: SandboxRef): Promise<Sandbox> {
-  return requireRunning(await ctx.store.sandboxes.find(ref.id), ref)
+  return requireVisible(await ctx.store.sandboxes.find(ref.id), ref)
 }

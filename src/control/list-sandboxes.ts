@@ -1,13 +1,15 @@
 import type { Sandbox, SandboxFilter } from '../domain/sandbox.ts'
+import { publicState, type SandboxState, sandboxStates } from '../domain/sandbox-state.ts'
 import type { ControlContext } from './context.ts'
+import { resolveSnapshot } from './snapshots.ts'
 
 export interface ListRequest extends Pick<SandboxFilter, 'metadata' | 'startedAfter' | 'order' | 'after'> {
   teamId: string
-  /** Whether running ones are asked for; without them the answer is empty, as nothing else is listable */
-  running: boolean
-  /** Id or alias */
+  /** Which of the two public states are asked for */
+  states: readonly ('running' | 'paused')[]
+  /** Id or alias of a template, id or name of a snapshot */
   template?: string
-  /** Page size, 1 … 100 */
+  /** Page size */
   limit: number
 }
 
@@ -21,17 +23,23 @@ export interface SandboxPage {
 
 /** One page of a team's sandboxes, newest first unless asked otherwise. */
 export async function listSandboxes(ctx: ControlContext, request: ListRequest): Promise<SandboxPage> {
-  const { teamId, running, template, limit, ...filter } = request
-  const runningCount = await ctx.store.sandboxes.count({ teamId, states: ['running'] })
-  const empty = { sandboxes: [], more: false, runningCount }
-  if (!running) return empty
-
-  const wanted: SandboxFilter = { ...filter, teamId, states: ['running'], limit: limit + 1 }
+  const { teamId, states, template, limit, ...filter } = request
+  const runningCount = await ctx.store.sandboxes.count({ teamId, states: statesOf(['running']) })
+  const wanted: SandboxFilter = { ...filter, teamId, states: statesOf(states), limit: limit + 1 }
   if (template !== undefined) {
-    const found = await ctx.store.templates.resolve(template, teamId)
-    if (found === undefined) return empty
+    const found =
+      (await ctx.store.templates.resolve(template, teamId)) ?? (await resolveSnapshot(ctx, teamId, template))
+    if (found === undefined) return { sandboxes: [], more: false, runningCount }
     wanted.templateId = found.id
   }
   const sandboxes = await ctx.store.sandboxes.list(wanted)
   return { sandboxes: sandboxes.slice(0, limit), more: sandboxes.length > limit, runningCount }
+}
+
+/** The states that clients see as one of these. */
+function statesOf(wanted: ListRequest['states']): SandboxState[] {
+  return sandboxStates.filter((state) => {
+    const seen = publicState(state)
+    return seen !== undefined && wanted.includes(seen)
+  })
 }

@@ -1,14 +1,14 @@
 /**
  * Makes what exists agree with what is recorded: at the start of the server, after the engine was away, and every
- * half minute. Interrupted creates are undone, interrupted ends are completed, guests that died are recorded as
- * gone, running ones take traffic again, and guests that no row owns are removed.
+ * half minute. What a crash interrupted is completed or undone (`settle`), running sandboxes take traffic again, and
+ * guests and images that nothing refers to are removed.
  */
 import { ServerError } from '../domain/error.ts'
 import type { GuestHandle, RuntimeEvent } from '../domain/runtime.ts'
-import type { Sandbox } from '../domain/sandbox.ts'
 import { sleep } from '../lib/deadline.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
 import type { ControlContext } from './context.ts'
+import { settle } from './settle.ts'
 
 /** Time between two passes, in ms. */
 const intervalMs = 30_000
@@ -19,41 +19,71 @@ const parallel = 8
 
 /** One pass. Errors: `unavailable` when the node can't say what it has; whatever could be settled by then is. */
 export async function reconcile(ctx: ControlContext, signal: AbortSignal): Promise<void> {
-  // Guests first, rows second: a row is written before its guest starts, so a guest without a row has no owner.
+  // What exists first, rows second: a row is written before its guest or image is made, so what has no row by now
+  // has no owner.
   const guests = new Map<string, GuestHandle>()
   for (const handle of await ctx.node.guests(signal)) guests.set(handle.sandboxId, handle)
+  const images = await ctx.node.images.list(signal)
   const rows = await ctx.store.sandboxes.list({})
 
   await forEachLimit(rows, parallel, ({ id }) =>
-    ctx.lifecycle.exclusive(id, async (row) => {
-      const guest = guests.get(id)
-      guests.delete(id)
-      if (row !== undefined) await settle(ctx, row, guest, signal)
-    }),
+    ctx.lifecycle.exclusive(
+      id,
+      async (row) => {
+        const guest = guests.get(id)
+        guests.delete(id)
+        if (row !== undefined) await settle(ctx, row, guest, signal)
+      },
+      signal,
+    ),
   )
   await forEachLimit(guests.values(), parallel, async (handle) => {
     if ((await ctx.store.sandboxes.find(handle.sandboxId)) !== undefined) return
     ctx.log.warn({ sandboxId: handle.sandboxId }, 'removing a guest that nobody owns')
     await ctx.node.destroy(handle, signal)
   })
+  await settleSnapshots(ctx, signal)
+  await removeImages(ctx, images, signal)
 }
 
-async function settle(
+/**
+ * Copies that a crash left incomplete, and those of forks that are over. Whoever is at work on one holds its
+ * sandbox's turn, or its own.
+ */
+async function settleSnapshots(ctx: ControlContext, signal: AbortSignal): Promise<void> {
+  const { snapshots } = ctx.store
+  const incomplete = await snapshots.list({ state: 'creating' })
+  await forEachLimit(incomplete, parallel, ({ id, sandboxId }) =>
+    ctx.lifecycle.exclusive(
+      sandboxId,
+      async () => {
+        if ((await snapshots.find(id))?.state === 'creating') await snapshots.remove(id)
+      },
+      signal,
+    ),
+  )
+  const ofForks = await snapshots.list({ internal: true, state: 'ready' })
+  await forEachLimit(ofForks, parallel, ({ id }) =>
+    ctx.lifecycle.exclusive(id, () => snapshots.remove(id), signal),
+  )
+}
+
+/** Removes those of `images` that no row refers to. One that is in use all the same stays for a later pass. */
+async function removeImages(
   ctx: ControlContext,
-  row: Sandbox,
-  guest: GuestHandle | undefined,
+  images: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { lifecycle, node } = ctx
-  switch (row.state) {
-    case 'creating':
-      return lifecycle.end({ ...row, handle: row.handle ?? guest ?? null }, 'start-failed', signal)
-    case 'killing':
-      return lifecycle.end({ ...row, handle: row.handle ?? guest ?? null }, 'kill', signal)
-    case 'running': {
-      const outcome = row.handle === null ? 'gone' : await node.recover(row.handle, signal)
-      if (outcome !== 'running') return lifecycle.end(row, 'guest-gone', signal)
-      node.admit(row)
+  if (images.length === 0) return
+  const kept = new Set((await ctx.store.snapshots.list({})).map(({ image }) => image))
+  for (const { image } of await ctx.store.sandboxes.list({})) kept.add(image)
+  for (const image of images) {
+    if (kept.has(image)) continue
+    try {
+      await ctx.node.images.remove(image, signal)
+      ctx.log.info({ image }, 'removed an image that nothing refers to')
+    } catch (error) {
+      if (!(error instanceof ServerError) || error.code !== 'conflict') throw error
     }
   }
 }
@@ -102,7 +132,7 @@ async function guestGone(ctx: ControlContext, id: string): Promise<void> {
     await ctx.lifecycle.exclusive(id, async (row) => {
       if (row?.state !== 'running') return
       ctx.log.warn({ sandboxId: id }, 'a sandbox ended by itself')
-      await ctx.lifecycle.end(row, 'guest-gone', AbortSignal.timeout(passTimeoutMs))
+      await settle(ctx, row, undefined, AbortSignal.timeout(passTimeoutMs))
     })
   } catch (error) {
     ctx.log.warn({ sandboxId: id, err: error }, 'a sandbox that ended by itself is left to reconciliation')

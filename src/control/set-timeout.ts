@@ -1,7 +1,8 @@
+import { extend } from './connect-sandbox.ts'
 import type { ControlContext } from './context.ts'
 import { requireRunning, type SandboxRef } from './find-sandbox.ts'
 
-/** Moves the deadline to `timeoutS` seconds from now, later or earlier; 0 or less ends the sandbox. Errors: `not_found`. */
+/** Moves the deadline to `timeoutS` seconds from now, later or earlier; 0 or less ends it now. Errors: `not_found`. */
 export async function setSandboxTimeout(
   ctx: ControlContext,
   ref: SandboxRef,
@@ -10,5 +11,12 @@ export async function setSandboxTimeout(
   await ctx.lifecycle.exclusive(ref.id, async (row) => {
     requireRunning(row, ref)
     await ctx.store.sandboxes.update(ref.id, { endAt: ctx.clock.now() + timeoutS * 1000 })
+  })
+}
+
+/** Moves the deadline to at least `seconds` from now, never earlier. Errors: `not_found`. */
+export async function refreshSandbox(ctx: ControlContext, ref: SandboxRef, seconds: number): Promise<void> {
+  await ctx.lifecycle.exclusive(ref.id, async (row) => {
+    await extend(ctx, requireRunning(row, ref), seconds)
   })
 }

@@ -52,6 +52,7 @@ export type SandboxUpdate = Partial<
     | 'startedAt'
     | 'endAt'
     | 'handle'
+    | 'onTimeout'
     | 'pausedWithMemory'
     | 'network'
     | 'allowInternetAccess'

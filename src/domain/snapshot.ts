@@ -10,6 +10,8 @@ export interface Snapshot {
   templateId: string
   /** Lower-case name without namespace and tag; null: it has only its id */
   name: string | null
+  /** What tells snapshots of one name apart; `default` where nothing was said */
+  tag: string
   /** Belongs to forks: not listed, and removed when none of them is left */
   internal: boolean
   /** `creating`: its image isn't complete; a crash leaves it so, and reconciliation removes it */
@@ -26,6 +28,7 @@ export interface SnapshotFilter {
   teamId?: string
   sandboxId?: string
   name?: string
+  tag?: string
   state?: Snapshot['state']
   internal?: boolean
   /** Continue behind this one, newest first */

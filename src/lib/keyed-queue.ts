@@ -1,6 +1,10 @@
 /** Runs tasks with the same key one after another, in the order they came; tasks of different keys side by side. */
 export interface KeyedQueue {
-  run<T>(key: string, task: () => Promise<T>): Promise<T>
+  /**
+   * A task whose signal aborts before its turn never runs, and its caller is told at once. From its turn on the task
+   * itself decides when it ends.
+   */
+  run<T>(key: string, task: () => Promise<T>, signal?: AbortSignal): Promise<T>
   /** Resolves when every task that was queued has settled. */
   idle(): Promise<void>
 }
@@ -9,19 +13,37 @@ export function createKeyedQueue(): KeyedQueue {
   const tails = new Map<string, Promise<unknown>>()
 
   return {
-    run(key, task) {
+    run(key, task, signal) {
       const before = tails.get(key) ?? Promise.resolve()
-      const result = before.then(task, task)
+      let hasBegun = false
+      const turn = () => {
+        signal?.throwIfAborted()
+        hasBegun = true
+        return task()
+      }
+      const result = before.then(turn, turn)
       const tail = result
         .catch(() => {})
         .finally(() => {
           if (tails.get(key) === tail) tails.delete(key)
         })
       tails.set(key, tail)
-      return result
+      return signal === undefined ? result : untilBegun(result, signal, () => hasBegun)
     },
     async idle() {
       while (tails.size > 0) await Promise.all(tails.values())
     },
   }
+}
+
+/** Settles as `result` does, or rejects when the signal aborts before the task has begun. */
+function untilBegun<T>(result: Promise<T>, signal: AbortSignal, hasBegun: () => boolean): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const leave = () => {
+      if (!hasBegun()) reject(signal.reason)
+    }
+    if (signal.aborted) leave()
+    signal.addEventListener('abort', leave, { once: true })
+    result.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
+  })
 }

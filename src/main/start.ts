@@ -68,13 +68,14 @@ async function start(
     log,
     defaultUser: runtime.capabilities.isolation ? 'user' : 'root',
   })
-  const lifecycle = createLifecycle({ store, node, log })
+  const clock = systemClock()
+  const lifecycle = createLifecycle({ store, node, clock, log })
   const control: ControlContext = {
     store,
     node,
     lifecycle,
     admission: createAdmission(),
-    clock: systemClock(),
+    clock,
     log,
   }
   const edge = createEdge({ directory: node, log })
@@ -153,6 +154,6 @@ async function listen(server: Server, port: number, host: string): Promise<numbe
 }
 
 async function destroyAll(control: ControlContext): Promise<void> {
-  const rows = await control.store.sandboxes.list({ states: ['running'] })
-  await forEachLimit(rows, 8, (row) => killSandbox(control, row, AbortSignal.timeout(30_000)))
+  const rows = await control.store.sandboxes.list({})
+  await forEachLimit(rows, 8, (row) => killSandbox(control, row, AbortSignal.timeout(30_000), 'shutdown'))
 }

@@ -96,6 +96,7 @@ export interface SnapshotRow {
   sandbox_id: string
   template_id: string
   name: string | null
+  tag: string
   internal: number
   state: Snapshot['state']
   image: string

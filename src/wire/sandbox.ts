@@ -11,20 +11,60 @@ export interface NewSandboxBody {
   autoPause?: boolean
   autoPauseMemory?: boolean
   autoResume?: { enabled: boolean } | null
-  network?: SandboxNetwork | null
+  network?: SandboxNetworkBody | null
   volumeMounts?: { name: string; path: string }[] | null
   mcp?: object | null
   iam?: object | null
 }
 
-export interface SandboxNetwork {
+export interface SandboxNetworkBody extends Omit<SandboxNetworkUpdateBody, 'allow_internet_access'> {
   allowPublicTraffic?: boolean | null
+  maskRequestHost?: string | null
+  httpsPorts?: number[] | null
+}
+
+/** Replaces all that it can name; what is absent is cleared. */
+export interface SandboxNetworkUpdateBody {
   allowOut?: string[] | null
   denyOut?: string[] | null
-  maskRequestHost?: string | null
   egressProxy?: object | null
-  rules?: object | null
-  httpsPorts?: number[] | null
+  /** By domain */
+  rules?: Record<string, { transform?: { headers?: Record<string, string> } }[]> | null
+  allow_internet_access?: boolean | null
+}
+
+export interface PauseSandboxBody {
+  memory?: boolean | null
+}
+
+export interface ResumeSandboxBody {
+  timeout: number
+  autoPause?: boolean | null
+}
+
+export interface RefreshSandboxBody {
+  duration?: number
+}
+
+export interface SnapshotSandboxBody {
+  name?: string | null
+}
+
+export interface ForkSandboxBody {
+  timeout?: number
+  count?: number
+}
+
+export interface ListSnapshotsQuery {
+  sandboxID?: string
+  name?: string
+  nextToken?: string
+  limit: number
+}
+
+export interface SnapshotBody {
+  snapshotID: string
+  names: string[]
 }
 
 export interface ConnectSandboxBody {
@@ -53,6 +93,7 @@ export interface SandboxBody {
   envdVersion: string
   alias?: string
   envdAccessToken?: string
+  trafficAccessToken?: string
   domain: string | null
 }
 
@@ -75,6 +116,7 @@ export interface SandboxDetailBody extends ListedSandboxBody {
   envdAccessToken?: string
   domain: string | null
   allowInternetAccess: boolean | null
+  network?: SandboxNetworkBody
   lifecycle: { autoResume: boolean; onTimeout: 'kill' | 'pause' }
 }
 

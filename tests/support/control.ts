@@ -46,7 +46,7 @@ export async function startControl({
     log: silentLog,
     defaultUser: 'root',
   })
-  const lifecycle = createLifecycle({ store, node, log: silentLog })
+  const lifecycle = createLifecycle({ store, node, clock, log: silentLog })
   await store.teams.put({ id: 'team', name: 'team' })
   await store.templates.put({
     id: 'base',
@@ -83,7 +83,11 @@ export const anySandbox = {
   metadata: {},
   envVars: {},
   allowInternetAccess: null,
-}
+  network: null,
+  onTimeout: 'kill',
+  autoPauseMemory: true,
+  autoResume: false,
+} as const
 
 /** A row as a crash may leave it. */
 export function rowOf(row: Partial<Sandbox> & Pick<Sandbox, 'id' | 'state'>): Sandbox {

@@ -1,4 +1,6 @@
 import type { Sandbox } from '../../domain/sandbox.ts'
+import { publicState } from '../../domain/sandbox-state.ts'
+import { presentNetwork } from '../../wire/network.ts'
 import {
   clientId,
   envdVersion,
@@ -16,6 +18,7 @@ export function presentSandbox(sandbox: Sandbox, domain: string | null): Sandbox
     envdVersion,
     ...(sandbox.alias !== null && { alias: sandbox.alias }),
     ...(sandbox.envdAccessToken !== null && { envdAccessToken: sandbox.envdAccessToken }),
+    ...(sandbox.trafficAccessToken !== null && { trafficAccessToken: sandbox.trafficAccessToken }),
     domain,
   }
 }
@@ -33,7 +36,7 @@ export function presentListedSandbox(sandbox: Sandbox): ListedSandboxBody {
     cpuCount: sandbox.cpuCount,
     memoryMB: sandbox.memoryMb,
     diskSizeMB: sandbox.diskMb,
-    state: 'running',
+    state: publicState(sandbox.state) ?? 'running',
     metadata: sandbox.metadata,
   }
 }
@@ -45,6 +48,7 @@ export function presentSandboxDetail(sandbox: Sandbox, domain: string | null): S
     ...(sandbox.envdAccessToken !== null && { envdAccessToken: sandbox.envdAccessToken }),
     domain,
     allowInternetAccess: sandbox.allowInternetAccess,
-    lifecycle: { autoResume: false, onTimeout: 'kill' },
+    ...(sandbox.network !== null && { network: presentNetwork(sandbox.network) }),
+    lifecycle: { autoResume: sandbox.autoResume, onTimeout: sandbox.onTimeout },
   }
 }

@@ -36,6 +36,7 @@ async function createSnapshots(db: Kysely<unknown>): Promise<void> {
     .addColumn('sandbox_id', 'text', (column) => column.notNull())
     .addColumn('template_id', 'text', (column) => column.notNull())
     .addColumn('name', 'text')
+    .addColumn('tag', 'text', (column) => column.notNull())
     .addColumn('internal', 'integer', (column) => column.notNull())
     .addColumn('state', 'text', (column) => column.notNull())
     .addColumn('image', 'text', (column) => column.notNull())

@@ -125,6 +125,7 @@ function toColumns(update: SandboxUpdate): Partial<SandboxRow> {
   if (update.startedAt !== undefined) columns.started_at = update.startedAt
   if (update.endAt !== undefined) columns.end_at = update.endAt
   if (update.handle !== undefined) columns.handle = update.handle && JSON.stringify(update.handle)
+  if (update.onTimeout !== undefined) columns.on_timeout = update.onTimeout
   if (update.pausedWithMemory !== undefined) columns.paused_with_memory = fromFlag(update.pausedWithMemory)
   if (update.network !== undefined) columns.network = update.network && JSON.stringify(update.network)
   if (update.allowInternetAccess !== undefined) {

@@ -24,11 +24,12 @@ export function createSnapshotStore(db: Kysely<Tables>): SnapshotStore {
     },
 
     async list(filter) {
-      const { teamId, sandboxId, name, state, internal, after, limit } = filter
+      const { teamId, sandboxId, name, tag, state, internal, after, limit } = filter
       let query = db.selectFrom('snapshots').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc')
       if (teamId !== undefined) query = query.where('team_id', '=', teamId)
       if (sandboxId !== undefined) query = query.where('sandbox_id', '=', sandboxId)
       if (name !== undefined) query = query.where('name', '=', name)
+      if (tag !== undefined) query = query.where('tag', '=', tag)
       if (state !== undefined) query = query.where('state', '=', state)
       if (internal !== undefined) query = query.where('internal', '=', Number(internal))
       if (after !== undefined) {
@@ -65,6 +66,7 @@ function toRow(snapshot: Snapshot): SnapshotRow {
     sandbox_id: snapshot.sandboxId,
     template_id: snapshot.templateId,
     name: snapshot.name,
+    tag: snapshot.tag,
     internal: Number(snapshot.internal),
     state: snapshot.state,
     image: snapshot.image,
@@ -83,6 +85,7 @@ function toSnapshot(row: SnapshotRow): Snapshot {
     sandboxId: row.sandbox_id,
     templateId: row.template_id,
     name: row.name,
+    tag: row.tag,
     internal: row.internal === 1,
     state: row.state,
     image: row.image,

@@ -48,7 +48,24 @@ export const openapi = {
       },
       "get": {
         "summary": "List running sandboxes (first generation)",
-        "x-unimplemented": true
+        "x-query-schema": {
+          "$ref": "#/components/schemas/ListRunningQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "All of them",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "array",
+                  "items": {
+                    "$ref": "#/components/schemas/ListedSandbox"
+                  }
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/v2/sandboxes": {
@@ -196,32 +213,146 @@ export const openapi = {
     },
     "/sandboxes/{sandboxID}/refreshes": {
       "post": {
-        "x-unimplemented": true
+        "summary": "Move the deadline later, never earlier",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/RefreshSandbox"
+              }
+            }
+          }
+        },
+        "responses": {
+          "204": {
+            "description": "It is at least that late"
+          }
+        }
       }
     },
     "/sandboxes/{sandboxID}/resume": {
       "post": {
-        "x-unimplemented": true
+        "summary": "Resume a paused sandbox (older clients)",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/ResumeSandbox"
+              }
+            }
+          }
+        },
+        "responses": {
+          "201": {
+            "description": "It runs",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/Sandbox"
+                }
+              }
+            }
+          },
+          "409": {
+            "description": "It ran already"
+          }
+        }
       }
     },
     "/sandboxes/{sandboxID}/pause": {
       "post": {
-        "x-unimplemented": true
+        "summary": "Pause a sandbox, with its memory or its files alone",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/PauseSandbox"
+              }
+            }
+          }
+        },
+        "responses": {
+          "204": {
+            "description": "It is paused"
+          },
+          "409": {
+            "description": "It was paused already"
+          }
+        }
       }
     },
     "/sandboxes/{sandboxID}/network": {
       "put": {
-        "x-unimplemented": true
+        "summary": "Replace what a sandbox may reach",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/NetworkUpdate"
+              }
+            }
+          }
+        },
+        "responses": {
+          "204": {
+            "description": "Replaced"
+          }
+        }
       }
     },
     "/sandboxes/{sandboxID}/snapshots": {
       "post": {
-        "x-unimplemented": true
+        "summary": "Keep a copy of a sandbox",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/SnapshotSandbox"
+              }
+            }
+          }
+        },
+        "responses": {
+          "201": {
+            "description": "Kept",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/Snapshot"
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/sandboxes/{sandboxID}/fork": {
       "post": {
-        "x-unimplemented": true
+        "summary": "Start sandboxes from a copy of a running one",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/ForkSandbox"
+              }
+            }
+          }
+        },
+        "responses": {
+          "201": {
+            "description": "One result for each",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "array",
+                  "items": {
+                    "$ref": "#/components/schemas/ForkResult"
+                  }
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/sandboxes/{sandboxID}/metrics": {
@@ -246,7 +377,25 @@ export const openapi = {
     },
     "/snapshots": {
       "get": {
-        "x-unimplemented": true
+        "summary": "List snapshots, a page at a time",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/ListSnapshotsQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "Header `X-Next-Token` only when there is another page",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "array",
+                  "items": {
+                    "$ref": "#/components/schemas/Snapshot"
+                  }
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/templates": {
@@ -278,7 +427,15 @@ export const openapi = {
         "x-unimplemented": true
       },
       "delete": {
-        "x-unimplemented": true
+        "summary": "Delete a snapshot",
+        "responses": {
+          "204": {
+            "description": "Gone"
+          },
+          "400": {
+            "description": "Sandboxes are made of it"
+          }
+        }
       },
       "patch": {
         "x-unimplemented": true
@@ -729,10 +886,7 @@ export const openapi = {
             ]
           },
           "rules": {
-            "type": [
-              "object",
-              "null"
-            ]
+            "$ref": "#/components/schemas/NetworkRules"
           },
           "httpsPorts": {
             "type": [
@@ -745,6 +899,216 @@ export const openapi = {
               "minimum": 1,
               "maximum": 65535
             }
+          }
+        }
+      },
+      "NetworkRules": {
+        "type": [
+          "object",
+          "null"
+        ],
+        "additionalProperties": {
+          "type": "array",
+          "maxItems": 10,
+          "items": {
+            "type": "object",
+            "properties": {
+              "transform": {
+                "type": "object",
+                "properties": {
+                  "headers": {
+                    "type": "object",
+                    "additionalProperties": {
+                      "type": "string",
+                      "maxLength": 2048
+                    }
+                  }
+                }
+              }
+            }
+          }
+        }
+      },
+      "NetworkUpdate": {
+        "type": [
+          "object",
+          "null"
+        ],
+        "properties": {
+          "allow_internet_access": {
+            "type": [
+              "boolean",
+              "null"
+            ]
+          },
+          "allowOut": {
+            "type": [
+              "array",
+              "null"
+            ],
+            "maxItems": 1000,
+            "items": {
+              "type": "string",
+              "maxLength": 256
+            }
+          },
+          "denyOut": {
+            "type": [
+              "array",
+              "null"
+            ],
+            "maxItems": 1000,
+            "items": {
+              "type": "string",
+              "maxLength": 256
+            }
+          },
+          "egressProxy": {
+            "type": [
+              "object",
+              "null"
+            ]
+          },
+          "rules": {
+            "$ref": "#/components/schemas/NetworkRules"
+          }
+        }
+      },
+      "PauseSandbox": {
+        "type": [
+          "object",
+          "null"
+        ],
+        "properties": {
+          "memory": {
+            "type": [
+              "boolean",
+              "null"
+            ]
+          }
+        }
+      },
+      "ResumeSandbox": {
+        "type": "object",
+        "properties": {
+          "timeout": {
+            "type": "integer",
+            "default": 15,
+            "maximum": 2147483647
+          },
+          "autoPause": {
+            "type": [
+              "boolean",
+              "null"
+            ]
+          }
+        }
+      },
+      "RefreshSandbox": {
+        "type": [
+          "object",
+          "null"
+        ],
+        "properties": {
+          "duration": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 3600
+          }
+        }
+      },
+      "SnapshotSandbox": {
+        "type": [
+          "object",
+          "null"
+        ],
+        "properties": {
+          "name": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "minLength": 1,
+            "maxLength": 256
+          }
+        }
+      },
+      "ForkSandbox": {
+        "type": [
+          "object",
+          "null"
+        ],
+        "properties": {
+          "timeout": {
+            "type": "integer",
+            "maximum": 2147483647
+          },
+          "count": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100
+          }
+        }
+      },
+      "ForkResult": {
+        "type": "object",
+        "properties": {
+          "sandbox": {
+            "$ref": "#/components/schemas/Sandbox"
+          },
+          "error": {
+            "$ref": "#/components/schemas/Error"
+          }
+        }
+      },
+      "Snapshot": {
+        "type": "object",
+        "required": [
+          "snapshotID",
+          "names"
+        ],
+        "properties": {
+          "snapshotID": {
+            "type": "string",
+            "description": "Creates sandboxes as a template's id does"
+          },
+          "names": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            }
+          }
+        }
+      },
+      "ListSnapshotsQuery": {
+        "type": "object",
+        "properties": {
+          "sandboxID": {
+            "type": "string",
+            "maxLength": 128
+          },
+          "name": {
+            "type": "string",
+            "maxLength": 512
+          },
+          "nextToken": {
+            "type": "string",
+            "maxLength": 512
+          },
+          "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100,
+            "default": 100
+          }
+        }
+      },
+      "ListRunningQuery": {
+        "type": "object",
+        "properties": {
+          "metadata": {
+            "type": "string",
+            "maxLength": 65536
           }
         }
       },
@@ -868,6 +1232,10 @@ export const openapi = {
             "type": "string",
             "description": "Only of secured sandboxes"
           },
+          "trafficAccessToken": {
+            "type": "string",
+            "description": "Only where ports ask for it"
+          },
           "domain": {
             "type": [
               "string",
@@ -958,6 +1326,9 @@ export const openapi = {
                   "boolean",
                   "null"
                 ]
+              },
+              "network": {
+                "$ref": "#/components/schemas/Network"
               },
               "lifecycle": {
                 "type": "object",

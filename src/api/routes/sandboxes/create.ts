@@ -1,11 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import { createSandbox } from '../../../control/create-sandbox.ts'
 import { ServerError } from '../../../domain/error.ts'
+import type { Capabilities } from '../../../domain/runtime.ts'
+import { parseNetwork } from '../../../wire/network.ts'
 import { schemaRef } from '../../../wire/openapi.ts'
 import type { NewSandboxBody } from '../../../wire/sandbox.ts'
 import type { ApiParts } from '../../parts.ts'
 import { requestSignal } from '../../plugins/timings.ts'
 import { presentSandbox } from '../../present/sandbox.ts'
+import { requireEgress } from './require-egress.ts'
 
 /** How long a start may take, in ms, waiting for its turn included. */
 const createTimeoutMs = 60_000
@@ -23,19 +26,10 @@ export function addCreateSandbox(app: FastifyInstance, { control, domain }: ApiP
       async (request, reply) => {
         const { body, teamId, phase } = request
         phase('validate')
-        refuseUnsupported(body)
-        if (body.timeout <= 0) throw new ServerError('invalid_argument', 'Timeout must be greater than 0')
+        const settings = settingsOf(body, secured(body), control.node.capabilities)
         const sandbox = await createSandbox(
           control,
-          {
-            teamId,
-            template: body.templateID,
-            timeoutS: body.timeout,
-            secure: secured(body),
-            metadata: body.metadata ?? {},
-            envVars: body.envVars ?? {},
-            allowInternetAccess: body.allow_internet_access ?? null,
-          },
+          { ...settings, teamId, template: body.templateID },
           { signal: requestSignal(reply, createTimeoutMs), phase },
         )
         return reply.status(201).send(presentSandbox(sandbox, domain()))
@@ -46,23 +40,46 @@ export function addCreateSandbox(app: FastifyInstance, { control, domain }: ApiP
   add('/v2/sandboxes', 'NewSandboxV2', () => true)
 }
 
+/** The rules between fields, which a schema doesn't know (e2b-wire 2.1). */
+function settingsOf(body: NewSandboxBody, secure: boolean, capabilities: Capabilities) {
+  refuseUnsupported(body)
+  const invalid = (message: string) => new ServerError('invalid_argument', message)
+  const autoPause = body.autoPause === true
+  const autoPauseMemory = body.autoPauseMemory !== false
+  const autoResume = body.autoResume?.enabled === true
+  if (body.timeout <= 0) throw invalid('Timeout must be greater than 0')
+  if (!autoPauseMemory && !autoPause)
+    throw invalid('autoPauseMemory: false is only for sandboxes with autoPause: true.')
+  if (!autoPauseMemory && autoResume) {
+    throw invalid(
+      'A sandbox that is paused without memory can’t be resumed by traffic: autoResume needs autoPauseMemory: true.',
+    )
+  }
+  const network = body.network == null ? null : parseNetwork(body.network)
+  if (network?.allowPublicTraffic === false && !secure) {
+    throw invalid('network.allowPublicTraffic: false is only for sandboxes with secure: true.')
+  }
+  const allowInternetAccess = body.allow_internet_access ?? null
+  requireEgress(capabilities, network, allowInternetAccess)
+  return {
+    timeoutS: body.timeout,
+    secure,
+    metadata: body.metadata ?? {},
+    envVars: body.envVars ?? {},
+    allowInternetAccess,
+    network,
+    onTimeout: autoPause ? 'pause' : 'kill',
+    autoPauseMemory,
+    autoResume,
+  } as const
+}
+
 /** What this server can't do yet is refused by name, never ignored. */
 function refuseUnsupported(body: NewSandboxBody): void {
-  const { network } = body
   const asked: Record<string, boolean> = {
-    autoPause: body.autoPause === true,
-    'autoResume.enabled': body.autoResume?.enabled === true,
-    'allow_internet_access: false': body.allow_internet_access === false,
     volumeMounts: (body.volumeMounts?.length ?? 0) > 0,
     mcp: body.mcp != null,
     iam: body.iam != null,
-    'network.allowPublicTraffic: false': network?.allowPublicTraffic === false,
-    'network.allowOut': (network?.allowOut?.length ?? 0) > 0,
-    'network.denyOut': (network?.denyOut?.length ?? 0) > 0,
-    'network.maskRequestHost': network?.maskRequestHost != null,
-    'network.egressProxy': network?.egressProxy != null,
-    'network.rules': Object.keys(network?.rules ?? {}).length > 0,
-    'network.httpsPorts': (network?.httpsPorts?.length ?? 0) > 0,
   }
   const field = Object.keys(asked).find((name) => asked[name])
   if (field === undefined) return

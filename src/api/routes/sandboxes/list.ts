@@ -7,6 +7,26 @@ import type { ListSandboxesQuery } from '../../../wire/sandbox.ts'
 import type { ApiParts } from '../../parts.ts'
 import { presentListedSandbox } from '../../present/sandbox.ts'
 
+/** Most sandboxes in an answer without pages. */
+const runningMax = 10_000
+
+/** GET /sandboxes, the first generation: the running ones, all of them. */
+export function addListRunning(app: FastifyInstance, { control }: ApiParts): void {
+  app.get<{ Querystring: Pick<ListSandboxesQuery, 'metadata'> }>(
+    '/sandboxes',
+    { schema: { querystring: schemaRef('ListRunningQuery') } },
+    async ({ query, teamId }) => {
+      const { sandboxes } = await listSandboxes(control, {
+        teamId,
+        states: ['running'],
+        limit: runningMax,
+        ...(query.metadata !== undefined && { metadata: parseMetadataFilter(query.metadata) }),
+      })
+      return sandboxes.map(presentListedSandbox)
+    },
+  )
+}
+
 /** GET /v2/sandboxes: `X-Next-Token` is there only when another page is (e2b-wire 8, gotcha 8). */
 export function addListSandboxes(app: FastifyInstance, { control }: ApiParts): void {
   app.get<{ Querystring: ListSandboxesQuery }>(
@@ -15,7 +35,7 @@ export function addListSandboxes(app: FastifyInstance, { control }: ApiParts): v
     async ({ query, teamId }, reply) => {
       const page = await listSandboxes(control, {
         teamId,
-        running: query.state === undefined || query.state.split(',').includes('running'),
+        states: statesOf(query.state),
         order: query.order,
         limit: query.limit,
         ...(query.metadata !== undefined && { metadata: parseMetadataFilter(query.metadata) }),
@@ -29,4 +49,10 @@ export function addListSandboxes(app: FastifyInstance, { control }: ApiParts): v
       return page.sandboxes.map(presentListedSandbox)
     },
   )
+}
+
+/** Both states where none is named. The schema has checked the names. */
+function statesOf(query: string | undefined): ('running' | 'paused')[] {
+  if (query === undefined) return ['running', 'paused']
+  return query.split(',').filter((state) => state === 'running' || state === 'paused')
 }

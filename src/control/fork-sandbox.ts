@@ -1,0 +1,90 @@
+import { type ServerError, toError } from '../domain/error.ts'
+import type { Sandbox } from '../domain/sandbox.ts'
+import type { Snapshot } from '../domain/snapshot.ts'
+import { defaultTag } from '../domain/template-name.ts'
+import { forEachLimit } from '../lib/for-each-limit.ts'
+import type { ControlContext } from './context.ts'
+import { type CreateOptions, startSandbox } from './create-sandbox.ts'
+import { requireRunning, type SandboxRef } from './find-sandbox.ts'
+import { takeSnapshot } from './snapshot-sandbox.ts'
+
+/** Forks that are started side by side. */
+const parallel = 8
+
+export interface ForkRequest {
+  /** Lifetime of each fork, in seconds */
+  timeoutS: number
+  count: number
+}
+
+export type ForkResult = { sandbox: Sandbox } | { error: ServerError }
+
+/**
+ * Starts `count` sandboxes from one copy of a running one, which goes on running. Each starts or fails by itself. The
+ * copy is of the file system alone: forks boot from it. Errors: `not_found`, those of `snapshotSandbox`.
+ */
+export async function forkSandbox(
+  ctx: ControlContext,
+  ref: SandboxRef,
+  { timeoutS, count }: ForkRequest,
+  { signal, phase }: CreateOptions,
+): Promise<ForkResult[]> {
+  const { source, copy } = await ctx.lifecycle.exclusive(
+    ref.id,
+    async (row) => {
+      const sandbox = requireRunning(row, ref)
+      const kind = { name: null, tag: defaultTag, internal: true }
+      return { source: sandbox, copy: await takeSnapshot(ctx, sandbox, kind) }
+    },
+    signal,
+  )
+  phase('snapshot')
+  // Held while forks are being made of it, so that reconciliation doesn't take it for left over.
+  return ctx.lifecycle.exclusive(copy.id, async () => {
+    try {
+      return await startForks(ctx, { source, copy, timeoutS, count }, signal)
+    } finally {
+      // From here on the forks' own rows keep its image.
+      await ctx.store.snapshots.remove(copy.id)
+    }
+  })
+}
+
+async function startForks(
+  ctx: ControlContext,
+  { source, copy, timeoutS, count }: ForkRequest & { source: Sandbox; copy: Snapshot },
+  signal: AbortSignal,
+): Promise<ForkResult[]> {
+  const results: ForkResult[] = []
+  await forEachLimit(Array.from({ length: count }).keys(), parallel, async (index) => {
+    try {
+      const sandbox = await startSandbox(
+        ctx,
+        {
+          teamId: source.teamId,
+          templateId: source.templateId,
+          alias: source.alias,
+          image: copy.image,
+          cpuCount: source.cpuCount,
+          memoryMb: source.memoryMb,
+          diskMb: source.diskMb,
+          timeoutS,
+          secure: source.envdAccessToken !== null,
+          metadata: source.metadata,
+          envVars: source.envVars,
+          allowInternetAccess: source.allowInternetAccess,
+          network: source.network,
+          onTimeout: source.onTimeout,
+          autoPauseMemory: source.autoPauseMemory,
+          autoResume: source.autoResume,
+          detail: { forkOf: source.id },
+        },
+        { signal, phase: () => {} },
+      )
+      results[index] = { sandbox }
+    } catch (error) {
+      results[index] = { error: toError(error) }
+    }
+  })
+  return results
+}

@@ -1,0 +1,32 @@
+import type { SnapshotFilter } from '../domain/snapshot.ts'
+import type { ControlContext } from './context.ts'
+import { namespaceOf } from './namespace.ts'
+import { type NamedSnapshot, named, snapshotFilter } from './snapshots.ts'
+
+export interface ListSnapshotsRequest extends Pick<SnapshotFilter, 'sandboxId' | 'after'> {
+  teamId: string
+  /** Name or id, with or without namespace and tag */
+  name?: string
+  /** Page size */
+  limit: number
+}
+
+/** One page of a team's snapshots, newest first, and whether there are more behind it. */
+export async function listSnapshots(
+  ctx: ControlContext,
+  { teamId, name, limit, ...filter }: ListSnapshotsRequest,
+): Promise<{ snapshots: NamedSnapshot[]; more: boolean }> {
+  const wanted = { ...filter, teamId, state: 'ready', internal: false, limit: limit + 1 } as const
+  const byName = name === undefined ? {} : await snapshotFilter(ctx, teamId, name)
+  if (byName === undefined) return { snapshots: [], more: false }
+  let found = await ctx.store.snapshots.list({ ...wanted, ...byName })
+  if (name !== undefined && found.length === 0) {
+    const id = name.split(':')[0] ?? ''
+    found = (await ctx.store.snapshots.list(wanted)).filter((snapshot) => snapshot.id === id)
+  }
+  const namespace = await namespaceOf(ctx, teamId)
+  return {
+    snapshots: found.slice(0, limit).map((snapshot) => named(snapshot, namespace)),
+    more: found.length > limit,
+  }
+}

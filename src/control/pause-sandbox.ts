@@ -1,0 +1,77 @@
+import { ServerError } from '../domain/error.ts'
+import type { Sandbox } from '../domain/sandbox.ts'
+import type { ControlContext } from './context.ts'
+import { requireOwned, requireVisible, type SandboxRef } from './find-sandbox.ts'
+import { isAway, recordPause, settle, undoPause } from './settle.ts'
+
+/** How long a pause may take from its turn on, in ms. It goes on when its client leaves. */
+const pauseTimeoutMs = 60_000
+/** How long making good a failed pause may take, in ms. */
+const undoTimeoutMs = 30_000
+
+/**
+ * Pauses a running sandbox, with its memory or its files alone. Of several requests at once one pauses and all
+ * succeed; one that comes later is a `conflict` (e2b-behaviour 1.4). A pause that fails leaves the sandbox running.
+ * Errors: `not_found`, `conflict`, `unimplemented` (the runtime can't keep memory), `unavailable`, `internal`.
+ */
+export async function pauseSandbox(
+  ctx: ControlContext,
+  ref: SandboxRef,
+  options: { memory: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  const asked = requireVisible(await ctx.store.sandboxes.find(ref.id), ref)
+  if (asked.state === 'paused') throw alreadyPaused(ref.id)
+  checkPausable(ctx, options.memory)
+  await ctx.lifecycle.exclusive(
+    ref.id,
+    async (row) => {
+      const sandbox = requireOwned(row, ref)
+      if (sandbox.state === 'paused') return
+      await pause(ctx, requireVisible(sandbox, ref), { ...options, reason: 'request' })
+    },
+    signal,
+  )
+}
+
+/** Errors: `unimplemented`, naming the capability. */
+export function checkPausable({ node }: ControlContext, memory: boolean): void {
+  if (!memory || node.capabilities.memoryPause !== 'none') return
+  throw new ServerError(
+    'unimplemented',
+    `The runtime "${node.runtime}" can't keep memory (capability memoryPause): pause with memory: false.`,
+  )
+}
+
+/** Intent, effect, outcome; only inside `exclusive`. Errors: `conflict`, `unavailable`, `internal`. */
+export async function pause(
+  ctx: ControlContext,
+  sandbox: Sandbox,
+  { memory, reason }: { memory: boolean; reason: string },
+): Promise<Sandbox> {
+  const intent = await ctx.lifecycle.move(sandbox, 'pause', { pausedWithMemory: memory })
+  ctx.node.withdraw(sandbox.id)
+  try {
+    if (intent.handle === null) throw new ServerError('internal', 'The sandbox has no guest.')
+    await ctx.node.pause(intent.handle, { memory }, AbortSignal.timeout(pauseTimeoutMs))
+  } catch (error) {
+    await makeGood(ctx, intent, error)
+    throw error
+  }
+  return recordPause(ctx, intent, memory, reason)
+}
+
+/** What can't be made good now is left to reconciliation. */
+async function makeGood(ctx: ControlContext, intent: Sandbox, error: unknown): Promise<void> {
+  const signal = AbortSignal.timeout(undoTimeoutMs)
+  try {
+    if (isAway(error)) await settle(ctx, intent, undefined, signal)
+    else await undoPause(ctx, intent, signal)
+  } catch (failure) {
+    ctx.log.warn({ sandboxId: intent.id, err: failure }, 'a failed pause is left to reconciliation')
+  }
+}
+
+function alreadyPaused(id: string): ServerError {
+  return new ServerError('conflict', `Error pausing sandbox - sandbox '${id}' is already paused`)
+}

@@ -1,0 +1,75 @@
+import { ServerError } from '../domain/error.ts'
+import type { Sandbox } from '../domain/sandbox.ts'
+import type { ControlContext } from './context.ts'
+import { settle } from './settle.ts'
+
+/** How long a resume may take once it is admitted, in ms. It goes on when its client leaves. */
+const resumeTimeoutMs = 60_000
+/** How long making good a failed resume may take, in ms. */
+const undoTimeoutMs = 30_000
+
+export interface ResumeOptions {
+  /** Lifetime from now on, in seconds */
+  timeoutS: number
+  /** False: boots from the files even where memory is kept, which is lost by it */
+  memory: boolean
+  /** Why, for the log of events */
+  reason: 'request' | 'traffic'
+  /** Until the sandbox is admitted; from then on the resume has a deadline of its own */
+  signal: AbortSignal
+  phase?: (name: string) => void
+}
+
+/**
+ * Makes a paused sandbox run: intent, effect, outcome; only inside `exclusive`. Its start and its deadline count anew.
+ * A resume that fails leaves it paused. Memory that the host has lost is a boot from the files, which the log and the
+ * event say. Errors: `conflict` (not paused), those of `Admission.enter`, `unavailable`, `internal`.
+ */
+export async function resume(
+  ctx: ControlContext,
+  paused: Sandbox,
+  { timeoutS, memory, reason, signal, phase = () => {} }: ResumeOptions,
+): Promise<Sandbox> {
+  const { teamId, cpuCount, memoryMb, diskMb, handle: known } = paused
+  if (known === null) throw new ServerError('internal', 'The sandbox has no guest.')
+  const release = await ctx.admission.enter({ teamId, kind: 'resume', cpuCount, memoryMb, diskMb }, signal)
+  phase('admission')
+  const deadline = AbortSignal.timeout(resumeTimeoutMs)
+  try {
+    const condition = await ctx.node.recover(known, deadline)
+    const hasMemory = paused.pausedWithMemory === true && condition === 'paused'
+    const memoryLost = paused.pausedWithMemory === true && condition === 'stopped'
+    // What the intent says of memory is what an undone resume leaves: a boot that breaks off is never taken for it.
+    const intent = await ctx.lifecycle.move(paused, 'resume', { pausedWithMemory: hasMemory && memory })
+    try {
+      if (hasMemory && !memory) await ctx.node.pause(known, { memory: false }, deadline)
+      const { handle, booted } = await ctx.node.resume(intent, { signal: deadline, phase })
+      const now = ctx.clock.now()
+      const running = await ctx.lifecycle.move(
+        intent,
+        'resumed',
+        { handle, pausedWithMemory: null, startedAt: now, endAt: now + timeoutS * 1000 },
+        { type: 'resumed', reason, detail: { memory: !booted, ...(memoryLost && { memoryLost }) } },
+      )
+      ctx.node.admit(running)
+      const level = memoryLost ? 'warn' : 'info'
+      ctx.log[level]({ sandboxId: running.id, reason, booted, memoryLost }, 'sandbox resumed')
+      return running
+    } catch (error) {
+      await makeGood(ctx, intent)
+      throw error
+    }
+  } finally {
+    release()
+  }
+}
+
+/** What can't be made good now is left to reconciliation. */
+async function makeGood(ctx: ControlContext, { id }: Sandbox): Promise<void> {
+  try {
+    const row = await ctx.store.sandboxes.find(id)
+    if (row !== undefined) await settle(ctx, row, undefined, AbortSignal.timeout(undoTimeoutMs))
+  } catch (failure) {
+    ctx.log.warn({ sandboxId: id, err: failure }, 'a failed resume is left to reconciliation')
+  }
+}

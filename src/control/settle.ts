@@ -1,0 +1,160 @@
+/**
+ * Makes one sandbox's record and its guest agree again after a crash, or after an effect whose outcome isn't known:
+ * what was under way is completed or undone, so that the row is in a state that lasts.
+ *
+ *  creating      undone: nobody was told of it
+ *  running       takes traffic; a guest that was frozen by nobody's wish is thawed
+ *  pausing       completed; where that fails, undone
+ *  paused        left; a guest that runs all the same is paused again
+ *  resuming      undone
+ *  snapshotting  ends as running; the image that isn't recorded as complete is nobody's
+ *  killing       completed
+ *
+ * A guest that died by itself ends its sandbox, but for one whose deadline is a pause: its owner counts on its files,
+ * which are there, so it becomes a pause without memory.
+ */
+import { ServerError } from '../domain/error.ts'
+import type { GuestHandle } from '../domain/runtime.ts'
+import type { Sandbox } from '../domain/sandbox.ts'
+import type { ControlContext } from './context.ts'
+import { startFailed } from './lifecycle.ts'
+
+/**
+ * Only inside `exclusive`. `guest` is what the node has under that id, where the row doesn't know yet.
+ * Errors: `unavailable` when the node doesn't answer; the row then stays as it is, for a later pass.
+ */
+export async function settle(
+  ctx: ControlContext,
+  row: Sandbox,
+  guest: GuestHandle | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const { lifecycle } = ctx
+  const handle = row.handle ?? guest ?? null
+  if (row.state === 'creating') return lifecycle.end({ ...row, handle }, 'start-failed', startFailed, signal)
+  if (row.state === 'killing') return lifecycle.end({ ...row, handle }, 'kill', 'unknown', signal)
+  if (row.handle === null) return lifecycle.end(row, 'guest-gone', 'lost', signal)
+  switch (row.state) {
+    case 'running':
+      return settleRunning(ctx, row, row.handle, signal)
+    case 'pausing':
+      return settlePausing(ctx, row, row.handle, signal)
+    case 'paused':
+      return settlePaused(ctx, row, row.handle, signal)
+    case 'resuming':
+      return settleResuming(ctx, row, row.handle, signal)
+    case 'snapshotting':
+      return settleRunning(ctx, await lifecycle.move(row, 'snapshotted'), row.handle, signal)
+  }
+}
+
+async function settleRunning(
+  ctx: ControlContext,
+  row: Sandbox,
+  handle: GuestHandle,
+  signal: AbortSignal,
+): Promise<void> {
+  const condition = await ctx.node.recover(handle, signal)
+  if (condition === 'running') return ctx.node.admit(row)
+  if (condition === 'paused') {
+    ctx.log.warn({ sandboxId: row.id }, 'a running sandbox was found frozen')
+    await ctx.node.resume(row, { signal, phase: () => {} })
+    return ctx.node.admit(row)
+  }
+  if (condition === 'stopped' && row.onTimeout === 'pause') return keepFiles(ctx, row, handle, signal)
+  return ctx.lifecycle.end(row, 'guest-gone', condition === 'stopped' ? 'ended' : 'lost', signal)
+}
+
+/** The guest ended by itself and its files are there: a pause without memory. */
+async function keepFiles(
+  ctx: ControlContext,
+  row: Sandbox,
+  handle: GuestHandle,
+  signal: AbortSignal,
+): Promise<void> {
+  ctx.log.warn(
+    { sandboxId: row.id },
+    'a sandbox ended by itself; its files are kept, as a pause without memory',
+  )
+  const pausing = await ctx.lifecycle.move(row, 'pause', { pausedWithMemory: false })
+  ctx.node.withdraw(row.id)
+  await ctx.node.pause(handle, { memory: false }, signal)
+  await recordPause(ctx, pausing, false, 'guest_ended')
+}
+
+async function settlePausing(
+  ctx: ControlContext,
+  row: Sandbox,
+  handle: GuestHandle,
+  signal: AbortSignal,
+): Promise<void> {
+  const condition = await ctx.node.recover(handle, signal)
+  if (condition === 'gone') return ctx.lifecycle.end(row, 'guest-gone', 'lost', signal)
+  const memory = row.pausedWithMemory === true && condition !== 'stopped'
+  ctx.node.withdraw(row.id)
+  try {
+    await ctx.node.pause(handle, { memory }, signal)
+  } catch (error) {
+    if (isAway(error)) throw error
+    return undoPause(ctx, row, signal)
+  }
+  await recordPause(ctx, row, memory, 'request')
+}
+
+/** Back to running after a pause that failed. Errors: `unavailable`. */
+export async function undoPause(ctx: ControlContext, row: Sandbox, signal: AbortSignal): Promise<void> {
+  const { handle, booted } = await ctx.node.resume(row, { signal, phase: () => {} })
+  const running = await ctx.lifecycle.move(row, 'pause-failed', { pausedWithMemory: null, handle })
+  if (booted) ctx.log.error({ sandboxId: row.id }, 'a pause failed and cost the sandbox its processes')
+  ctx.node.admit(running)
+}
+
+/** The outcome of a pause. Until it is resumed its end is the time of the pause (e2b-behaviour 1.4). */
+export function recordPause(
+  ctx: ControlContext,
+  row: Sandbox,
+  memory: boolean,
+  reason: string,
+): Promise<Sandbox> {
+  ctx.log.info({ sandboxId: row.id, memory, reason }, 'sandbox paused')
+  return ctx.lifecycle.move(
+    row,
+    'paused',
+    { pausedWithMemory: memory, endAt: ctx.clock.now() },
+    { type: 'paused', reason, detail: { memory } },
+  )
+}
+
+async function settlePaused(
+  ctx: ControlContext,
+  row: Sandbox,
+  handle: GuestHandle,
+  signal: AbortSignal,
+): Promise<void> {
+  const condition = await ctx.node.recover(handle, signal)
+  if (condition === 'gone') return ctx.lifecycle.end(row, 'guest-gone', 'lost', signal)
+  if (condition !== 'running') return
+  ctx.log.warn({ sandboxId: row.id }, 'a paused sandbox was found running and is paused again')
+  await ctx.node.pause(handle, { memory: row.pausedWithMemory === true }, signal)
+}
+
+async function settleResuming(
+  ctx: ControlContext,
+  row: Sandbox,
+  handle: GuestHandle,
+  signal: AbortSignal,
+): Promise<void> {
+  const condition = await ctx.node.recover(handle, signal)
+  if (condition === 'gone') return ctx.lifecycle.end(row, 'guest-gone', 'lost', signal)
+  if (condition === 'running') {
+    // Half-way: what was frozen is frozen again, what was booting may lack its settings and goes back to its files.
+    await ctx.node.pause(handle, { memory: row.pausedWithMemory === true }, signal)
+  }
+  await ctx.lifecycle.move(row, 'resume-failed')
+}
+
+/** Whether an error says that the node couldn't be asked, so that nothing is known of the effect. */
+export function isAway(error: unknown): boolean {
+  const code = error instanceof ServerError ? error.code : undefined
+  return code === 'unavailable' || code === 'deadline_exceeded' || code === 'canceled'
+}

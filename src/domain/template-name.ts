@@ -1,0 +1,33 @@
+/** Names of templates and snapshots as clients write them: `name`, `name:tag`, `namespace/name`, `namespace/name:tag`. */
+import { ServerError } from './error.ts'
+
+export interface TemplateName {
+  /** Null: the asker's own */
+  namespace: string | null
+  name: string
+  /** Null: none was given, which means `default` */
+  tag: string | null
+}
+
+/** The tag that is meant where none is given (e2b-wire 2.2). */
+export const defaultTag = 'default'
+
+const nameMaxLength = 128
+
+/** A name in lower case, undefined where the text isn't one. */
+export function readTemplateName(text: string): TemplateName | undefined {
+  const match = /^(?:([a-z0-9_-]+)\/)?([a-z0-9_-]+)(?::([a-z0-9_.-]+))?$/.exec(text.toLowerCase())
+  if (match === null || text.length > 3 * nameMaxLength) return undefined
+  const [, namespace = null, name = '', tag = null] = match
+  return name.length > nameMaxLength ? undefined : { namespace, name, tag }
+}
+
+/** Errors: `invalid_argument`. */
+export function parseTemplateName(text: string): TemplateName {
+  const name = readTemplateName(text)
+  if (name !== undefined) return name
+  throw new ServerError(
+    'invalid_argument',
+    `Invalid name '${text.slice(0, 64)}': use letters, digits, '-' and '_', at most ${nameMaxLength}, with an optional ':tag'.`,
+  )
+}
