@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto'
 import { ServerError } from '../domain/error.ts'
 import type { SandboxNetwork } from '../domain/network.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
+import { publicState } from '../domain/sandbox-state.ts'
 import type { Snapshot } from '../domain/snapshot.ts'
 import type { Template } from '../domain/template.ts'
 import { newSandboxId, newToken } from '../lib/ids.ts'
@@ -28,6 +30,8 @@ export interface SandboxSettings {
 }
 
 export interface CreateSandboxRequest extends SandboxSettings {
+  /** Of several requests with one key one creates, and all get its sandbox while it lives */
+  idempotencyKey?: string
   /** Id or alias of a template, with or without the tag `default`; or a snapshot's id or name */
   template: string
 }
@@ -42,6 +46,12 @@ export interface SandboxOrigin {
   diskMb: number
 }
 
+interface StartExtras {
+  idempotency: Sandbox['idempotency']
+  /** For the sandbox's first event */
+  detail: Record<string, unknown>
+}
+
 export interface CreateOptions {
   signal: AbortSignal
   /** Called as each phase ends, for `Server-Timing` */
@@ -50,7 +60,7 @@ export interface CreateOptions {
 
 /**
  * Creates a sandbox and resolves when it takes traffic. The time it took to start isn't charged to its lifetime.
- * Errors: `not_found` (template), those of `Admission.enter`, `unavailable`, `deadline_exceeded`, `canceled`.
+ * Errors: `not_found` (template), `conflict` (a key that was used for something else), those of `Admission.enter`, `unavailable`, `deadline_exceeded`, `canceled`.
  */
 export async function createSandbox(
   ctx: ControlContext,
@@ -58,9 +68,36 @@ export async function createSandbox(
   options: CreateOptions,
 ): Promise<Sandbox> {
   if (request.onTimeout === 'pause') checkPausable(ctx, request.autoPauseMemory)
+  if (request.idempotencyKey === undefined) return create(ctx, request, null, options)
+  const { idempotencyKey: key, teamId } = request
+  const idempotency = { key, requestHash: hashOf(request) }
+  const once = async () => {
+    const earlier = await ctx.store.sandboxes.findByIdempotencyKey(teamId, key)
+    if (earlier === undefined) return create(ctx, request, idempotency, options)
+    if (earlier.idempotency?.requestHash === idempotency.requestHash && publicState(earlier.state))
+      return earlier
+    throw new ServerError(
+      'conflict',
+      'This Idempotency-Key was used for another sandbox. Use a new key for each sandbox.',
+    )
+  }
+  return ctx.lifecycle.exclusive(`key:${teamId}:${key}`, once, options.signal)
+}
+
+async function create(
+  ctx: ControlContext,
+  request: CreateSandboxRequest,
+  idempotency: Sandbox['idempotency'],
+  options: CreateOptions,
+): Promise<Sandbox> {
   const origin = await resolveOrigin(ctx, request)
   options.phase('template')
-  return startSandbox(ctx, { ...request, ...origin, detail: {} }, options)
+  return startSandbox(ctx, { ...request, ...origin, idempotency, detail: {} }, options)
+}
+
+/** What two requests with one key have in common if they ask for the same sandbox. */
+function hashOf(request: CreateSandboxRequest): string {
+  return createHash('sha256').update(JSON.stringify(request)).digest('hex')
 }
 
 async function resolveOrigin(
@@ -80,12 +117,11 @@ function originOf(source: Template | Snapshot, alias: string | null): SandboxOri
 }
 
 /**
- * Starts a sandbox of what is resolved already. `detail` goes into its first event. Errors: those of `createSandbox`,
- * but for the template's.
+ * Starts a sandbox of what is resolved already. Errors: those of `createSandbox`, but for the template's and the key's.
  */
 export async function startSandbox(
   ctx: ControlContext,
-  settings: SandboxSettings & SandboxOrigin & { detail: Record<string, unknown> },
+  settings: SandboxSettings & SandboxOrigin & StartExtras,
   { signal, phase }: CreateOptions,
 ): Promise<Sandbox> {
   const { teamId, cpuCount, memoryMb, diskMb, detail } = settings
@@ -104,7 +140,7 @@ export async function startSandbox(
   }
 }
 
-function rowOf(ctx: ControlContext, settings: SandboxSettings & SandboxOrigin): Sandbox {
+function rowOf(ctx: ControlContext, settings: SandboxSettings & SandboxOrigin & StartExtras): Sandbox {
   const now = ctx.clock.now()
   const isPrivate = settings.network?.allowPublicTraffic === false
   return {
@@ -133,6 +169,7 @@ function rowOf(ctx: ControlContext, settings: SandboxSettings & SandboxOrigin): 
     image: settings.image,
     handle: null,
     endReason: null,
+    idempotency: settings.idempotency,
   }
 }
 

@@ -77,6 +77,7 @@ async function startForks(
           onTimeout: source.onTimeout,
           autoPauseMemory: source.autoPauseMemory,
           autoResume: source.autoResume,
+          idempotency: null,
           detail: { forkOf: source.id },
         },
         { signal, phase: () => {} },

@@ -12,12 +12,13 @@ const undoTimeoutMs = 30_000
 /**
  * Pauses a running sandbox, with its memory or its files alone. Of several requests at once one pauses and all
  * succeed; one that comes later is a `conflict` (e2b-behaviour 1.4). A pause that fails leaves the sandbox running.
- * Errors: `not_found`, `conflict`, `unimplemented` (the runtime can't keep memory), `unavailable`, `internal`.
+ * Errors: `not_found`, `conflict`, `unimplemented` (the runtime can't keep memory), `unavailable` (with
+ * `requireHealthyGuest` also when the guest's agent doesn't answer), `internal`.
  */
 export async function pauseSandbox(
   ctx: ControlContext,
   ref: SandboxRef,
-  options: { memory: boolean },
+  options: { memory: boolean; requireHealthyGuest?: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const asked = requireVisible(await ctx.store.sandboxes.find(ref.id), ref)
@@ -28,9 +29,23 @@ export async function pauseSandbox(
     async (row) => {
       const sandbox = requireOwned(row, ref)
       if (sandbox.state === 'paused') return
+      if (options.requireHealthyGuest === true) await checkHealth(ctx, sandbox, signal)
       await pause(ctx, requireVisible(sandbox, ref), { ...options, reason: 'request' })
     },
     signal,
+  )
+}
+
+/** Errors: `unavailable` when the guest's agent doesn't answer. */
+async function checkHealth(ctx: ControlContext, { handle, id }: Sandbox, signal: AbortSignal): Promise<void> {
+  const condition = handle === null ? 'gone' : await ctx.node.recover(handle, signal)
+  if (condition === 'running') return
+  throw new ServerError(
+    'unavailable',
+    `Sandbox "${id}" isn't healthy: its agent doesn't answer. It keeps running.`,
+    {
+      retryAfterS: 5,
+    },
   )
 }
 

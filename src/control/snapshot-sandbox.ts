@@ -17,14 +17,15 @@ const undoTimeoutMs = 30_000
 
 /**
  * Keeps a copy of a running sandbox, which goes on running. A name (with a tag) that is taken goes over to the new
- * copy. Errors: `invalid_argument` (name), `not_found`, `unimplemented`, `resource_exhausted` (disk), `unavailable`.
+ * copy. Whoever asks for memory is refused where the runtime can't copy it. Errors: `invalid_argument` (name), `not_found`, `unimplemented`, `resource_exhausted` (disk), `unavailable`.
  */
 export async function snapshotSandbox(
   ctx: ControlContext,
   ref: SandboxRef,
-  { name }: { name: string | undefined },
+  { name, memory }: { name: string | undefined; memory: boolean | undefined },
   signal: AbortSignal,
 ): Promise<NamedSnapshot> {
+  if (memory === true) checkMemorySnapshots(ctx)
   const namespace = await namespaceOf(ctx, ref.teamId)
   const parsed = name === undefined ? undefined : parseTemplateName(name)
   if (parsed !== undefined && parsed.namespace !== null && parsed.namespace !== namespace) {
@@ -95,6 +96,15 @@ function checkSnapshots({ node }: ControlContext): void {
   throw new ServerError(
     'unimplemented',
     `The runtime "${node.runtime}" can't copy sandboxes (capability filesystemSnapshot).`,
+  )
+}
+
+/** Errors: `unimplemented`, naming the capability. */
+function checkMemorySnapshots({ node }: ControlContext): void {
+  if (node.capabilities.memorySnapshot) return
+  throw new ServerError(
+    'unimplemented',
+    `The runtime "${node.runtime}" copies files only (capability memorySnapshot): leave memory out, or say false.`,
   )
 }
 

@@ -40,6 +40,8 @@ export interface Sandbox {
   image: string
   /** Null until the guest has started */
   handle: GuestHandle | null
+  /** What a client may create it by again; unique among a team's sandboxes */
+  idempotency: { key: string; requestHash: string } | null
   /** While `killing`: why, so that whoever completes it can say so. Else null */
   endReason: string | null
 }
@@ -81,9 +83,10 @@ export interface SandboxFilter {
 export interface SandboxStore {
   // Each change is written together with the event that tells of it, or neither is.
 
-  /** Errors: `conflict` when the id exists. */
+  /** Errors: `conflict` when the id, or the team's idempotency key, exists. */
   create(sandbox: Sandbox): Promise<void>
   find(id: string): Promise<Sandbox | undefined>
+  findByIdempotencyKey(teamId: string, key: string): Promise<Sandbox | undefined>
   /** Sorted by `startedAt`, then `id`; newest first unless the filter says otherwise. */
   list(filter: SandboxFilter): Promise<Sandbox[]>
   count(filter: Pick<SandboxFilter, 'teamId' | 'states'>): Promise<number>

@@ -88,6 +88,8 @@ export interface SandboxRow {
   /** JSON of `GuestHandle` */
   handle: string | null
   end_reason: string | null
+  idempotency_key: string | null
+  idempotency_hash: string | null
 }
 
 export interface SnapshotRow {

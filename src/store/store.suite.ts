@@ -51,6 +51,7 @@ function testSandboxes(store: () => Store): void {
         rules: { 'example.com': [{ headers: { a: 'b' } }] },
       },
       endReason: 'timeout',
+      idempotency: { key: 'once', requestHash: 'hash' },
       handle: { runtime: 'docker', version: 1, sandboxId: 'ifull', state: { pid: 1, name: 'x', ok: true } },
     })
     await store().sandboxes.create(plain)
@@ -330,6 +331,7 @@ function sandbox(values: Partial<Sandbox>): Sandbox {
     trafficAccessToken: null,
     network: null,
     endReason: null,
+    idempotency: null,
     handle: null,
     ...values,
   }

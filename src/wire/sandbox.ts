@@ -35,6 +35,8 @@ export interface SandboxNetworkUpdateBody {
 
 export interface PauseSandboxBody {
   memory?: boolean | null
+  /** Refuse the pause while the sandbox's agent doesn't answer */
+  requireHealthyGuest?: boolean | null
 }
 
 export interface ResumeSandboxBody {
@@ -48,6 +50,8 @@ export interface RefreshSandboxBody {
 
 export interface SnapshotSandboxBody {
   name?: string | null
+  /** Whether processes are to be in it; absent: whatever the runtime can */
+  memory?: boolean | null
 }
 
 export interface ForkSandboxBody {
@@ -117,6 +121,8 @@ export interface SandboxDetailBody extends ListedSandboxBody {
   domain: string | null
   allowInternetAccess: boolean | null
   network?: SandboxNetworkBody
+  /** Of a paused one: what its pause has kept */
+  pauseMode?: 'full' | 'filesystem'
   lifecycle: { autoResume: boolean; onTimeout: 'kill' | 'pause' }
 }
 

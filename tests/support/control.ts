@@ -112,6 +112,7 @@ export function rowOf(row: Partial<Sandbox> & Pick<Sandbox, 'id' | 'state'>): Sa
     trafficAccessToken: null,
     network: null,
     endReason: null,
+    idempotency: null,
     runtime: 'process',
     image: 'none',
     handle: null,

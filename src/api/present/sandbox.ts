@@ -49,6 +49,7 @@ export function presentSandboxDetail(sandbox: Sandbox, domain: string | null): S
     domain,
     allowInternetAccess: sandbox.allowInternetAccess,
     ...(sandbox.network !== null && { network: presentNetwork(sandbox.network) }),
+    ...(sandbox.state === 'paused' && { pauseMode: sandbox.pausedWithMemory ? 'full' : 'filesystem' }),
     lifecycle: { autoResume: sandbox.autoResume, onTimeout: sandbox.onTimeout },
   }
 }

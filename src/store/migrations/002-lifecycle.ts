@@ -25,6 +25,14 @@ async function extendSandboxes(db: Kysely<unknown>): Promise<void> {
   await add('traffic_access_token', 'text')
   await add('network', 'text')
   await add('end_reason', 'text')
+  await add('idempotency_key', 'text')
+  await add('idempotency_hash', 'text')
+  await db.schema
+    .createIndex('sandboxes_by_idempotency_key')
+    .on('sandboxes')
+    .columns(['team_id', 'idempotency_key'])
+    .unique()
+    .execute()
   await db.schema.createIndex('sandboxes_by_image').on('sandboxes').column('image').execute()
 }
 

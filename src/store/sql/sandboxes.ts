@@ -24,6 +24,16 @@ export function createSandboxStore(db: Kysely<Tables>): SandboxStore {
       return row && toSandbox(row)
     },
 
+    async findByIdempotencyKey(teamId, key) {
+      const row = await db
+        .selectFrom('sandboxes')
+        .selectAll()
+        .where('team_id', '=', teamId)
+        .where('idempotency_key', '=', key)
+        .executeTakeFirst()
+      return row && toSandbox(row)
+    },
+
     async list(filter) {
       const order = filter.order ?? 'desc'
       let query = db
@@ -162,6 +172,8 @@ function toRow(sandbox: Sandbox): SandboxRow {
     image: sandbox.image,
     handle: sandbox.handle && JSON.stringify(sandbox.handle),
     end_reason: sandbox.endReason,
+    idempotency_key: sandbox.idempotency?.key ?? null,
+    idempotency_hash: sandbox.idempotency?.requestHash ?? null,
   }
 }
 
@@ -192,6 +204,10 @@ function toSandbox(row: SandboxRow): Sandbox {
     image: row.image,
     handle: row.handle === null ? null : JSON.parse(row.handle),
     endReason: row.end_reason,
+    idempotency:
+      row.idempotency_key === null
+        ? null
+        : { key: row.idempotency_key, requestHash: row.idempotency_hash ?? '' },
   }
 }
 

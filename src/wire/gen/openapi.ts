@@ -985,6 +985,12 @@ export const openapi = {
               "boolean",
               "null"
             ]
+          },
+          "requireHealthyGuest": {
+            "type": [
+              "boolean",
+              "null"
+            ]
           }
         }
       },
@@ -1030,6 +1036,13 @@ export const openapi = {
             ],
             "minLength": 1,
             "maxLength": 256
+          },
+          "memory": {
+            "type": [
+              "boolean",
+              "null"
+            ],
+            "description": "Refused where the runtime copies files only"
           }
         }
       },
@@ -1329,6 +1342,14 @@ export const openapi = {
               },
               "network": {
                 "$ref": "#/components/schemas/Network"
+              },
+              "pauseMode": {
+                "type": "string",
+                "enum": [
+                  "full",
+                  "filesystem"
+                ],
+                "description": "Of a paused one"
               },
               "lifecycle": {
                 "type": "object",

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { createSandbox } from '../../../control/create-sandbox.ts'
 import { ServerError } from '../../../domain/error.ts'
 import type { Capabilities } from '../../../domain/runtime.ts'
@@ -29,7 +29,7 @@ export function addCreateSandbox(app: FastifyInstance, { control, domain }: ApiP
         const settings = settingsOf(body, secured(body), control.node.capabilities)
         const sandbox = await createSandbox(
           control,
-          { ...settings, teamId, template: body.templateID },
+          { ...settings, ...idempotencyOf(request), teamId, template: body.templateID },
           { signal: requestSignal(reply, createTimeoutMs), phase },
         )
         return reply.status(201).send(presentSandbox(sandbox, domain()))
@@ -38,6 +38,17 @@ export function addCreateSandbox(app: FastifyInstance, { control, domain }: ApiP
 
   add('/sandboxes', 'NewSandbox', (body) => body.secure === true)
   add('/v2/sandboxes', 'NewSandboxV2', () => true)
+}
+
+/** Errors: `invalid_argument`. */
+function idempotencyOf({ headers }: FastifyRequest): { idempotencyKey?: string } {
+  const key = headers['idempotency-key']
+  if (key === undefined) return {}
+  if (typeof key === 'string' && /^[a-z0-9-]{1,255}$/.test(key)) return { idempotencyKey: key }
+  throw new ServerError(
+    'invalid_argument',
+    'The header Idempotency-Key must be 1 to 255 lower-case letters, digits and dashes.',
+  )
 }
 
 /** The rules between fields, which a schema doesn't know (e2b-wire 2.1). */

@@ -16,8 +16,9 @@ export function addPauseSandbox(app: FastifyInstance, { control }: ApiParts): vo
     { schema: { body: schemaRef('PauseSandbox') } },
     async (request, reply) => {
       const memory = request.body?.memory !== false
+      const requireHealthyGuest = request.body?.requireHealthyGuest === true
       const signal = requestSignal(reply, waitTimeoutMs)
-      await pauseSandbox(control, sandboxRef(request), { memory }, signal)
+      await pauseSandbox(control, sandboxRef(request), { memory, requireHealthyGuest }, signal)
       return reply.status(204).send()
     },
   )

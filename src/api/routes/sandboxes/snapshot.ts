@@ -16,9 +16,14 @@ export function addSnapshotSandbox(app: FastifyInstance, { control }: ApiParts):
     '/sandboxes/:sandboxID/snapshots',
     { schema: { body: schemaRef('SnapshotSandbox') } },
     async (request, reply) => {
-      const name = request.body?.name ?? undefined
+      const { name, memory } = request.body ?? {}
       const signal = requestSignal(reply, waitTimeoutMs)
-      const snapshot = await snapshotSandbox(control, sandboxRef(request), { name }, signal)
+      const snapshot = await snapshotSandbox(
+        control,
+        sandboxRef(request),
+        { name: name ?? undefined, memory: memory ?? undefined },
+        signal,
+      )
       return reply.status(201).send(presentSnapshot(snapshot))
     },
   )
