@@ -43,7 +43,7 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-/// Binds a fresh uuid in the mount namespace of process `pid`, which has to belong to `container`. `scratch` is a
+/// Binds a fresh uuid in the mount namespace of process `pid`, which has to belong to `container`, unless it has one. `scratch` is a
 /// directory that no container sees.
 pub fn bind(pid: u32, container: &str, scratch: &str) -> io::Result<()> {
     let process = File::open(format!("{}/{}", PROC_DIR, pid))?;
@@ -54,7 +54,7 @@ pub fn bind(pid: u32, container: &str, scratch: &str) -> io::Result<()> {
         return Err(refusal("the process shares the host's mounts"));
     }
     let scratch = File::open(scratch)?;
-    let name = CString::new(format!("boot-id-{}", random_uuid()))?;
+    let name = CString::new(format!(".boot-id-{}", random_uuid()))?;
     let text = format!("{}\n", random_uuid());
     let bound = write_file(&scratch, &name, &text).and_then(|()| move_into(&scratch, &name, &namespace));
     // The mount needs the file, and not its name.
@@ -67,7 +67,9 @@ fn move_into(scratch: &File, name: &CStr, namespace: &File) -> io::Result<()> {
     let tree = detached_mount(scratch, name)?;
     checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNS) }.into())?;
     let target = open_without_links(libc::AT_FDCWD, c_str(TARGET), libc::O_PATH)?;
-    check_proc_file(&target)?;
+    if !is_kernels(&target)? {
+        return Ok(());
+    }
     let flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
     let (from, to, empty) = (tree.as_raw_fd(), target.as_raw_fd(), c_str(EMPTY).as_ptr());
     checked(unsafe { libc::syscall(libc::SYS_move_mount, from, empty, to, empty, flags) })?;
@@ -110,14 +112,14 @@ fn detached_mount(dir: &File, name: &CStr) -> io::Result<OwnedFd> {
     Ok(tree)
 }
 
-/// A regular file of procfs, and not of whatever else may lie at the container's /proc.
-fn check_proc_file(file: &OwnedFd) -> io::Result<()> {
+/// Whether it is the kernel's own file; only ours lies over that. Errors: neither.
+fn is_kernels(file: &OwnedFd) -> io::Result<bool> {
     let mut system: libc::statfs = unsafe { mem::zeroed() };
     checked(unsafe { libc::fstatfs(file.as_raw_fd(), &mut system) }.into())?;
-    if system.f_type as i64 == PROC_SUPER_MAGIC && mode_of(file)? & libc::S_IFMT == libc::S_IFREG {
-        return Ok(());
+    if mode_of(file)? & libc::S_IFMT != libc::S_IFREG {
+        return Err(refusal("the container has no boot id to replace"));
     }
-    Err(refusal("the container has no boot id to replace"))
+    Ok(system.f_type as i64 == PROC_SUPER_MAGIC)
 }
 
 fn open_at(dir: &File, name: &'static [u8]) -> io::Result<File> {
