@@ -73,7 +73,8 @@ export function splitImage(image: string): { repo: string; tag: string } {
   const named = withTag(image)
   const colon = named.lastIndexOf(':')
   const [repo, tag] = [named.slice(0, colon), named.slice(colon + 1)]
-  if (image.includes('@') || repo === '' || tag === '') throw invalidImageName(image)
+  if (!/^[a-z0-9][a-z0-9._-]*(:\d+\/)?[a-z0-9._/-]*$/.test(repo) || !/^\w[\w.-]{0,127}$/.test(tag))
+    throw invalidImageName(image)
   return { repo, tag }
 }
 

@@ -27,7 +27,8 @@ export function findMemoryCgroup(groups: string, mounts: string): MemoryCgroup |
   const unified = lines.find((line) => line?.[1] === '')
   const version = own ? 1 : 2
   const path = (own ?? unified)?.[2]
-  if (path === undefined) return undefined
+  // A path with `..` is outside of what this process's own cgroup namespace shows.
+  if (path === undefined || path.split('/').includes('..')) return undefined
   for (const line of mounts.split('\n')) {
     // id parent device root mountpoint options [tags…] - type source superoptions
     const [before = '', after = ''] = line.split(' - ')

@@ -55,7 +55,7 @@ export async function runContainer(
     engine.call(deadline, (docker, both) => docker.getContainer(containerId).start({ abortSignal: both }))
   await start().catch(async (error) => {
     if (!network.isMissing(error)) throw startError(error)
-    await network.ensure(deadline)
+    await network.rejoin(containerId, deadline)
     await start()
   })
   return transport.name === 'tcp' ? await publishedPort(engine, containerId, deadline) : 0

@@ -51,8 +51,10 @@ export function createUnixTransport(): Transport {
       await mkdir(directory, { recursive: true, mode: 0o700 })
     },
     async ready({ sandboxId }, directory, signal) {
-      const socket = await awaitListener(join(directory, socketName), signal)
+      // A thawed guest is reached as before, whatever it has done to its socket's path.
+      if (await answers(pins.get(sandboxId), signal)) return
       await release(sandboxId)
+      const socket = await awaitListener(join(directory, socketName), signal)
       pins.set(sandboxId, Promise.resolve(socket))
     },
     async connect({ sandboxId }, directory, signal) {
@@ -70,5 +72,16 @@ export function createUnixTransport(): Transport {
     async close() {
       await Promise.all([...pins.keys()].map(release))
     },
+  }
+}
+
+async function answers(pinned: Promise<PinnedSocket> | undefined, signal: AbortSignal): Promise<boolean> {
+  try {
+    const connection = await (await pinned)?.connect(signal)
+    connection?.destroy()
+    return connection !== undefined
+  } catch {
+    signal.throwIfAborted()
+    return false
   }
 }
