@@ -45,9 +45,17 @@ export function engineInfo(engine: Engine, signal: AbortSignal): Promise<EngineI
  * kernel, and a container's root that is our own user: that of an engine we run as root beside, or of a rootless one.
  */
 export function chooseTransport(info: EngineInfo, host: { platform: string; uid: number }): TransportName {
-  const sameKernel = host.platform === 'linux' && info.operatingSystem !== 'Docker Desktop'
-  const sameUser = host.uid === 0 || hasSecurityOption(info, 'rootless')
-  return sameKernel && sameUser ? 'unix' : 'tcp'
+  const sameUser = host.uid === 0 || isRootless(info)
+  return isOwnKernel(info, host.platform) && sameUser ? 'unix' : 'tcp'
+}
+
+/** Whether containers run on this very kernel, and not in a virtual machine. */
+export function isOwnKernel(info: EngineInfo, platform: string): boolean {
+  return platform === 'linux' && info.operatingSystem !== 'Docker Desktop'
+}
+
+export function isRootless(info: EngineInfo): boolean {
+  return hasSecurityOption(info, 'rootless')
 }
 
 /** Never throws. */
