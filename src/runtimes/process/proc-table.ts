@@ -1,10 +1,13 @@
 /** The host's processes as /proc shows them. */
+import { readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import type { ProcessId } from './handle.ts'
 
 /** Most of a process's environment that is looked at, in bytes */
 const environMaxBytes = 1 << 20
 const microsPerTick = 10_000
+/** Parent of the kernel's own threads, which have no environment */
+const kernelThreads = 2
 
 export interface ProcessEntry extends ProcessId {
   parent: number
@@ -16,7 +19,12 @@ export interface ProcessEntry extends ProcessId {
 
 /** What is known of a live process; undefined when there is none, or only its remains until the parent looks. */
 export async function findProcess(pid: number): Promise<ProcessEntry | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '')
+  return readEntry(pid)
+}
+
+/** Doesn't leave the thread: the kernel has the answer at hand, and all of them are asked for often. */
+function readEntry(pid: number): ProcessEntry | undefined {
+  const stat = readStat(pid)
   // The second field is the program's name in parentheses and may itself have any character.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const number = (index: number) => Number(fields[index])
@@ -51,13 +59,23 @@ export async function signalProcess(process_: ProcessId, signal: NodeJS.Signals)
  */
 export async function guestProcesses(agentPid: number, home: string): Promise<ProcessEntry[]> {
   const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 1 && pid !== process.pid)
-  const entries = (await Promise.all(pids.map(findProcess))).filter((entry) => entry !== undefined)
-  const members = new Set<number>()
-  for (const { pid } of entries) if (pid === agentPid || (await hasHome(pid, home))) members.add(pid)
-  for (let before = -1; before !== members.size; ) {
-    before = members.size
-    for (const { pid, parent } of entries) if (members.has(parent)) members.add(pid)
+  const entries = pids.map(readEntry).filter((entry) => entry !== undefined)
+  // 0 stands for no agent, and is the parent of what is no guest's.
+  const members = new Set(entries.filter(({ pid }) => pid === agentPid).map(({ pid }) => pid))
+  const addDescendants = () => {
+    for (let before = -1; before !== members.size; ) {
+      before = members.size
+      for (const { pid, parent } of entries) if (members.has(parent)) members.add(pid)
+    }
   }
+  addDescendants()
+  const others = entries.filter(({ pid, parent }) => !members.has(pid) && parent !== kernelThreads)
+  await Promise.all(
+    others.map(async ({ pid }) => {
+      if (await hasHome(pid, home)) members.add(pid)
+    }),
+  )
+  addDescendants()
   return entries.filter(({ pid }) => members.has(pid))
 }
 
@@ -75,6 +93,14 @@ export function parentsFirst(entries: readonly ProcessEntry[]): ProcessEntry[] {
   }
   const depths = new Map(entries.map((entry) => [entry, depth(entry)]))
   return entries.toSorted((a, b) => (depths.get(a) ?? 0) - (depths.get(b) ?? 0))
+}
+
+function readStat(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'latin1')
+  } catch {
+    return ''
+  }
 }
 
 /** Resident memory in bytes; 0 for a process that has ended. */
