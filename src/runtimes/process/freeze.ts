@@ -2,7 +2,7 @@
 import { ServerError } from '../../domain/error.ts'
 import { sleep } from '../../lib/deadline.ts'
 import type { ProcessId } from './handle.ts'
-import { findProcess, guestProcesses, parentsFirst, signalProcess } from './proc-table.ts'
+import { findProcess, guestProcesses, isAlive, parentsFirst, signalProcess } from './proc-table.ts'
 
 /** Rounds of looking for a guest's processes and stopping them; one that forks loses after a few */
 const roundsMax = 200
@@ -21,7 +21,8 @@ export async function isFrozen(agent: ProcessId): Promise<boolean> {
 
 /**
  * Stops the agent and every process of its guest, each when its parent stands still: a shell that would see its child
- * stop would take the terminal back. Idempotent. On failure some are stopped. Errors: `internal`, the signal's reason.
+ * stop would take the terminal back. Idempotent. On failure some are stopped. Errors: `not_found`
+ * (the agent has ended), `internal`, the signal's reason.
  */
 export async function freezeGuest(agent: ProcessId, home: string, signal: AbortSignal): Promise<void> {
   const told = new Set<string>()
@@ -33,6 +34,7 @@ export async function freezeGuest(agent: ProcessId, home: string, signal: AbortS
     const waiting = awake.filter((entry) => entry.state === 'D' && told.has(nameOf(entry)))
     const isStill = awake.length === 0 || (nudges === 0 && waiting.length === awake.length)
     if (isStill && (await isFrozen(agent))) return
+    if (!(await isAlive(agent))) throw new ServerError('not_found', 'The sandbox has ended meanwhile.')
     const awakePids = new Set(awake.filter((entry) => !waiting.includes(entry)).map(({ pid }) => pid))
     for (const entry of awake) {
       if (round < politeRounds && awakePids.has(entry.parent)) continue

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { agentBinary } from '../../../tests/support/agent.ts'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
+import { exec } from '../../guest/exec.ts'
 import { hello } from '../../guest/hello.ts'
 import { sleep } from '../../lib/deadline.ts'
 import { newId } from '../../lib/ids.ts'
@@ -98,13 +99,23 @@ describe('a pause with memory', () => {
 
   test('is not seen by a shell that waits for its jobs', async () => {
     const handle = await start()
-    const script = 'bash -mc "touch ~/begun; sleep 1; echo \\$?"'
-    const outcome = run(guestOf(runtime, handle), script)
+    const { events } = await exec(
+      guestOf(runtime, handle),
+      {
+        cmd: '/bin/bash',
+        args: ['-mc', 'touch ~/begun; sleep 1; echo status $?'],
+        env: {},
+        stdin: false,
+        pty: { cols: 80, rows: 24 },
+      },
+      patience(),
+    )
     await until(async () => existsSync(join(root, handle.sandboxId, 'home', 'begun')))
-    await sleep(50)
     await runtime.pause(handle, memory, patience())
     await runtime.resume(handle, patience())
-    expect((await outcome).stdout).toBe('0\n')
+    let output = ''
+    for await (const event of events) if (event.type === 'pty') output += event.bytes.toString()
+    expect(output).toBe('status 0\r\n')
   })
 
   test.runIf(existsSync(python))('does not hang on a parent that waits in vfork', async () => {

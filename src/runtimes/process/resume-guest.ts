@@ -22,11 +22,10 @@ export async function resumeGuest(
 ): Promise<{ agent: ProcessId; booted: boolean }> {
   const { dirs, guests, faults } = parts
   const { condition, record } = await findGuest(dirs, sandboxId)
-  if (condition !== 'alive' && faults.resumeDelayMs) {
-    await sleep(faults.resumeDelayMs, signal)
-  }
-  if (condition === 'stopped')
+  if (condition !== 'alive' && faults.resumeDelayMs) await sleep(faults.resumeDelayMs, signal)
+  if (condition === 'stopped') {
     return { agent: await boot(parts, { sandboxId, record }, signal), booted: true }
+  }
   // A stop that a crash has interrupted is called off.
   if (record.phase !== 'live') await dirs.writeState(sandboxId, { ...record, phase: 'live' })
   if (condition === 'frozen') await thaw(parts, { sandboxId, record }, signal)

@@ -21,19 +21,19 @@ export async function snapshotGuest(
     else await copyTree(home, target, signal)
     if (faults.failSnapshot) throw requestedFault('copied')
   }
-  await images.create(image, async (target) => {
-    // An unfinished boot must not write meanwhile.
-    if (condition === 'stopped') {
-      await killGuest(record, home, signal)
-      return copy(target)
-    }
+  const copyFrozen = async (target: string) => {
     try {
-      if (condition === 'alive') copied.add(sandboxId)
       await freezeGuest(record, home, signal)
       await copy(target)
     } finally {
       if (condition === 'alive') await thawGuest(record, home)
-      copied.delete(sandboxId)
     }
+  }
+  await images.create(image, async (target) => {
+    // An unfinished boot must not write meanwhile.
+    if (condition === 'stopped') return killGuest(record, home, signal).then(() => copy(target))
+    if (condition === 'frozen') return copyFrozen(target)
+    copied.add(sandboxId)
+    await copyFrozen(target).finally(() => copied.delete(sandboxId))
   })
 }
