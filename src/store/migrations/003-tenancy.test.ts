@@ -18,7 +18,7 @@ test('a server’s first team and its keys keep what is theirs, under ids that c
     insert into sandboxes (id, team_id, template_id, state, started_at, end_at, cpu_count, memory_mb, disk_mb, metadata,
       env_vars, runtime, image) values ('i1', 'default', 'base', 'running', 1, 2, 1, 128, 1024, '{}', '{}', 'docker', 'x');
     insert into templates values ('mine', 'default', 'x', 'docker', 1, 128, 1024, 1), ('base', null, 'x', 'docker', 1, 128, 1024, 1);
-    insert into snapshots values ('s1', 'default', 'i1', 'base', null, 0, 'ready', 'x', 'docker', 1, 128, 1024, 1);
+    insert into snapshots values ('s1', 'default', 'i1', 'base', null, 'default', 0, 'ready', 'x', 'docker', 1, 128, 1024, 1);
     insert into lifecycle_events (id, team_id, sandbox_id, template_id, type, at) values
       ('e1', 'default', 'i1', 'base', 'created', 1);
   `)
