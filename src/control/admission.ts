@@ -8,6 +8,7 @@ import type { NodeStatus } from '../domain/node-status.ts'
 import type { Store } from '../domain/store.ts'
 import type { TeamLimits } from '../domain/team.ts'
 import type { Clock } from '../lib/clock.ts'
+import { abortable } from '../lib/deadline.ts'
 import { createFairSemaphore } from '../lib/fair-semaphore.ts'
 import { linkSignals } from '../lib/linked-signal.ts'
 import { type FreeSpace, requireRoom } from './machine-room.ts'
@@ -75,7 +76,7 @@ export function createAdmission(parts: AdmissionParts): Admission {
           // What was true before the wait may no longer be.
           signal.throwIfAborted()
           refuseWhileDraining()
-          await requireRoom(machine, keepFree, turns.held() - 1)
+          await abortable(requireRoom(machine, keepFree, turns.held() - 1), signal)
         } catch (error) {
           endTurn()
           throw error

@@ -778,7 +778,12 @@ export const openapi = {
     },
     "/admin/teams/{teamID}/builds/cancel": {
       "post": {
-        "x-unimplemented": true
+        "x-unimplemented": true,
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ]
       }
     },
     "/admin/teams/{teamID}/api-keys": {

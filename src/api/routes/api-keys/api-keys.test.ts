@@ -86,3 +86,22 @@ test('the operator makes and deletes keys of any team, as the team or for it', a
   const unknown = await api.ask('POST /admin/teams/none/api-keys', { headers: operator, body: { name: 'x' } })
   expect(unknown.statusCode).toBe(404)
 })
+
+test('a team has a thousand keys and no more', async () => {
+  const { store } = api.control
+  for (let index = 1; index < 1_000; index++) {
+    await store.apiKeys.create({
+      id: `k${index}`,
+      teamId: 'team',
+      name: 'x',
+      hash: `h${index}`,
+      mask: 'e2b_00…0000',
+      createdAt: 1,
+      lastUsedAt: null,
+    })
+  }
+  const refused = await api.ask('POST /api-keys', { body: { name: 'one more' } })
+  expect(refused.statusCode).toBe(429)
+  await store.apiKeys.remove('k1')
+  expect((await api.ask('POST /api-keys', { body: { name: 'one more' } })).statusCode).toBe(201)
+})
