@@ -10,3 +10,15 @@ export function checkLifetime({ lifetimeS }: Pick<TeamLimits, 'lifetimeS'>, time
       'Ask for less, or have the operator raise it: "e2b-server teams limits <team> --lifetime-hours <n>".',
   )
 }
+
+/**
+ * The deadline that is asked for, or the latest that the team's sandbox may have, in Unix milliseconds. Its life counts
+ * from its last start, so that what is paused doesn't age.
+ */
+export function clampEnd(
+  { lifetimeS }: Pick<TeamLimits, 'lifetimeS'>,
+  startedAt: number,
+  endAt: number,
+): number {
+  return lifetimeS === null ? endAt : Math.min(endAt, startedAt + lifetimeS * 1000)
+}
