@@ -90,3 +90,19 @@ test('a team’s limits are refused with what to do, and its longest life is kep
   expect(many.headers['retry-after']).toBeUndefined()
   expect(many.json()).toEqual({ code: 429, message: expect.stringContaining('--sandboxes') })
 })
+
+test('of creates at the same time a team gets exactly as many as it may have, again and again', async () => {
+  await api.control.store.teams.setLimits('team', { runningSandboxes: 3 })
+  const create = () => api.ask('POST /v2/sandboxes', { body: { templateID: 'base' } })
+  for (let round = 0; round < 2; round++) {
+    const answers = await Promise.all(Array.from({ length: 8 }, create))
+    expect(answers.map(({ statusCode }) => statusCode).toSorted()).toEqual([
+      201,
+      201,
+      201,
+      ...Array(5).fill(429),
+    ])
+    const ids = answers.flatMap((answer) => (answer.statusCode === 201 ? [answer.json().sandboxID] : []))
+    for (const id of ids) expect((await api.ask(`DELETE /sandboxes/${id}`)).statusCode).toBe(204)
+  }
+})
