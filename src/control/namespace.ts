@@ -1,7 +1,7 @@
 import type { ControlContext } from './context.ts'
+import { findTeam } from './find-team.ts'
 
-/** The namespace of a team's names, as in `<namespace>/<name>:<tag>`. */
-export async function namespaceOf({ store }: ControlContext, _teamId: string): Promise<string> {
-  const team = await store.teams.first()
-  return (team?.name ?? 'default').toLowerCase().replaceAll(/[^a-z0-9_-]+/g, '-')
+/** The namespace of a team's names, as in `<namespace>/<name>:<tag>`. Errors: `not_found` (team). */
+export async function namespaceOf(ctx: ControlContext, teamId: string): Promise<string> {
+  return (await findTeam(ctx, teamId)).slug
 }

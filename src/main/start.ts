@@ -4,23 +4,31 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
 import { createApi } from '../api/server.ts'
+import { createAuthenticator } from '../auth/authenticate.ts'
+import { recordKeyUsage } from '../auth/key-usage.ts'
 import { createAdmission } from '../control/admission.ts'
 import type { ControlContext } from '../control/context.ts'
 import { createDebugSandbox } from '../control/debug-sandbox.ts'
 import { runExpiry } from '../control/expiry.ts'
 import { killSandbox } from '../control/kill-sandbox.ts'
 import { createLifecycle } from '../control/lifecycle.ts'
+import { createLocalNode } from '../control/local-node.ts'
 import { reconcileNow, runReconcile, runtimeListener } from '../control/reconcile.ts'
+import { runTeamSampling } from '../control/sample-teams.ts'
 import { createEdge } from '../edge/edge.ts'
 import { createFindSigned } from '../edge/signed-urls.ts'
 import { createEnvd } from '../envd/envd.ts'
 import { systemClock } from '../lib/clock.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
+import { countStarts } from '../orchestrator/count-starts.ts'
+import { createMachine } from '../orchestrator/machine.ts'
 import { createManager } from '../orchestrator/manager.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
+import { ensureAdminToken } from './admin-token.ts'
 import { ensureApiKey } from './api-keys.ts'
 import { type Config, ConfigError } from './config.ts'
 import { createDebugListener } from './debug-listener.ts'
+import { programVersion } from './installation.ts'
 import { createListener } from './listener.ts'
 import { createRuntime, requireUsable } from './runtimes.ts'
 import { claimStateDir, databasePath, prepareStateDir } from './state-dir.ts'
@@ -57,24 +65,38 @@ async function start(
   undo.push(() => store.close())
   const runtime = createRuntime(config, store.instanceId, log)
   undo.push(() => runtime.close())
-  await requireUsable(runtime)
+  const { dataDir } = await requireUsable(runtime)
   const teamId = await ensureApiKey(store, config)
+  const adminToken = ensureAdminToken(config)
   await putBaseTemplate(store, runtime)
 
   const envd = createEnvd({ log })
-  const node = createManager({
-    runtime,
-    envd,
-    log,
-    defaultUser: runtime.capabilities.isolation ? 'user' : 'root',
-  })
+  const { node, counts } = countStarts(
+    createManager({
+      runtime,
+      envd,
+      log,
+      defaultUser: runtime.capabilities.isolation ? 'user' : 'root',
+    }),
+  )
+  const machine = createMachine([config.stateDir, ...(dataDir ? [dataDir] : [])])
+  const localNode = await createLocalNode({ store, machine, starts: counts, version: programVersion(), log })
   const clock = systemClock()
   const lifecycle = createLifecycle({ store, node, clock, log })
   const control: ControlContext = {
     store,
     node,
     lifecycle,
-    admission: createAdmission(),
+    admission: createAdmission({
+      store,
+      machine,
+      status: localNode.status,
+      clock,
+      limits: config.limits,
+      maxStarting: config.maxStarting,
+      startWaitMs: config.startWaitS * 1000,
+      keepFree: config.keepFree,
+    }),
     clock,
     log,
   }
@@ -88,6 +110,13 @@ async function start(
   let domain: string | null = null
   const api = createApi({
     control,
+    authenticator: createAuthenticator({
+      keys: store.apiKeys,
+      teams: store.teams,
+      adminToken,
+      used: recordKeyUsage({ keys: store.apiKeys, clock, log }),
+    }),
+    localNode,
     domain: () => domain,
     serverFactory: (handler) => createListener({ api: handler, edge, findSigned: createFindSigned(node) }),
   })
@@ -98,7 +127,11 @@ async function start(
   domain = `localhost:${port}`
   const servers = [api.server, ...(await startDebugListeners())]
 
-  const loops = [runExpiry(control, stopping.signal), runReconcile(control, stopping.signal)]
+  const loops = [
+    runExpiry(control, stopping.signal),
+    runReconcile(control, stopping.signal),
+    runTeamSampling(control, stopping.signal),
+  ]
   claim.publish(url)
 
   return {

@@ -13,6 +13,8 @@ export interface EngineInfo {
   versions: Record<string, string>
   cpuCount: number
   memoryMb: number
+  /** Where it keeps images and containers */
+  dataDir: string
 }
 
 /** Asks the engine what it is and runs on. Errors as `Engine.call`. */
@@ -36,6 +38,7 @@ export function engineInfo(engine: Engine, signal: AbortSignal): Promise<EngineI
       },
       cpuCount: number('NCPU'),
       memoryMb: Math.floor(number('MemTotal') / 2 ** 20),
+      dataDir: text('DockerRootDir'),
     }
   })
 }
@@ -83,13 +86,14 @@ export async function fingerprintDocker(
       )
     }
     await access(guestBinary, constants.R_OK | constants.X_OK)
-    const { versions, cpuCount, memoryMb } = info
+    const { versions, cpuCount, memoryMb, dataDir } = info
     return {
       usable: true,
       detail: 'Docker is usable.',
       versions: { engine: versions.engine ?? '', api, ...versions },
       cpuCount,
       memoryMb,
+      ...(dataDir !== '' && { dataDir }),
     }
   } catch (error) {
     return unusable(remedy(error, engine.socketPath, guestBinary))
