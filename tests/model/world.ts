@@ -2,7 +2,6 @@
  * A control plane on the process runtime whose server can be killed at any step: the store and the guests live on, all
  * else is made anew. Between store and runtime on one side and the use cases on the other each step may fail.
  */
-import { createAdmission } from '../../src/control/admission.ts'
 import type { ControlContext } from '../../src/control/context.ts'
 import { createExpiry, type Expiry } from '../../src/control/expiry.ts'
 import { createLifecycle } from '../../src/control/lifecycle.ts'
@@ -18,6 +17,7 @@ import { createManager } from '../../src/orchestrator/manager.ts'
 import { createProcessRuntime } from '../../src/runtimes/process/runtime.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
 import { agentBinary } from '../support/agent.ts'
+import { openAdmission } from '../support/control.ts'
 import { runtimeParts, storeParts, withFailpoints } from '../support/failpoints.ts'
 import type { Random } from './random.ts'
 
@@ -62,7 +62,7 @@ export async function createWorld(random: Random): Promise<World> {
       acknowledgeNoIsolation: true,
       log: silentLog,
     })
-  await store.teams.put({ id: 'team', name: 'team' })
+  await store.teams.create({ id: 'team', name: 'team', slug: 'team', createdAt: 0, limits: {} })
   await store.templates.put({
     id: 'base',
     teamId: null,
@@ -139,7 +139,11 @@ export async function createWorld(random: Random): Promise<World> {
       defaultUser: 'root',
     })
     const parts = { store: withFailpoints(store, 'store', hook, storeParts), node, clock, log: notingLog }
-    const control = { ...parts, lifecycle: createLifecycle(parts), admission: createAdmission() }
+    const control = {
+      ...parts,
+      lifecycle: createLifecycle(parts),
+      admission: openAdmission(parts.store, clock),
+    }
     return {
       control,
       directory: node,
