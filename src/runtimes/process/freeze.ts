@@ -12,6 +12,8 @@ const politeRounds = 20
 const roundMs = 10
 /** Rounds in which a process that waits in the kernel may come out of it; then it counts as stopped */
 const nudgesMax = 10
+/** Rounds that find nothing to stop before all counts as stopped: a list of children may lack one while another ends */
+const stillRounds = 2
 
 /** Whether the agent lives and is stopped, as the first of a guest's processes to stop and the last to go on. */
 export async function isFrozen(agent: ProcessId): Promise<boolean> {
@@ -26,14 +28,15 @@ export async function isFrozen(agent: ProcessId): Promise<boolean> {
  */
 export async function freezeGuest(agent: ProcessId, home: string, signal: AbortSignal): Promise<void> {
   const told = new Set<string>()
-  for (let round = 0, nudges = nudgesMax; round < roundsMax; round++) {
+  for (let round = 0, nudges = nudgesMax, still = 0; round < roundsMax; round++) {
     signal.throwIfAborted()
     const members = await guestProcesses(agent, home)
     const awake = members.filter(({ state }) => !isStopped(state))
     // One that waits in the kernel stops when its wait is over, before it runs any code of its program.
     const waiting = awake.filter((entry) => entry.state === 'D' && told.has(nameOf(entry)))
     const isStill = awake.length === 0 || (nudges === 0 && waiting.length === awake.length)
-    if (isStill && (await isFrozen(agent))) return
+    still = isStill && (await isFrozen(agent)) ? still + 1 : 0
+    if (still === stillRounds) return
     if (!(await isAlive(agent))) throw new ServerError('not_found', 'The sandbox has ended meanwhile.')
     const awakePids = new Set(awake.filter((entry) => !waiting.includes(entry)).map(({ pid }) => pid))
     for (const entry of awake) {
