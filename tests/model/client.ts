@@ -276,7 +276,7 @@ export function createClient(world: World, random: Random, name: string): Client
 }
 
 /** What a step was made to fail with. */
-export function isInjected(error: unknown): boolean {
+function isInjected(error: unknown): boolean {
   return error instanceof Error && /^(disk I\/O error|(store|runtime)\.)/.test(error.message)
 }
 

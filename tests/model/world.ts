@@ -22,7 +22,7 @@ import { runtimeParts, storeParts, withFailpoints } from '../support/failpoints.
 import type { Random } from './random.ts'
 
 /** What the steps of a dead server end with. */
-export class Crash extends Error {}
+class Crash extends Error {}
 
 export interface World extends AsyncDisposable {
   /** As the present server sees it */

@@ -78,7 +78,7 @@ export async function startControl({
 }
 
 /** Admits up to a hundred starts at once, on a machine however full. */
-function openAdmission(store: Store, clock: Clock): Admission {
+export function openAdmission(store: Store, clock: Clock): Admission {
   return createAdmission({
     store,
     clock,
