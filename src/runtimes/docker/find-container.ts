@@ -53,8 +53,12 @@ export async function getContainer(
   signal: AbortSignal,
 ): Promise<FoundContainer> {
   const found = await findContainer(parts, guest, signal)
-  if (found !== undefined) return found
-  throw new ServerError('not_found', `Sandbox ${guest.sandboxId} has no container any more.`)
+  if (found === undefined) throw containerNotFound(guest.sandboxId)
+  return found
+}
+
+export function containerNotFound(sandboxId: string, cause?: unknown): ServerError {
+  return new ServerError('not_found', `Sandbox ${sandboxId} has no container any more.`, { cause })
 }
 
 /** Port on 127.0.0.1 that leads to a container's agent, or 0. */

@@ -32,7 +32,10 @@ export async function pauseGuest(
   if (condition !== 'stopped') parts.reclaim.begin(guest.sandboxId, pid)
 }
 
-/** Freezes a running container. On failure it runs, as far as the engine can still be told. Errors as `Engine.call`. */
+/**
+ * Freezes a running container. On failure it runs, as far as the engine can still be told. Errors as `Engine.call`, and
+ * `not_found`.
+ */
 export async function freeze(parts: DockerParts, guest: DockerGuest): Promise<void> {
   const deadline = AbortSignal.timeout(freezeMs)
   try {
@@ -41,14 +44,14 @@ export async function freeze(parts: DockerParts, guest: DockerGuest): Promise<vo
     )
   } catch (error) {
     // What is frozen already, or has ended meanwhile, the engine refuses.
-    const found = await findContainer(parts, guest, deadline)
-    if (isRefusal(error) && found !== undefined && found.condition !== 'running') return
+    const found = await getContainer(parts, guest, deadline)
+    if (isRefusal(error) && found.condition !== 'running') return
     await thaw(parts, guest).catch(() => {})
     throw error
   }
 }
 
-/** Thaws a frozen container; one that runs stays as it is. Errors as `Engine.call`. */
+/** Thaws a frozen container; one that runs stays as it is. Errors as `Engine.call`, and `not_found`. */
 export async function thaw(parts: DockerParts, guest: DockerGuest): Promise<void> {
   parts.reclaim.end(guest.sandboxId)
   const deadline = AbortSignal.timeout(freezeMs)
@@ -57,8 +60,8 @@ export async function thaw(parts: DockerParts, guest: DockerGuest): Promise<void
       docker.getContainer(guest.containerId).unpause({ abortSignal: both }),
     )
   } catch (error) {
-    const found = await findContainer(parts, guest, deadline)
-    if (found?.condition !== 'running') throw error
+    const found = await getContainer(parts, guest, deadline)
+    if (found.condition !== 'running') throw error
   }
 }
 

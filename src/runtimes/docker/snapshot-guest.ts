@@ -7,7 +7,7 @@ import { ServerError, toError } from '../../domain/error.ts'
 import { abortable } from '../../lib/deadline.ts'
 import { instanceLabel, sandboxLabel, snapshotLabel, transportLabel } from './container.ts'
 import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
-import { type FoundContainer, getContainer, overlayLayer } from './find-container.ts'
+import { containerNotFound, type FoundContainer, getContainer, overlayLayer } from './find-container.ts'
 import type { DockerGuest } from './handle.ts'
 import { runHostTool } from './host-tool.ts'
 import { invalidImageName, removeImage, splitImage } from './images.ts'
@@ -69,7 +69,7 @@ async function copy(
     .call(deadline, (docker, both) =>
       docker.getContainer(guest.containerId).commit(withSignal(request, both)),
     )
-    .catch((error) => Promise.reject(commitError(error, image)))
+    .catch((error) => Promise.reject(commitError(error, guest.sandboxId, image)))
   await copyMetadata(parts, layer, image, deadline)
 }
 
@@ -122,7 +122,7 @@ async function refuseExisting(engine: Engine, image: string, signal: AbortSignal
   })
 }
 
-function commitError(error: unknown, image: string): ServerError {
+function commitError(error: unknown, sandboxId: string, image: string): ServerError {
   const cause = error instanceof ServerError ? error.cause : error
   const reason = reasonOf(cause)
   if (/max depth exceeded/i.test(reason)) {
@@ -136,7 +136,7 @@ function commitError(error: unknown, image: string): ServerError {
     return invalidImageName(image, error)
   }
   if (statusOf(cause) === 404) {
-    return new ServerError('not_found', 'The sandbox has no container any more.', { cause: error })
+    return containerNotFound(sandboxId, error)
   }
   return toError(error)
 }

@@ -1,11 +1,12 @@
 import { statusOf, withSignal } from './engine.ts'
+import { containerNotFound } from './find-container.ts'
 import type { DockerGuest } from './handle.ts'
 import type { DockerParts } from './parts.ts'
 
 /**
  * Ends the processes of a guest at once, as a power failure would, frozen ones too. The container stays with its file
  * system; what the guest had in its run directory doesn't. Its end is expected from now on. Idempotent. Errors as
- * `Engine.call`.
+ * `Engine.call`, and `not_found`.
  */
 export async function stopContainer(
   parts: DockerParts,
@@ -21,6 +22,7 @@ export async function stopContainer(
     try {
       await container.kill(withSignal({ signal: 'SIGKILL' }, both))
     } catch (error) {
+      if (statusOf(error) === 404) throw containerNotFound(sandboxId, error)
       // It has ended by itself, or before.
       if (statusOf(error) !== 409) throw error
     }
