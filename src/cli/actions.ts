@@ -21,8 +21,8 @@ export interface KeyRow {
 export interface Actions {
   /** Resolves when the server has stopped. */
   start(flags: Flags): Promise<void>
-  /** The variables that point an E2B SDK at the server. */
-  env(flags: Flags): Promise<Record<string, string>>
+  /** The variables that point an E2B SDK at the server; null: one that must not be set. */
+  env(flags: Flags): Promise<Record<string, string | null>>
   doctor(flags: Flags): Promise<Check[]>
   keys: {
     list(flags: Flags): Promise<KeyRow[]>
