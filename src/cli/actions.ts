@@ -7,8 +7,11 @@ export type Flags = Record<string, string | boolean | undefined>
 /** One line of `doctor`. */
 export interface Check {
   name: string
-  ok: boolean
+  /** `warn`: it works, but not for everybody or not for long */
+  state: 'ok' | 'warn' | 'fail'
   detail: string
+  /** What to do about it */
+  remedy?: string
 }
 
 export interface KeyRow {

@@ -122,6 +122,7 @@ async function start(
   claim.publish(url, {
     host: config.host,
     port,
+    debugPort: servers.length > 1 ? config.debugPort : null,
     domain: config.domain === undefined ? null : domain,
     authority,
     dns: dns?.address ?? null,

@@ -24,6 +24,8 @@ export interface Reach {
   /** Where it listens */
   host: string
   port: number
+  /** Of debug mode; null: it is off */
+  debugPort: number | null
   /** What SDKs take as `E2B_DOMAIN`; null: names are not the way */
   domain: string | null
   /** What clients have to trust; null: nothing that they don't already */

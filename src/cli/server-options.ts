@@ -1,0 +1,31 @@
+import type { Command } from 'commander'
+
+/** The flags that say what kind of server it is. */
+export function withServerOptions(command: Command): Command {
+  return command
+    .option('--host <address>', 'address to listen on [E2B_SERVER_HOST] (default: 127.0.0.1)')
+    .option(
+      '--port <port>',
+      'port for API and sandbox traffic [E2B_SERVER_PORT] (default: 3000; 443 with TLS)',
+    )
+    .option('--domain <name>', 'domain of all names: api.<name>, <port>-<id>.<name> [E2B_SERVER_DOMAIN]')
+    .option('--tls', 'serve HTTPS, by default with a certificate of a local authority [E2B_SERVER_TLS]')
+    .option('--tls-cert <file>', 'certificate for *.<domain> to use instead, PEM [E2B_SERVER_TLS_CERT]')
+    .option('--tls-key <file>', 'its key, PEM [E2B_SERVER_TLS_KEY]')
+    .option('--dns <address>', 'answer DNS queries for *.<domain> here, as 127.0.0.1:53 [E2B_SERVER_DNS]')
+    .option(
+      '--max-connections <number>',
+      'requests and upgrades that a sandbox may have at once [E2B_SERVER_MAX_CONNECTIONS] (default: 10000)',
+    )
+    .option(
+      '--debug-port <port>',
+      'port for E2B_DEBUG=true programs, 0 for none [E2B_SERVER_DEBUG_PORT] (default: 49983)',
+    )
+    .option('--runtime <name>', 'auto, docker or process [E2B_SERVER_RUNTIME] (default: auto)')
+    .option('--docker-transport <kind>', 'auto, unix or tcp [E2B_SERVER_DOCKER_TRANSPORT] (default: auto)')
+    .option(
+      '--api-key-file <path>',
+      'file with the key to accept, instead of a generated one; or E2B_SERVER_API_KEY',
+    )
+    .option('--log-level <level>', 'debug, info, warn or error [E2B_SERVER_LOG_LEVEL] (default: info)')
+}
