@@ -41,6 +41,13 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'model',
+          include: ['tests/model/**/*.test.ts'],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
           ...conformance,
           name: 'conformance',
           exclude: [...inDomainModeOnly, ...inDebugModeOnly],

@@ -12,6 +12,7 @@ mod error;
 mod fields;
 mod files;
 mod frame;
+mod host;
 mod http;
 mod init;
 mod interfaces;
@@ -43,6 +44,12 @@ use server::Server;
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("host") {
+        return match host::run(std::env::args().skip(2)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(message) => fail(&message),
+        };
+    }
     let args = match args::parse(std::env::args().skip(1)) {
         Ok(args) => args,
         Err(message) => return fail(&message),

@@ -4,12 +4,22 @@
  */
 import fastify, { type FastifyInstance } from 'fastify'
 import type { ApiParts } from './parts.ts'
-import { addAuthentication } from './plugins/authentication.ts'
+import { addAuthentication, addOperatorAuthentication } from './plugins/authentication.ts'
 import { addErrors } from './plugins/errors.ts'
 import { addJsonBodies } from './plugins/json-bodies.ts'
 import { addTimings } from './plugins/timings.ts'
 import { addValidation } from './plugins/validation.ts'
+import { addCreateAccessToken } from './routes/access-tokens/create.ts'
+import { addDeleteAccessToken } from './routes/access-tokens/delete.ts'
+import { addCreateApiKey } from './routes/api-keys/create.ts'
+import { addDeleteApiKey } from './routes/api-keys/delete.ts'
+import { addListApiKeys } from './routes/api-keys/list.ts'
+import { addRenameApiKey } from './routes/api-keys/rename.ts'
 import { addHealth } from './routes/health.ts'
+import { addOperatorApiKeys } from './routes/operator/api-keys.ts'
+import { addKillTeamSandboxes } from './routes/operator/kill-sandboxes.ts'
+import { addNodes } from './routes/operator/nodes.ts'
+import { addRunningCounts } from './routes/operator/running-counts.ts'
 import { addConnectSandbox, addResumeSandbox } from './routes/sandboxes/connect.ts'
 import { addCreateSandbox } from './routes/sandboxes/create.ts'
 import { addForkSandbox } from './routes/sandboxes/fork.ts'
@@ -23,6 +33,8 @@ import { addSnapshotSandbox } from './routes/sandboxes/snapshot.ts'
 import { addUpdateNetwork } from './routes/sandboxes/update-network.ts'
 import { addDeleteSnapshot } from './routes/snapshots/delete.ts'
 import { addListSnapshots } from './routes/snapshots/list.ts'
+import { addListTeams } from './routes/teams/list.ts'
+import { addTeamMetrics } from './routes/teams/metrics.ts'
 import { addUnimplemented } from './routes/unimplemented.ts'
 
 /** Longest JSON body, in bytes. */
@@ -30,7 +42,7 @@ const bodyMaxBytes = 1024 * 1024
 
 /** Built, not listening. */
 export function createApi(parts: ApiParts): FastifyInstance {
-  const { control, serverFactory } = parts
+  const { control, authenticator, serverFactory } = parts
   const app = fastify({
     bodyLimit: bodyMaxBytes,
     routerOptions: { maxParamLength: 512 },
@@ -41,8 +53,11 @@ export function createApi(parts: ApiParts): FastifyInstance {
   addJsonBodies(app)
   addTimings(app)
   addHealth(app)
+  addListTeams(app, parts)
+  addCreateAccessToken(app)
+  addDeleteAccessToken(app)
   app.register(async (scope) => {
-    addAuthentication(scope, control.store.apiKeys)
+    addAuthentication(scope, authenticator)
     addCreateSandbox(scope, parts)
     addListSandboxes(scope, parts)
     addGetSandbox(scope, parts)
@@ -58,7 +73,20 @@ export function createApi(parts: ApiParts): FastifyInstance {
     addForkSandbox(scope, parts)
     addListSnapshots(scope, parts)
     addDeleteSnapshot(scope, parts)
-    addUnimplemented(scope)
+    addListApiKeys(scope, parts)
+    addCreateApiKey(scope, parts)
+    addRenameApiKey(scope, parts)
+    addDeleteApiKey(scope, parts)
+    addTeamMetrics(scope, parts)
+    addUnimplemented(scope, ({ path }) => !path.startsWith('/admin/'))
+  })
+  app.register(async (scope) => {
+    addOperatorAuthentication(scope, authenticator)
+    addNodes(scope, parts)
+    addKillTeamSandboxes(scope, parts)
+    addRunningCounts(scope, parts)
+    addOperatorApiKeys(scope, parts)
+    addUnimplemented(scope, ({ path }) => path.startsWith('/admin/'))
   })
   return app
 }

@@ -21,6 +21,14 @@ export function maskApiKey(key: string): string {
   return `${key.slice(0, 6)}…${key.slice(-4)}`
 }
 
+/** The parts of what `maskApiKey` made. */
+export function maskedParts(mask: string): { prefix: string; first: string; last: string } {
+  return { prefix: mask.slice(0, 4), first: mask.slice(4, 6), last: mask.slice(-4) }
+}
+
+/** How many characters a key has behind its prefix. */
+export const apiKeyDigits = 40
+
 /** Whether a text could be a key that `generateApiKey` made. */
 export function isApiKeyShaped(text: string): boolean {
   return shape.test(text)

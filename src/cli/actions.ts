@@ -19,6 +19,17 @@ export interface KeyRow {
   name: string
   mask: string
   createdAt: Date
+  /** Null: never */
+  lastUsedAt: Date | null
+}
+
+export interface TeamRow {
+  id: string
+  slug: string
+  name: string
+  createdAt: Date
+  /** By the flag that sets it: a number, `unlimited` or `default` */
+  limits: Record<string, string>
 }
 
 export interface Actions {
@@ -27,6 +38,13 @@ export interface Actions {
   /** The variables that point an E2B SDK at the server; null: one that must not be set. */
   env(flags: Flags): Promise<Record<string, string | null>>
   doctor(flags: Flags): Promise<Check[]>
+  teams: {
+    list(flags: Flags): Promise<TeamRow[]>
+    create(flags: Flags, slug: string): Promise<TeamRow>
+    /** Sets what flags name. */
+    limits(flags: Flags, team: string): Promise<TeamRow>
+  }
+  /** Of the team that flags name, else of the one that a server starts with. */
   keys: {
     list(flags: Flags): Promise<KeyRow[]>
     /** The new key, shown this once. */
@@ -38,4 +56,9 @@ export interface Actions {
 /** The flag that every command takes. */
 export function withStateDir(command: Command): Command {
   return command.option('--state-dir <dir>', 'where the server keeps its state [E2B_SERVER_STATE_DIR]')
+}
+
+/** The flag of commands that are about one team's keys. */
+export function withTeam(command: Command): Command {
+  return command.option('--team <team>', 'slug or id of the team (default: the server’s first)')
 }

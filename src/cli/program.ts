@@ -7,6 +7,9 @@ import { addKeysCreate } from './commands/keys/create.ts'
 import { addKeysDelete } from './commands/keys/delete.ts'
 import { addKeysList } from './commands/keys/list.ts'
 import { addStart } from './commands/start.ts'
+import { addTeamsCreate } from './commands/teams/create.ts'
+import { addTeamsLimits } from './commands/teams/limits.ts'
+import { addTeamsList } from './commands/teams/list.ts'
 
 /** The program, ready for `parseAsync`. */
 export function createProgram(actions: Actions, version: string): Command {
@@ -21,5 +24,9 @@ export function createProgram(actions: Actions, version: string): Command {
   addKeysList(keys, actions)
   addKeysCreate(keys, actions)
   addKeysDelete(keys, actions)
+  const teams = program.command('teams').description('teams of this server, and their limits')
+  addTeamsList(teams, actions)
+  addTeamsCreate(teams, actions)
+  addTeamsLimits(teams, actions)
   return program
 }

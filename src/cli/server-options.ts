@@ -28,4 +28,35 @@ export function withServerOptions(command: Command): Command {
       'file with the key to accept, instead of a generated one; or E2B_SERVER_API_KEY',
     )
     .option('--log-level <level>', 'debug, info, warn or error [E2B_SERVER_LOG_LEVEL] (default: info)')
+    .option(
+      '--admin-token-file <path>',
+      'file with the operator’s token, instead of a generated one; or E2B_SERVER_ADMIN_TOKEN',
+    )
+    .option('--limit-sandboxes <n>', 'sandboxes of a team that run at once [E2B_SERVER_LIMIT_SANDBOXES]')
+    .option('--limit-vcpu <n>', 'vCPU of a team’s running sandboxes together [E2B_SERVER_LIMIT_VCPU]')
+    .option(
+      '--limit-memory-mb <n>',
+      'memory of a team’s running sandboxes together, in MiB [E2B_SERVER_LIMIT_MEMORY_MB]',
+    )
+    .option(
+      '--limit-creates-per-second <n>',
+      'how fast a team may create sandboxes [E2B_SERVER_LIMIT_CREATES_PER_SECOND]',
+    )
+    .option('--max-lifetime-hours <n>', 'longest life of a sandbox [E2B_SERVER_MAX_LIFETIME_HOURS]')
+    .option(
+      '--max-starting <n>',
+      'sandboxes that start at once [E2B_SERVER_MAX_STARTING] (default: two for each CPU, at least 4)',
+    )
+    .option(
+      '--start-wait <seconds>',
+      'how long a start may wait for its turn [E2B_SERVER_START_WAIT] (default: 30)',
+    )
+    .option(
+      '--min-free-memory-mb <n>',
+      'memory that starts leave free [E2B_SERVER_MIN_FREE_MEMORY_MB] (default: 5 % and at least 256)',
+    )
+    .option(
+      '--min-free-disk-mb <n>',
+      'disk space that starts leave free [E2B_SERVER_MIN_FREE_DISK_MB] (default: 1024)',
+    )
 }

@@ -1,4 +1,18 @@
-/** Who may start a sandbox now: limits of teams, and what the machine can take. */
+/**
+ * Who may start a sandbox now: limits of teams, and what the machine can take. A start passes the team's limits, waits
+ * for its turn, fair between teams, and finds a machine that has room.
+ */
+import { ServerError } from '../domain/error.ts'
+import type { Machine } from '../domain/machine.ts'
+import type { NodeStatus } from '../domain/node-status.ts'
+import type { Store } from '../domain/store.ts'
+import type { TeamLimits } from '../domain/team.ts'
+import type { Clock } from '../lib/clock.ts'
+import { abortable } from '../lib/deadline.ts'
+import { createFairSemaphore } from '../lib/fair-semaphore.ts'
+import { linkSignals } from '../lib/linked-signal.ts'
+import { type FreeSpace, requireRoom } from './machine-room.ts'
+import { createTeamAllowances } from './team-allowances.ts'
 
 export interface AdmissionRequest {
   teamId: string
@@ -16,14 +30,98 @@ export interface Admission {
    * machine, with `retryAfterS`), `canceled`.
    */
   enter(request: AdmissionRequest, signal: AbortSignal): Promise<() => void>
+  /** The limits that count for a team: its own, and the server's where it has none. */
+  limitsOf(teamId: string): Promise<TeamLimits>
 }
 
-/** Admits everything at once. */
-export function createAdmission(): Admission {
+export interface AdmissionParts {
+  store: Pick<Store, 'sandboxes' | 'teams'>
+  machine: Machine
+  /** Of this node */
+  status: () => NodeStatus
+  clock: Clock
+  /** For teams that have none of their own */
+  limits: TeamLimits
+  /** How many starts happen at once */
+  maxStarting: number
+  /** How long a start may wait for its turn, in ms */
+  startWaitMs: number
+  /** What starts must leave free */
+  keepFree: FreeSpace
+}
+
+/** How many starts may wait: of one team, and of all. Each is an open request. */
+const lineMax = 256
+const waitingMax = 1024
+/** When those that found the queue full or waited in vain may come again, in seconds. */
+const busyRetryAfterS = 2
+/** When those that found the node draining may come again, in seconds: for as long as another takes over. */
+const drainingRetryAfterS = 30
+
+export function createAdmission(parts: AdmissionParts): Admission {
+  const { store, machine, status, clock, limits, maxStarting, startWaitMs, keepFree } = parts
+  const turns = createFairSemaphore({ permits: maxStarting, lineMax, waitingMax })
+  const allowances = createTeamAllowances({ store, clock })
+
   return {
-    async enter(_request, signal) {
+    limitsOf,
+
+    async enter(request, signal) {
       signal.throwIfAborted()
-      return () => {}
+      refuseWhileDraining()
+      const allowance = await allowances.reserve(request, await limitsOf(request.teamId))
+      try {
+        const endTurn = await turn(request.teamId, signal)
+        try {
+          // What was true before the wait may no longer be.
+          signal.throwIfAborted()
+          refuseWhileDraining()
+          await abortable(requireRoom(machine, keepFree, turns.held() - 1), signal)
+        } catch (error) {
+          endTurn()
+          throw error
+        }
+        return () => {
+          endTurn()
+          allowance.end()
+        }
+      } catch (error) {
+        allowance.cancel()
+        throw error
+      }
     },
   }
+
+  async function limitsOf(teamId: string): Promise<TeamLimits> {
+    return { ...limits, ...(await store.teams.find(teamId))?.limits }
+  }
+
+  function refuseWhileDraining(): void {
+    if (status() === 'ready') return
+    throw new ServerError(
+      'unavailable',
+      'This server is draining: what runs goes on, and nothing new starts until its operator says so.',
+      { retryAfterS: drainingRetryAfterS },
+    )
+  }
+
+  async function turn(teamId: string, signal: AbortSignal): Promise<() => void> {
+    const both = linkSignals([signal], startWaitMs)
+    try {
+      const acquired = turns.acquire(teamId, both.signal)
+      if (acquired === undefined) throw busy(`${turns.waiting()} starts are waiting already`)
+      return await acquired
+    } catch (error) {
+      if (signal.aborted || !both.signal.aborted) throw error
+      throw busy(`none of ${maxStarting} turns to start came free within ${startWaitMs / 1000} s`)
+    } finally {
+      both.dispose()
+    }
+  }
+}
+
+function busy(reason: string): ServerError {
+  return new ServerError('unavailable', `This server starts as many sandboxes as it can: ${reason}.`, {
+    retryAfterS: busyRetryAfterS,
+  })
 }

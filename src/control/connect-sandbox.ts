@@ -1,6 +1,7 @@
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import { publicState } from '../domain/sandbox-state.ts'
+import { checkLifetime, clampEnd } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
 import { requireOwned, requireVisible, type SandboxRef } from './find-sandbox.ts'
 import { resume } from './resume-sandbox.ts'
@@ -19,14 +20,16 @@ export interface ConnectOptions {
 
 /**
  * Reaches a sandbox and gives it at least `timeoutS` more seconds; a later deadline stays as it is, to the millisecond
- * (e2b-wire 8, gotcha 10). A paused one is resumed. Errors: `not_found`, those of `resume`.
+ * (e2b-wire 8, gotcha 10). A paused one is resumed. Errors: `invalid_argument` (a longer life than the team may have),
+ * `not_found`, those of `resume`.
  */
-export function connectSandbox(
+export async function connectSandbox(
   ctx: ControlContext,
   ref: SandboxRef,
   { timeoutS, memory }: ConnectRequest,
   { signal, phase }: ConnectOptions,
 ): Promise<{ sandbox: Sandbox; resumed: boolean }> {
+  checkLifetime(await ctx.admission.limitsOf(ref.teamId), timeoutS)
   return ctx.lifecycle.exclusive(
     ref.id,
     async (row) => {
@@ -42,15 +45,16 @@ export function connectSandbox(
 }
 
 /**
- * Makes a paused sandbox run, as older clients ask for it. Errors: `not_found`, `conflict` (it runs), those of
- * `resume`.
+ * Makes a paused sandbox run, as older clients ask for it. Errors: `invalid_argument` (a longer life than the team may
+ * have), `not_found`, `conflict` (it runs), those of `resume`.
  */
-export function resumeSandbox(
+export async function resumeSandbox(
   ctx: ControlContext,
   ref: SandboxRef,
   { timeoutS, autoPause }: { timeoutS: number; autoPause: boolean | undefined },
   { signal, phase }: ConnectOptions,
 ): Promise<Sandbox> {
+  checkLifetime(await ctx.admission.limitsOf(ref.teamId), timeoutS)
   return ctx.lifecycle.exclusive(
     ref.id,
     async (row) => {
@@ -75,9 +79,10 @@ export function resumeSandbox(
   )
 }
 
-/** Moves a deadline later, never earlier. */
+/** Moves a deadline later, never earlier, and no later than the team's sandboxes may live. */
 export async function extend(ctx: ControlContext, sandbox: Sandbox, seconds: number): Promise<Sandbox> {
-  const endAt = ctx.clock.now() + seconds * 1000
+  const limits = await ctx.admission.limitsOf(sandbox.teamId)
+  const endAt = clampEnd(limits, sandbox.startedAt, ctx.clock.now() + seconds * 1000)
   if (endAt <= sandbox.endAt) return sandbox
   await ctx.store.sandboxes.update(sandbox.id, { endAt })
   return { ...sandbox, endAt }

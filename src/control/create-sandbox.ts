@@ -6,6 +6,7 @@ import { publicState } from '../domain/sandbox-state.ts'
 import type { Snapshot } from '../domain/snapshot.ts'
 import type { Template } from '../domain/template.ts'
 import { newSandboxId, newToken } from '../lib/ids.ts'
+import { checkLifetime } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
 import { startFailed } from './lifecycle.ts'
 import { checkPausable } from './pause-sandbox.ts'
@@ -60,7 +61,8 @@ export interface CreateOptions {
 
 /**
  * Creates a sandbox and resolves when it takes traffic. The time it took to start isn't charged to its lifetime.
- * Errors: `not_found` (template), `conflict` (a key that was used for something else), those of `Admission.enter`, `unavailable`, `deadline_exceeded`, `canceled`.
+ * Errors: `not_found` (template), `conflict` (a key that was used for something else), `invalid_argument` (a longer
+ * life than the team may have), those of `Admission.enter`, `unavailable`, `deadline_exceeded`, `canceled`.
  */
 export async function createSandbox(
   ctx: ControlContext,
@@ -125,6 +127,7 @@ export async function startSandbox(
   { signal, phase }: CreateOptions,
 ): Promise<Sandbox> {
   const { teamId, cpuCount, memoryMb, diskMb, detail } = settings
+  checkLifetime(await ctx.admission.limitsOf(teamId), settings.timeoutS)
   const release = await ctx.admission.enter({ teamId, kind: 'create', cpuCount, memoryMb, diskMb }, signal)
   try {
     phase('admission')

@@ -5,8 +5,8 @@ import { createSandbox } from './create-sandbox.ts'
 /** The id that SDKs use in debug mode, where they make no API call (e2b-wire 1.6). */
 export const debugSandboxId = 'debug_sandbox_id'
 
-/** How long the debug sandbox lives, in seconds; the next use makes a new one. */
-const lifetimeS = 24 * 3600
+/** How long the debug sandbox lives at most, in seconds; the next use makes a new one. */
+const lifetimeMaxS = 24 * 3600
 
 /**
  * Makes sure that the debug sandbox runs; concurrent first uses share one start.
@@ -20,13 +20,14 @@ export function createDebugSandbox(
   return async (signal) => {
     const existing = await ctx.store.sandboxes.find(debugSandboxId)
     if (existing?.state === 'running') return ctx.node.admit(existing)
+    const { lifetimeS } = await ctx.admission.limitsOf(teamId)
     starting ??= createSandbox(
       ctx,
       {
         id: debugSandboxId,
         teamId,
         template: 'base',
-        timeoutS: lifetimeS,
+        timeoutS: Math.min(lifetimeMaxS, lifetimeS ?? lifetimeMaxS),
         secure: false,
         metadata: {},
         envVars: {},

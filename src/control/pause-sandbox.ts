@@ -9,26 +9,36 @@ const pauseTimeoutMs = 60_000
 /** How long making good a failed pause may take, in ms. */
 const undoTimeoutMs = 30_000
 
+export interface PauseRequest {
+  memory: boolean
+  requireHealthyGuest?: boolean
+  /** When the request came, Unix milliseconds; absent: now */
+  askedAt?: number
+}
+
 /**
  * Pauses a running sandbox, with its memory or its files alone. Of several requests at once one pauses and all
- * succeed; one that comes later is a `conflict` (e2b-behaviour 1.4). A pause that fails leaves the sandbox running.
+ * succeed; one that comes when that is done is a `conflict` (e2b-behaviour 1.4). A pause that fails leaves the sandbox running.
  * Errors: `not_found`, `conflict`, `unimplemented` (the runtime can't keep memory), `unavailable` (with
  * `requireHealthyGuest` also when the guest's agent doesn't answer), `internal`.
  */
 export async function pauseSandbox(
   ctx: ControlContext,
   ref: SandboxRef,
-  options: { memory: boolean; requireHealthyGuest?: boolean },
+  options: PauseRequest,
   signal: AbortSignal,
 ): Promise<void> {
-  const asked = requireVisible(await ctx.store.sandboxes.find(ref.id), ref)
-  if (asked.state === 'paused') throw alreadyPaused(ref.id)
+  const { askedAt = ctx.clock.now() } = options
   checkPausable(ctx, options.memory)
   await ctx.lifecycle.exclusive(
     ref.id,
     async (row) => {
       const sandbox = requireOwned(row, ref)
-      if (sandbox.state === 'paused') return
+      if (sandbox.state === 'paused') {
+        // Of a paused sandbox the end is the time of its pause.
+        if (askedAt <= sandbox.endAt) return
+        throw alreadyPaused(ref.id)
+      }
       if (options.requireHealthyGuest === true) await checkHealth(ctx, sandbox, signal)
       await pause(ctx, requireVisible(sandbox, ref), { ...options, reason: 'request' })
     },

@@ -1,5 +1,6 @@
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
+import { clampEnd } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
 import { settle } from './settle.ts'
 
@@ -45,10 +46,11 @@ export async function resume(
       if (hasMemory && !memory) await ctx.node.pause(known, { memory: false }, deadline)
       const { handle, booted } = await ctx.node.resume(intent, { signal: deadline, phase })
       const now = ctx.clock.now()
+      const endAt = clampEnd(await ctx.admission.limitsOf(teamId), now, now + timeoutS * 1000)
       const running = await ctx.lifecycle.move(
         intent,
         'resumed',
-        { handle, pausedWithMemory: null, startedAt: now, endAt: now + timeoutS * 1000 },
+        { handle, pausedWithMemory: null, startedAt: now, endAt },
         { type: 'resumed', reason, detail: { memory: !booted, ...(memoryLost && { memoryLost }) } },
       )
       ctx.node.admit(running)

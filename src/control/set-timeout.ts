@@ -1,16 +1,22 @@
+import { clampEnd } from './check-lifetime.ts'
 import { extend } from './connect-sandbox.ts'
 import type { ControlContext } from './context.ts'
 import { requireRunning, type SandboxRef } from './find-sandbox.ts'
 
-/** Moves the deadline to `timeoutS` seconds from now, later or earlier; 0 or less ends it now. Errors: `not_found`. */
+/**
+ * Moves the deadline to `timeoutS` seconds from now, later or earlier, but no later than the team's sandboxes may live;
+ * 0 or less ends it now. Errors: `not_found`.
+ */
 export async function setSandboxTimeout(
   ctx: ControlContext,
   ref: SandboxRef,
   timeoutS: number,
 ): Promise<void> {
   await ctx.lifecycle.exclusive(ref.id, async (row) => {
-    requireRunning(row, ref)
-    await ctx.store.sandboxes.update(ref.id, { endAt: ctx.clock.now() + timeoutS * 1000 })
+    const { startedAt } = requireRunning(row, ref)
+    const limits = await ctx.admission.limitsOf(ref.teamId)
+    const endAt = clampEnd(limits, startedAt, ctx.clock.now() + timeoutS * 1000)
+    await ctx.store.sandboxes.update(ref.id, { endAt })
   })
 }
 

@@ -150,7 +150,9 @@ async function settleResuming(
     // Half-way: what was frozen is frozen again, what was booting may lack its settings and goes back to its files.
     await ctx.node.pause(handle, { memory: row.pausedWithMemory === true }, signal)
   }
-  await ctx.lifecycle.move(row, 'resume-failed')
+  // A frozen guest has its memory, whatever was to become of it.
+  const pausedWithMemory = row.pausedWithMemory === true || condition === 'paused'
+  await ctx.lifecycle.move(row, 'resume-failed', { pausedWithMemory })
 }
 
 /** Whether an error says that the node couldn't be asked, so that nothing is known of the effect. */

@@ -25,7 +25,7 @@ export async function updateNetwork(
 }
 
 /** What a sandbox has that was made without a word about its network. */
-export const openNetwork: SandboxNetwork = {
+const openNetwork: SandboxNetwork = {
   allowPublicTraffic: true,
   maskRequestHost: null,
   httpsPorts: [],

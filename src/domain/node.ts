@@ -5,6 +5,13 @@
 import type { Capabilities, GuestCondition, GuestHandle, Images } from './runtime.ts'
 import type { Sandbox } from './sandbox.ts'
 
+/** Starts of guests since the server started. */
+export interface StartCounts {
+  underWay: number
+  succeeded: number
+  failed: number
+}
+
 export interface SandboxNode {
   /** What this node's sandboxes run on. */
   readonly runtime: string

@@ -30,6 +30,8 @@ export interface Fingerprint {
   versions: Record<string, string>
   cpuCount: number
   memoryMb: number
+  /** Where guests are kept, as the engine names it; absent where it doesn't say */
+  dataDir?: string
 }
 
 /** What a guest is to be. */

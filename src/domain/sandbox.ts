@@ -80,6 +80,14 @@ export interface SandboxFilter {
   limit?: number
 }
 
+/** What the sandboxes of one team are allowed together. */
+export interface TeamUsage {
+  teamId: string
+  sandboxes: number
+  cpuCount: number
+  memoryMb: number
+}
+
 export interface SandboxStore {
   // Each change is written together with the event that tells of it, or neither is.
 
@@ -90,6 +98,8 @@ export interface SandboxStore {
   /** Sorted by `startedAt`, then `id`; newest first unless the filter says otherwise. */
   list(filter: SandboxFilter): Promise<Sandbox[]>
   count(filter: Pick<SandboxFilter, 'teamId' | 'states'>): Promise<number>
+  /** For each team that has such sandboxes. */
+  usage(filter: { teamId?: string; states: readonly SandboxState[] }): Promise<TeamUsage[]>
   /** Errors: `not_found`. */
   update(id: string, update: SandboxUpdate, event?: NewLifecycleEvent): Promise<void>
   /** Idempotent: the event is written only with a removal. */

@@ -1,7 +1,9 @@
 import type { LifecycleEventStore } from './lifecycle-event.ts'
+import type { NodeStatusStore } from './node-status.ts'
 import type { SandboxStore } from './sandbox.ts'
 import type { SnapshotStore } from './snapshot.ts'
 import type { ApiKeyStore, TeamStore } from './team.ts'
+import type { TeamSampleStore } from './team-sample.ts'
 import type { TemplateStore } from './template.ts'
 
 /**
@@ -15,6 +17,8 @@ export interface Store {
   readonly templates: TemplateStore
   readonly teams: TeamStore
   readonly apiKeys: ApiKeyStore
+  readonly teamSamples: TeamSampleStore
+  readonly nodeStatus: NodeStatusStore
   /** Made with the store and never changed: marks what on this machine belongs to this server. */
   readonly instanceId: string
   close(): Promise<void>

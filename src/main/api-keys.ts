@@ -1,12 +1,11 @@
 import { rmSync } from 'node:fs'
-import { generateApiKey, hashApiKey, isApiKeyShaped, maskApiKey } from '../auth/api-key.ts'
+import { generateApiKey, hashApiKey, isApiKeyShaped } from '../auth/api-key.ts'
+import { createApiKey } from '../control/create-api-key.ts'
 import type { Store } from '../domain/store.ts'
-import { newId } from '../lib/ids.ts'
+import { systemClock } from '../lib/clock.ts'
 import { type Config, ConfigError } from './config.ts'
 import { apiKeyPath, readIfThere, writePrivate } from './state-dir.ts'
-
-/** The team that a server starts with and that its first key belongs to. */
-const defaultTeam = { id: 'default', name: 'default' }
+import { ensureTeam } from './teams.ts'
 
 /**
  * Makes sure that there is a team and a key: the given one, else the one made at the first start. A key that was
@@ -24,15 +23,8 @@ export async function ensureApiKey(store: Store, config: Config): Promise<string
   }
   if (given === undefined && kept === undefined) writePrivate(apiKeyPath(config.stateDir), `${key}\n`)
   if ((await store.apiKeys.findByHash(hashApiKey(key))) === undefined)
-    await addApiKey(store, team, key, 'server')
+    await createApiKey({ store, clock: systemClock() }, { teamId: team, name: 'server', key })
   return team
-}
-
-/** The id of the team that a server starts with. */
-export async function ensureTeam(store: Store): Promise<string> {
-  const team = (await store.teams.first()) ?? defaultTeam
-  await store.teams.put(team)
-  return team.id
 }
 
 /** Deletes a key for good; the server's own goes with its file. Errors: `not_found`. */
@@ -41,19 +33,6 @@ export async function deleteApiKey(store: Store, config: Config, id: string): Pr
   const own = kept === undefined ? undefined : await store.apiKeys.findByHash(hashApiKey(kept))
   await store.apiKeys.remove(id)
   if (own?.id === id) rmSync(apiKeyPath(config.stateDir), { force: true })
-}
-
-/** Stores a key's hash. Errors: `conflict`. */
-export function addApiKey(store: Store, teamId: string, key: string, name: string): Promise<void> {
-  const row = {
-    id: newId(),
-    teamId,
-    name,
-    hash: hashApiKey(key),
-    mask: maskApiKey(key),
-    createdAt: Date.now(),
-  }
-  return store.apiKeys.create(row)
 }
 
 /** The key that programs should send: the given one, else the one made at the first start. */

@@ -14,6 +14,22 @@ test('defaults', () => {
   })
 })
 
+test('limits are off until they are set; hours become seconds', () => {
+  const { limits, keepFree, startWaitS, maxStarting } = readConfig({}, {})
+  expect(Object.values(limits)).toEqual([null, null, null, null, null])
+  expect(keepFree).toEqual({ memoryMb: null, diskMb: 1024 })
+  expect(startWaitS).toBe(30)
+  expect(maxStarting).toBeGreaterThanOrEqual(4)
+  const env = { E2B_SERVER_LIMIT_SANDBOXES: '20', E2B_SERVER_LIMIT_VCPU: 'unlimited' }
+  expect(readConfig({ maxLifetimeHours: '1.5', limitCreatesPerSecond: '0.5' }, env).limits).toEqual({
+    runningSandboxes: 20,
+    vcpu: null,
+    memoryMb: null,
+    createsPerSecond: 0.5,
+    lifetimeS: 5400,
+  })
+})
+
 test('a flag wins over its variable, a variable over the default', () => {
   const env = { E2B_SERVER_PORT: '4000', E2B_SERVER_RUNTIME: 'docker' }
   expect(readConfig({ port: '5000' }, env)).toMatchObject({ port: 5000, runtime: 'docker' })
@@ -37,6 +53,13 @@ test.each([
   [{ domain: 'e2b.local', dns: 'localhost:53' }, '--dns'],
   [{ domain: 'e2b.local', dns: '127.0.0.1:70000' }, '--dns'],
   [{ maxConnections: '0' }, '--max-connections'],
+  [{ limitSandboxes: '0' }, '--limit-sandboxes'],
+  [{ limitVcpu: '0.5' }, '--limit-vcpu'],
+  [{ limitMemoryMb: 'x' }, '--limit-memory-mb'],
+  [{ maxLifetimeHours: '-1' }, '--max-lifetime-hours'],
+  [{ maxStarting: '1.5' }, '--max-starting'],
+  [{ startWait: '601' }, '--start-wait'],
+  [{ minFreeDiskMb: '0' }, '--min-free-disk-mb'],
 ])('%j is refused by name', (flags, name) => {
   expect(() => readConfig(flags, {})).toThrow(ConfigError)
   expect(() => readConfig(flags, {})).toThrow(name)

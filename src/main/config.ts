@@ -2,7 +2,7 @@
  * The one place where the environment is read. A flag wins over its variable, a variable over the default; what
  * comes out is complete and valid.
  */
-import { homedir } from 'node:os'
+import { availableParallelism, homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { Flags } from '../cli/actions.ts'
@@ -17,6 +17,23 @@ const port = (name: string) =>
 
 const oneOf = <T extends string>(name: string, values: readonly [T, ...T[]]) =>
   z.enum(values, { error: `${name} must be one of ${values.join(', ')}` })
+
+/** A number above 0, or null for none. */
+export const limit = (name: string, kind: 'whole' | 'any' = 'whole') =>
+  z.preprocess(
+    (value) => (value === undefined || value === 'unlimited' ? null : value),
+    (kind === 'whole' ? amount(name).int(`${name} must be a whole number`) : amount(name)).nullable(),
+  )
+
+const amount = (name: string) =>
+  z.coerce
+    .number({ error: `${name} must be a number` })
+    .positive(`${name} must be more than 0`)
+    .max(1e9, `${name} must be at most 1000000000`)
+
+/** A limit that is given in hours, as seconds. */
+export const hourLimit = (name: string) =>
+  limit(name, 'any').transform((hours) => hours && Math.ceil(hours * 3600))
 
 const schema = z.object({
   host: z.string().min(1),
@@ -34,6 +51,29 @@ const schema = z.object({
     .number({ error: '--max-connections must be a number' })
     .int('--max-connections must be a whole number')
     .min(1, '--max-connections must be at least 1'),
+  /** The operator's token, from the environment for the same reason */
+  adminToken: z.string().optional(),
+  adminTokenFile: z.string().optional(),
+  /** For teams that have none of their own */
+  limits: z.object({
+    runningSandboxes: limit('--limit-sandboxes'),
+    vcpu: limit('--limit-vcpu'),
+    memoryMb: limit('--limit-memory-mb'),
+    createsPerSecond: limit('--limit-creates-per-second', 'any'),
+    lifetimeS: hourLimit('--max-lifetime-hours'),
+  }),
+  /** How many sandboxes start at once */
+  maxStarting: amount('--max-starting').int('--max-starting must be a whole number'),
+  /** How long a start may wait for its turn, in seconds */
+  startWaitS: z.coerce
+    .number({ error: '--start-wait must be a number' })
+    .min(0, '--start-wait must be 0 … 600')
+    .max(600, '--start-wait must be 0 … 600'),
+  /** What starts leave free; see `FreeSpace` */
+  keepFree: z.object({
+    memoryMb: limit('--min-free-memory-mb'),
+    diskMb: amount('--min-free-disk-mb'),
+  }),
   destroyOnExit: z.boolean(),
   /** `unix:///path` or undefined for the default socket */
   dockerHost: z.string().optional(),
@@ -67,6 +107,26 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     ...given,
     dns: pick('dns', 'E2B_SERVER_DNS'),
     maxConnections: pick('maxConnections', 'E2B_SERVER_MAX_CONNECTIONS', '10000'),
+    adminToken: env.E2B_SERVER_ADMIN_TOKEN || undefined,
+    adminTokenFile: pick('adminTokenFile', 'E2B_SERVER_ADMIN_TOKEN_FILE'),
+    limits: {
+      runningSandboxes: pick('limitSandboxes', 'E2B_SERVER_LIMIT_SANDBOXES'),
+      vcpu: pick('limitVcpu', 'E2B_SERVER_LIMIT_VCPU'),
+      memoryMb: pick('limitMemoryMb', 'E2B_SERVER_LIMIT_MEMORY_MB'),
+      createsPerSecond: pick('limitCreatesPerSecond', 'E2B_SERVER_LIMIT_CREATES_PER_SECOND'),
+      lifetimeS: pick('maxLifetimeHours', 'E2B_SERVER_MAX_LIFETIME_HOURS'),
+    },
+    // Starting is work for CPUs and the engine alike; more at once make each slower and none sooner.
+    maxStarting: pick(
+      'maxStarting',
+      'E2B_SERVER_MAX_STARTING',
+      String(Math.max(4, 2 * availableParallelism())),
+    ),
+    startWaitS: pick('startWait', 'E2B_SERVER_START_WAIT', '30'),
+    keepFree: {
+      memoryMb: pick('minFreeMemoryMb', 'E2B_SERVER_MIN_FREE_MEMORY_MB'),
+      diskMb: pick('minFreeDiskMb', 'E2B_SERVER_MIN_FREE_DISK_MB', '1024'),
+    },
     destroyOnExit: flags.destroyOnExit === true,
     dockerHost: env.DOCKER_HOST,
   })

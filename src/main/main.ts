@@ -1,12 +1,12 @@
 /** The program `e2b-server`. */
-
-import { generateApiKey } from '../auth/api-key.ts'
 import type { Actions, Flags } from '../cli/actions.ts'
 import { createProgram } from '../cli/program.ts'
+import { createApiKey } from '../control/create-api-key.ts'
 import { ServerError } from '../domain/error.ts'
 import type { Store } from '../domain/store.ts'
+import { systemClock } from '../lib/clock.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
-import { addApiKey, deleteApiKey, ensureTeam, serverApiKey } from './api-keys.ts'
+import { deleteApiKey, serverApiKey } from './api-keys.ts'
 import { clientEnv, howToTrust, reachOf } from './client-env.ts'
 import { ConfigError, readConfig } from './config.ts'
 import { diagnose } from './doctor/diagnose.ts'
@@ -14,6 +14,7 @@ import { programVersion } from './installation.ts'
 import { apiUrl } from './names.ts'
 import { startServer } from './start.ts'
 import { databasePath, prepareStateDir, readServerInfo } from './state-dir.ts'
+import { changeLimits, createTeam, ensureTeam, listTeams, requireTeam } from './teams.ts'
 
 const actions: Actions = {
   start: runUntilSignal,
@@ -30,33 +31,43 @@ const actions: Actions = {
 
   doctor: (flags) => diagnose(readConfig(flags)),
 
+  teams: {
+    list: (flags) => withStore(flags, listTeams),
+    create: (flags, slug) =>
+      withStore(flags, (store) => createTeam(store, slug, flags.name ? String(flags.name) : undefined)),
+    limits: (flags, team) => withStore(flags, (store) => changeLimits(store, team, flags)),
+  },
+
   keys: {
     list: (flags) =>
       withStore(flags, async (store, teamId) => {
         const keys = await store.apiKeys.list(teamId)
-        return keys.map(({ id, name, mask, createdAt }) => ({
+        return keys.map(({ id, name, mask, createdAt, lastUsedAt }) => ({
           id,
           name,
           mask,
           createdAt: new Date(createdAt),
+          lastUsedAt: lastUsedAt === null ? null : new Date(lastUsedAt),
         }))
       }),
     create: (flags, name) =>
       withStore(flags, async (store, teamId) => {
-        const key = generateApiKey()
-        await addApiKey(store, teamId, key, name)
+        const { key } = await createApiKey({ store, clock: systemClock() }, { teamId, name })
         return key
       }),
     delete: (flags, id) => withStore(flags, (store) => deleteApiKey(store, readConfig(flags), id)),
   },
 }
 
+/** `teamId` is the team that flags name, else the one that a server starts with. */
 async function withStore<T>(flags: Flags, use: (store: Store, teamId: string) => Promise<T>): Promise<T> {
   const config = readConfig(flags)
   prepareStateDir(config.stateDir)
   const store = await openSqliteStore({ path: databasePath(config.stateDir) })
   try {
-    return await use(store, await ensureTeam(store))
+    const first = await ensureTeam(store)
+    const teamId = flags.team ? (await requireTeam(store, String(flags.team))).id : first
+    return await use(store, teamId)
   } finally {
     await store.close()
   }

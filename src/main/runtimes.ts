@@ -1,4 +1,4 @@
-import type { Runtime } from '../domain/runtime.ts'
+import type { Fingerprint, Runtime } from '../domain/runtime.ts'
 import type { Log } from '../lib/log.ts'
 import { createDockerRuntime } from '../runtimes/docker/runtime.ts'
 import { createProcessRuntime } from '../runtimes/process/runtime.ts'
@@ -16,12 +16,14 @@ export function createRuntime(config: Config, instanceId: string, log: Log): Run
     ...shared,
     stateDir: config.stateDir,
     transport: config.dockerTransport,
+    startConcurrency: config.maxStarting,
     ...(config.dockerHost !== undefined && { dockerHost: config.dockerHost }),
   })
 }
 
-/** Errors: `ConfigError` with what to do when the runtime can't be used. */
-export async function requireUsable(runtime: Runtime): Promise<void> {
-  const { usable, detail } = await runtime.fingerprint(AbortSignal.timeout(fingerprintTimeoutMs))
-  if (!usable) throw new ConfigError(`The ${runtime.name} runtime can't be used: ${detail}`)
+/** What it runs on. Errors: `ConfigError` with what to do when the runtime can't be used. */
+export async function requireUsable(runtime: Runtime): Promise<Fingerprint> {
+  const fingerprint = await runtime.fingerprint(AbortSignal.timeout(fingerprintTimeoutMs))
+  if (fingerprint.usable) return fingerprint
+  throw new ConfigError(`The ${runtime.name} runtime can't be used: ${fingerprint.detail}`)
 }

@@ -4,13 +4,18 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
 import { createApi } from '../api/server.ts'
+import { createAuthenticator } from '../auth/authenticate.ts'
+import { recordKeyUsage } from '../auth/key-usage.ts'
 import { createAdmission } from '../control/admission.ts'
 import type { ControlContext } from '../control/context.ts'
 import { createDebugSandbox } from '../control/debug-sandbox.ts'
 import { runExpiry } from '../control/expiry.ts'
 import { killSandbox } from '../control/kill-sandbox.ts'
 import { createLifecycle } from '../control/lifecycle.ts'
+import { createLocalNode } from '../control/local-node.ts'
 import { reconcileNow, runReconcile, runtimeListener } from '../control/reconcile.ts'
+import { runTeamSampling } from '../control/sample-teams.ts'
+import { createWakeSandbox } from '../control/wake-sandbox.ts'
 import type { Authority } from '../domain/credentials.ts'
 import { createEdge } from '../edge/edge.ts'
 import { createFindSigned } from '../edge/signed-urls.ts'
@@ -18,11 +23,15 @@ import type { TrafficServer } from '../edge/traffic-server.ts'
 import { createEnvd } from '../envd/envd.ts'
 import { systemClock } from '../lib/clock.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
+import { countStarts } from '../orchestrator/count-starts.ts'
+import { createMachine } from '../orchestrator/machine.ts'
 import { createManager } from '../orchestrator/manager.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
+import { ensureAdminToken } from './admin-token.ts'
 import { ensureApiKey } from './api-keys.ts'
 import { type Config, ConfigError } from './config.ts'
 import { createDebugListener } from './debug-listener.ts'
+import { programVersion } from './installation.ts'
 import { createListener } from './listener.ts'
 import { apiUrl, openCredentials, openDns, publicDomain } from './names.ts'
 import { createRuntime, requireUsable } from './runtimes.ts'
@@ -62,29 +71,48 @@ async function start(
   undo.push(() => store.close())
   const runtime = createRuntime(config, store.instanceId, log)
   undo.push(() => runtime.close())
-  await requireUsable(runtime)
+  const { dataDir } = await requireUsable(runtime)
   const teamId = await ensureApiKey(store, config)
+  const adminToken = ensureAdminToken(config)
   await putBaseTemplate(store, runtime)
   const credentials = await openCredentials(config, log)
 
   const envd = createEnvd({ log })
-  const node = createManager({
-    runtime,
-    envd,
-    log,
-    defaultUser: runtime.capabilities.isolation ? 'user' : 'root',
-  })
+  const { node, counts } = countStarts(
+    createManager({
+      runtime,
+      envd,
+      log,
+      defaultUser: runtime.capabilities.isolation ? 'user' : 'root',
+    }),
+  )
+  const machine = createMachine([config.stateDir, ...(dataDir ? [dataDir] : [])])
+  const localNode = await createLocalNode({ store, machine, starts: counts, version: programVersion(), log })
   const clock = systemClock()
   const lifecycle = createLifecycle({ store, node, clock, log })
   const control: ControlContext = {
     store,
     node,
     lifecycle,
-    admission: createAdmission(),
+    admission: createAdmission({
+      store,
+      machine,
+      status: localNode.status,
+      clock,
+      limits: config.limits,
+      maxStarting: config.maxStarting,
+      startWaitMs: config.startWaitS * 1000,
+      keepFree: config.keepFree,
+    }),
     clock,
     log,
   }
-  const edge = createEdge({ directory: node, log, maxConnections: config.maxConnections })
+  const edge = createEdge({
+    directory: node,
+    log,
+    wake: createWakeSandbox(control, node),
+    maxConnections: config.maxConnections,
+  })
 
   const stopping = new AbortController()
   undo.push(() => stopping.abort())
@@ -95,6 +123,13 @@ async function start(
   let listener: TrafficServer | undefined
   const api = createApi({
     control,
+    authenticator: createAuthenticator({
+      keys: store.apiKeys,
+      teams: store.teams,
+      adminToken,
+      used: recordKeyUsage({ keys: store.apiKeys, clock, log }),
+    }),
+    localNode,
     domain: () => domain,
     serverFactory: (handler) => {
       listener = createListener({
@@ -117,7 +152,12 @@ async function start(
   const servers = [api.server, ...(await startDebugListeners())]
 
   const renewing = credentials?.watch((renewed) => listener?.setCredentials(renewed), stopping.signal)
-  const loops = [runExpiry(control, stopping.signal), runReconcile(control, stopping.signal), renewing]
+  const loops = [
+    runExpiry(control, stopping.signal),
+    runReconcile(control, stopping.signal),
+    runTeamSampling(control, stopping.signal),
+    renewing,
+  ]
   const authority = credentials?.authority ?? null
   claim.publish(url, {
     host: config.host,

@@ -22,6 +22,8 @@ export interface RuntimeSuite {
   plantRemainder: (sandboxId: string) => Promise<void>
 }
 
+/** What a guest that ended by itself may be found as: runtimes differ in whether its file system is of use */
+const dead = ['stopped', 'gone']
 /** Longest time that anything in here may take, in milliseconds */
 const patienceMs = 30_000
 /** Without a word for this long, a process that counts every 10 ms stands still, in milliseconds */
@@ -180,7 +182,7 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
       const watching = watch(later)
       await suite.kill(persisted)
       await watching.seen('guest-gone', handle.sandboxId)
-      expect(await later.recover(persisted, patience())).toBe('gone')
+      expect(dead).toContain(await later.recover(persisted, patience()))
       watching.stop()
       await later.close()
     })
@@ -305,11 +307,10 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
         const resumed = await runtime.resume(handle, patience())
         await runtime.pause(resumed.handle, options, patience())
         const last = await runtime.resume(resumed.handle, patience())
-        expect(watching.events).toEqual([])
         await suite.kill(last.handle)
         await watching.seen('guest-gone', handle.sandboxId)
-        expect(watching.events).toHaveLength(1)
-        expect(await runtime.recover(last.handle, patience())).toBe('gone')
+        expect(watching.events.filter(({ type }) => type === 'guest-gone')).toHaveLength(1)
+        expect(dead).toContain(await runtime.recover(last.handle, patience()))
       } finally {
         watching.stop()
       }
@@ -558,7 +559,8 @@ async function count(guest: Guest, step = ':') {
   return { pid, next, standstill, stop }
 }
 
-function newImage(): string {
+/** A name that no image has. */
+export function newImage(): string {
   return `e2b-server/snapshot:${newId()}`
 }
 

@@ -16,6 +16,8 @@ export interface Tables {
   sandboxes: SandboxRow
   snapshots: SnapshotRow
   lifecycle_events: LifecycleEventRow
+  team_samples: TeamSampleRow
+  node_status: NodeStatusRow
 }
 
 /** Facts about the database itself, under the keys `schema_version` and `instance_id`. */
@@ -29,6 +31,10 @@ export interface TeamRow {
   position: Generated<number>
   id: string
   name: string
+  slug: string
+  created_at: number
+  /** JSON of `Partial<TeamLimits>` */
+  limits: string
 }
 
 export interface ApiKeyRow {
@@ -38,6 +44,7 @@ export interface ApiKeyRow {
   hash: string
   mask: string
   created_at: number
+  last_used_at: number | null
 }
 
 export interface TemplateRow {
@@ -120,4 +127,16 @@ export interface LifecycleEventRow {
   reason: string | null
   /** JSON object */
   detail: string
+}
+
+export interface TeamSampleRow {
+  team_id: string
+  at: number
+  running_sandboxes: number
+  starts_per_second: number
+}
+
+export interface NodeStatusRow {
+  node_id: string
+  status: string
 }

@@ -5,8 +5,10 @@ import { migrate } from './migrate.ts'
 import type { Tables } from './schema.ts'
 import { createApiKeyStore } from './sql/api-keys.ts'
 import { createLifecycleEventStore } from './sql/lifecycle-events.ts'
+import { createNodeStatusStore } from './sql/node-status.ts'
 import { createSandboxStore } from './sql/sandboxes.ts'
 import { createSnapshotStore } from './sql/snapshots.ts'
+import { createTeamSampleStore } from './sql/team-samples.ts'
 import { createTeamStore } from './sql/teams.ts'
 import { createTemplateStore } from './sql/templates.ts'
 
@@ -25,6 +27,8 @@ export async function createSqlStore(db: Kysely<Tables>): Promise<Store> {
       templates: createTemplateStore(db),
       teams: createTeamStore(db),
       apiKeys: createApiKeyStore(db),
+      teamSamples: createTeamSampleStore(db),
+      nodeStatus: createNodeStatusStore(db),
       instanceId,
       close: () => db.destroy(),
     }

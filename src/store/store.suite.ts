@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Sandbox } from '../domain/sandbox.ts'
 import type { Store } from '../domain/store.ts'
-import type { ApiKey } from '../domain/team.ts'
+import type { ApiKey, Team } from '../domain/team.ts'
 import type { Template } from '../domain/template.ts'
 
 /** Runs the suite; `open` makes an empty store each time. */
@@ -22,6 +22,7 @@ export function testStore(name: string, open: () => Promise<Store>): void {
     describe('sandbox lists', () => testSandboxLists(() => store))
     describe('templates', () => testTemplates(() => store))
     describe('teams and keys', () => testTeamsAndKeys(() => store))
+    describe('figures', () => testFigures(() => store))
   })
 }
 
@@ -269,13 +270,32 @@ function testTemplates(store: () => Store): void {
 }
 
 function testTeamsAndKeys(store: () => Store): void {
-  test('the first team is the oldest, whatever it is called by now', async () => {
+  test('teams are listed oldest first, and the first is the oldest', async () => {
     expect(await store().teams.first()).toBeUndefined()
-    await store().teams.put({ id: 'z', name: 'first' })
-    await store().teams.put({ id: 'a', name: 'second' })
-    expect(await store().teams.first()).toEqual({ id: 'z', name: 'first' })
-    await store().teams.put({ id: 'z', name: 'renamed' })
-    expect(await store().teams.first()).toEqual({ id: 'z', name: 'renamed' })
+    expect(await store().teams.list()).toEqual([])
+    const [older, newer] = [team({ id: 'z', slug: 'zulu' }), team({ id: 'a', slug: 'alpha' })]
+    await store().teams.create(older)
+    await store().teams.create(newer)
+    expect(await store().teams.first()).toEqual(older)
+    expect(await store().teams.list()).toEqual([older, newer])
+    expect(await store().teams.find('a')).toEqual(newer)
+    expect(await store().teams.findBySlug('zulu')).toEqual(older)
+    expect(await store().teams.find('zulu')).toBeUndefined()
+    expect(await store().teams.findBySlug('Zulu')).toBeUndefined()
+  })
+
+  test('an id and a slug exist once', async () => {
+    await store().teams.create(team({ id: 'a', slug: 'alpha' }))
+    for (const other of [team({ id: 'a', slug: 'beta' }), team({ id: 'b', slug: 'alpha' })])
+      await expect(store().teams.create(other)).rejects.toMatchObject({ code: 'conflict' })
+    expect(await store().teams.list()).toHaveLength(1)
+  })
+
+  test('limits are replaced as a whole, and null isn’t the same as absent', async () => {
+    await store().teams.create(team({ id: 'a', limits: { vcpu: 4 } }))
+    await store().teams.setLimits('a', { runningSandboxes: null, createsPerSecond: 0.5 })
+    expect((await store().teams.find('a'))?.limits).toEqual({ runningSandboxes: null, createsPerSecond: 0.5 })
+    await expect(store().teams.setLimits('b', {})).rejects.toMatchObject({ code: 'not_found' })
   })
 
   test('keys are found by hash and listed by team, oldest first', async () => {
@@ -286,6 +306,8 @@ function testTeamsAndKeys(store: () => Store): void {
     await store().apiKeys.create(apiKey({ id: 'c', hash: 'h3', teamId: 'blue' }))
     expect(await store().apiKeys.findByHash('h1')).toEqual(newer)
     expect(await store().apiKeys.findByHash('H1')).toBeUndefined()
+    expect(await store().apiKeys.find('b')).toEqual(older)
+    expect(await store().apiKeys.find('h2')).toBeUndefined()
     expect(await store().apiKeys.list('red')).toEqual([older, newer])
     expect(await store().apiKeys.list('none')).toEqual([])
   })
@@ -303,6 +325,79 @@ function testTeamsAndKeys(store: () => Store): void {
     expect(await store().apiKeys.findByHash('h1')).toBeUndefined()
     await expect(store().apiKeys.remove('a')).rejects.toMatchObject({ code: 'not_found' })
   })
+
+  test('a key is renamed, and its use recorded; a use of one that is gone is no error', async () => {
+    const key = apiKey({ id: 'a' })
+    await store().apiKeys.create(key)
+    await store().apiKeys.rename('a', 'new name')
+    await store().apiKeys.touch('a', 1_765_432_109_876.5)
+    expect(await store().apiKeys.find('a')).toEqual({
+      ...key,
+      name: 'new name',
+      lastUsedAt: 1_765_432_109_876.5,
+    })
+    await expect(store().apiKeys.rename('b', 'x')).rejects.toMatchObject({ code: 'not_found' })
+    await store().apiKeys.touch('b', 1)
+  })
+}
+
+function testFigures(store: () => Store): void {
+  test('what sandboxes of certain states are allowed together, by team', async () => {
+    const rows = [
+      sandbox({ id: 'i1', state: 'running', cpuCount: 2, memoryMb: 512 }),
+      sandbox({ id: 'i2', state: 'running', cpuCount: 1, memoryMb: 128 }),
+      sandbox({ id: 'i3', state: 'paused', cpuCount: 8, memoryMb: 4096 }),
+      sandbox({ id: 'i4', state: 'running', teamId: 'blue', cpuCount: 4, memoryMb: 1024 }),
+    ]
+    for (const row of rows) await store().sandboxes.create(row)
+    const blue = { teamId: 'blue', sandboxes: 1, cpuCount: 4, memoryMb: 1024 }
+    const red = { teamId: 'red', sandboxes: 2, cpuCount: 3, memoryMb: 640 }
+    expect(await store().sandboxes.usage({ states: ['running'] })).toEqual([blue, red])
+    expect(await store().sandboxes.usage({ teamId: 'red', states: ['running'] })).toEqual([red])
+    expect(await store().sandboxes.usage({ teamId: 'red', states: ['killing'] })).toEqual([])
+  })
+
+  test('samples are put together by steps, and the largest is found', async () => {
+    const at = (time: number, runningSandboxes: number, startsPerSecond: number, teamId = 'red') => ({
+      teamId,
+      at: time,
+      runningSandboxes,
+      startsPerSecond,
+    })
+    await store().teamSamples.add([
+      at(1_000, 3, 0.5),
+      at(1_999, 1, 2),
+      at(2_000, 3, 0),
+      at(3_500, 9, 9, 'blue'),
+    ])
+    await store().teamSamples.add([])
+    const all = { teamId: 'red', from: 0, to: 10_000 }
+    expect(await store().teamSamples.list({ ...all, stepMs: 1_000 })).toEqual([
+      at(1_999, 3, 2),
+      at(2_000, 3, 0),
+    ])
+    expect(await store().teamSamples.list({ ...all, from: 1_999, to: 1_999, stepMs: 1 })).toEqual([
+      at(1_999, 1, 2),
+    ])
+    expect(await store().teamSamples.max({ ...all, figure: 'runningSandboxes' })).toEqual(at(2_000, 3, 0))
+    expect(await store().teamSamples.max({ ...all, figure: 'startsPerSecond' })).toEqual(at(1_999, 1, 2))
+    expect(await store().teamSamples.max({ ...all, from: 5_000, figure: 'startsPerSecond' })).toBeUndefined()
+    await store().teamSamples.removeBefore(2_000)
+    expect(await store().teamSamples.list({ ...all, stepMs: 1_000 })).toEqual([at(2_000, 3, 0)])
+  })
+
+  test('a node is ready until it is said to be draining', async () => {
+    expect(await store().nodeStatus.get('one')).toBe('ready')
+    await store().nodeStatus.set('one', 'draining')
+    expect(await store().nodeStatus.get('one')).toBe('draining')
+    expect(await store().nodeStatus.get('two')).toBe('ready')
+    await store().nodeStatus.set('one', 'ready')
+    expect(await store().nodeStatus.get('one')).toBe('ready')
+  })
+}
+
+function team(values: Partial<Team>): Team {
+  return { id: 'red', name: 'team', slug: 'red', createdAt: 1, limits: {}, ...values }
 }
 
 function sandbox(values: Partial<Sandbox>): Sandbox {
@@ -353,5 +448,14 @@ function template(values: Partial<Template>): Template {
 }
 
 function apiKey(values: Partial<ApiKey>): ApiKey {
-  return { id: 'a', teamId: 'red', name: 'key', hash: 'h', mask: 'e2b_12…89ab', createdAt: 1, ...values }
+  return {
+    id: 'a',
+    teamId: 'red',
+    name: 'key',
+    hash: 'h',
+    mask: 'e2b_12…89ab',
+    createdAt: 1,
+    lastUsedAt: null,
+    ...values,
+  }
 }

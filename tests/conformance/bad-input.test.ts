@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { operations } from '../../src/wire/openapi.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
@@ -12,15 +14,18 @@ interface Call {
   method?: string
   body?: string
   key?: string | null
+  /** Of the operator */
+  adminToken?: string
 }
 
-async function call(path: string, { method = 'POST', body, key = server.apiKey }: Call = {}) {
+async function call(path: string, { method = 'POST', body, key = server.apiKey, adminToken }: Call = {}) {
   const response = await fetch(`${server.url}${path}`, {
     method,
     ...(body !== undefined && { body }),
     headers: {
       ...(body !== undefined && { 'content-type': 'application/json' }),
       ...(key !== null && { 'x-api-key': key }),
+      ...(adminToken !== undefined && { 'x-admin-token': adminToken }),
     },
   })
   const text = await response.text()
@@ -112,10 +117,11 @@ describe('requests that can’t be served are answered in JSON, by name', () => 
 
   test('every operation of the specification is routed, the unimplemented ones to 501', async () => {
     const all = operations()
+    const adminToken = readFileSync(join(server.stateDir, 'admin-token'), 'utf8').trim()
     expect(all.length).toBeGreaterThan(60)
     for (const { method, path, unimplemented } of all) {
       if (!unimplemented) continue
-      const answer = await call(path.replaceAll(/\{\w+\}/g, 'x'), { method })
+      const answer = await call(path.replaceAll(/\{\w+\}/g, 'x'), { method, adminToken })
       expect(answer, `${method} ${path}`).toMatchObject({ status: 501, body: { code: 501 } })
     }
   })

@@ -1,14 +1,17 @@
 /** The control plane with a real store, manager and guests, but for the container engine: the process runtime. */
 
-import { createAdmission } from '../../src/control/admission.ts'
+import { type Admission, createAdmission } from '../../src/control/admission.ts'
 import type { ControlContext } from '../../src/control/context.ts'
 import { createLifecycle } from '../../src/control/lifecycle.ts'
 import type { SandboxDirectory } from '../../src/domain/live-sandbox.ts'
 import type { Runtime } from '../../src/domain/runtime.ts'
 import type { Sandbox } from '../../src/domain/sandbox.ts'
+import type { Store } from '../../src/domain/store.ts'
+import { unlimited } from '../../src/domain/team.ts'
 import { createEnvd } from '../../src/envd/envd.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
+import { createMachine } from '../../src/orchestrator/machine.ts'
 import { createManager } from '../../src/orchestrator/manager.ts'
 import type { Faults } from '../../src/runtimes/process/faults.ts'
 import { createProcessRuntime } from '../../src/runtimes/process/runtime.ts'
@@ -47,7 +50,7 @@ export async function startControl({
     defaultUser: 'root',
   })
   const lifecycle = createLifecycle({ store, node, clock, log: silentLog })
-  await store.teams.put({ id: 'team', name: 'team' })
+  await store.teams.create({ id: 'team', name: 'team', slug: 'team', createdAt: 0, limits: {} })
   await store.templates.put({
     id: 'base',
     teamId: null,
@@ -61,7 +64,7 @@ export async function startControl({
   })
   const anyTime = () => AbortSignal.timeout(20_000)
   return {
-    control: { store, node, lifecycle, admission: createAdmission(), clock, log: silentLog },
+    control: { store, node, lifecycle, admission: openAdmission(store, clock), clock, log: silentLog },
     directory: node,
     runtime,
     guests: async () => (await runtime.list(anyTime())).map(({ sandboxId }) => sandboxId).sort(),
@@ -72,6 +75,20 @@ export async function startControl({
       await store.close()
     },
   }
+}
+
+/** Admits up to a hundred starts at once, on a machine however full. */
+export function openAdmission(store: Store, clock: Clock): Admission {
+  return createAdmission({
+    store,
+    clock,
+    machine: createMachine([]),
+    status: () => 'ready',
+    limits: unlimited,
+    maxStarting: 100,
+    startWaitMs: 30_000,
+    keepFree: { memoryMb: 0, diskMb: 0 },
+  })
 }
 
 /** What `createSandbox` takes, with the parts that a test doesn't care about. */

@@ -8,7 +8,7 @@ pub mod remove;
 pub mod rename;
 pub mod source;
 pub mod target;
-mod xattr;
+pub mod xattr;
 
 #[cfg(test)]
 pub mod test_dir;

@@ -1,20 +1,32 @@
-import type { FastifyInstance } from 'fastify'
-import { authenticateApiKey } from '../../auth/authenticate.ts'
-import type { ApiKeyStore } from '../../domain/team.ts'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Authenticator, Credentials } from '../../auth/authenticate.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Whose key the request carries */
+    /** The team that the request is for */
     teamId: string
   }
 }
 
-/** Asks every request of this scope for an API key, before its body is read. */
-export function addAuthentication(scope: FastifyInstance, keys: ApiKeyStore): void {
+/** Asks every request of this scope which team it is for, before its body is read. */
+export function addAuthentication(scope: FastifyInstance, authenticator: Authenticator): void {
   scope.decorateRequest('teamId', '')
   scope.addHook('onRequest', async (request) => {
-    const header = request.headers['x-api-key']
-    const { teamId } = await authenticateApiKey(keys, Array.isArray(header) ? header[0] : header)
+    const { teamId } = await authenticator.team(credentialsOf(request))
     request.teamId = teamId
   })
+}
+
+/** Asks every request of this scope for the admin token, before its body is read. */
+export function addOperatorAuthentication(scope: FastifyInstance, authenticator: Authenticator): void {
+  scope.addHook('onRequest', async (request) => authenticator.operator(credentialsOf(request).adminToken))
+}
+
+/** What a request says of its sender. */
+export function credentialsOf(request: FastifyRequest): Credentials {
+  const header = (name: string) => {
+    const value = request.headers[name]
+    return Array.isArray(value) ? value[0] : value
+  }
+  return { apiKey: header('x-api-key'), adminToken: header('x-admin-token'), teamId: header('x-team-id') }
 }

@@ -6,6 +6,8 @@ declare module 'fastify' {
     /** Closes the current phase; its duration appears in `Server-Timing` */
     phase: (name: string) => void
     phases: string[]
+    /** Time since the request arrived, in ms */
+    ageMs: () => number
   }
 }
 
@@ -13,11 +15,13 @@ declare module 'fastify' {
 export function addTimings(app: FastifyInstance): void {
   app.decorateRequest('phase')
   app.decorateRequest('phases')
+  app.decorateRequest('ageMs')
   app.addHook('onRequest', async (request) => {
     const begun = performance.now()
     let last = begun
     const phases: string[] = []
     request.phases = phases
+    request.ageMs = () => performance.now() - begun
     request.phase = (name) => {
       const now = performance.now()
       phases.push(`${name};dur=${(now - last).toFixed(2)}`)

@@ -19,6 +19,8 @@ const oomScoreAdj = 50
 export const instanceLabel = 'e2b-server.instance'
 export const sandboxLabel = 'e2b-server.sandbox'
 export const transportLabel = 'e2b-server.transport'
+/** Of an image that is a snapshot: the name it was made under */
+export const snapshotLabel = 'e2b-server.snapshot'
 
 /** First characters of the server's own id: enough to tell servers on one engine apart in names. */
 export function instancePrefix(instanceId: string): string {
@@ -95,6 +97,8 @@ export function containerOptions(options: {
       [instanceLabel]: instanceId,
       [sandboxLabel]: spec.sandboxId,
       [transportLabel]: options.transport,
+      // An image that is a snapshot has it, and a container isn't one.
+      [snapshotLabel]: '',
     },
     HostConfig: {
       Mounts: [agent, ...part.mounts],

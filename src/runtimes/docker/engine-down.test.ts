@@ -124,7 +124,7 @@ test('watch tells of the engine going and coming, and then of guests again', asy
   await docker.getContainer(String(first.state.containerId)).kill()
   await proxy.resume()
   await watching.seen('engine-up')
-  expect(await runtime.recover(first, patience())).toBe('gone')
+  expect(await runtime.recover(first, patience())).toBe('stopped')
   await docker.getContainer(String(second.state.containerId)).kill()
   await watching.seen('guest-gone', second.sandboxId)
   expect(watching.events.map(({ type }) => type)).toEqual(['engine-down', 'engine-up', 'guest-gone'])

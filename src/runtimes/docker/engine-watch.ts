@@ -4,7 +4,7 @@ import type { RuntimeEvent } from '../../domain/runtime.ts'
 import { isSandboxId } from '../../domain/sandbox-id.ts'
 import type { Log } from '../../lib/log.ts'
 import { instanceLabel, sandboxLabel } from './container.ts'
-import type { Engine } from './engine.ts'
+import { type Client, type Engine, statusOf } from './engine.ts'
 import { jsonLines } from './json-lines.ts'
 
 /** Pauses between attempts to hear the engine's events again, in milliseconds */
@@ -39,7 +39,7 @@ export async function watchEngine(options: WatchOptions, signal: AbortSignal): P
         if (!upAnnounced) listener({ type: 'engine-up' })
         upAnnounced = true
         pauseMs = backoffMs.first
-        for await (const event of jsonLines(stream)) report(event, options)
+        for await (const event of jsonLines(stream)) await report(event, docker, options, both)
       })
       options.log.debug({}, 'the Docker engine ended its events')
     } catch (error) {
@@ -59,9 +59,25 @@ function filters(instanceId: string) {
   return { type: ['container'], event: ['die'], label: [`${instanceLabel}=${instanceId}`] }
 }
 
-function report(event: unknown, { isExpected, listener }: WatchOptions): void {
-  const { Actor: actor } = event as { Actor?: { Attributes?: Record<string, string> } }
+async function report(
+  event: unknown,
+  docker: Client,
+  { isExpected, listener }: WatchOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { Actor: actor } = event as { Actor?: { ID?: string; Attributes?: Record<string, string> } }
   const sandboxId = actor?.Attributes?.[sandboxLabel]
   if (sandboxId === undefined || !isSandboxId(sandboxId) || isExpected(sandboxId)) return
-  listener({ type: 'guest-gone', sandboxId })
+  // Old news of one that has booted again since, as after a pause that ended its processes.
+  if (await isRunning(docker, actor?.ID ?? '', signal)) return
+  if (!isExpected(sandboxId)) listener({ type: 'guest-gone', sandboxId })
+}
+
+async function isRunning(docker: Client, containerId: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await docker.getContainer(containerId).inspect({ abortSignal: signal })).State.Running
+  } catch (error) {
+    if (statusOf(error) === 404) return false
+    throw error
+  }
 }

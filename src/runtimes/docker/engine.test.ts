@@ -29,6 +29,7 @@ describe('transport', () => {
     versions: {},
     cpuCount: 1,
     memoryMb: 1,
+    dataDir: '/var/lib/docker',
   }
   test.each([
     ['root on Linux', info, { platform: 'linux', uid: 0 }, 'unix'],

@@ -31,7 +31,7 @@ export type Client = {
   getNetwork(name: string): {
     inspect(options: Abortable): Promise<Docker.NetworkInspectInfo>
     remove(options: Abortable): Promise<unknown>
-  }
+  } & Pick<Docker.Network, 'connect' | 'disconnect'>
 } & Docker
 
 export interface Engine {

@@ -13,6 +13,8 @@ export interface EngineInfo {
   versions: Record<string, string>
   cpuCount: number
   memoryMb: number
+  /** Where it keeps images and containers */
+  dataDir: string
 }
 
 /** Asks the engine what it is and runs on. Errors as `Engine.call`. */
@@ -36,6 +38,7 @@ export function engineInfo(engine: Engine, signal: AbortSignal): Promise<EngineI
       },
       cpuCount: number('NCPU'),
       memoryMb: Math.floor(number('MemTotal') / 2 ** 20),
+      dataDir: text('DockerRootDir'),
     }
   })
 }
@@ -45,9 +48,17 @@ export function engineInfo(engine: Engine, signal: AbortSignal): Promise<EngineI
  * kernel, and a container's root that is our own user: that of an engine we run as root beside, or of a rootless one.
  */
 export function chooseTransport(info: EngineInfo, host: { platform: string; uid: number }): TransportName {
-  const sameKernel = host.platform === 'linux' && info.operatingSystem !== 'Docker Desktop'
-  const sameUser = host.uid === 0 || hasSecurityOption(info, 'rootless')
-  return sameKernel && sameUser ? 'unix' : 'tcp'
+  const sameUser = host.uid === 0 || isRootless(info)
+  return isOwnKernel(info, host.platform) && sameUser ? 'unix' : 'tcp'
+}
+
+/** Whether containers run on this very kernel, and not in a virtual machine. */
+export function isOwnKernel(info: EngineInfo, platform: string): boolean {
+  return platform === 'linux' && info.operatingSystem !== 'Docker Desktop'
+}
+
+export function isRootless(info: EngineInfo): boolean {
+  return hasSecurityOption(info, 'rootless')
 }
 
 /** Never throws. */
@@ -75,13 +86,14 @@ export async function fingerprintDocker(
       )
     }
     await access(guestBinary, constants.R_OK | constants.X_OK)
-    const { versions, cpuCount, memoryMb } = info
+    const { versions, cpuCount, memoryMb, dataDir } = info
     return {
       usable: true,
       detail: 'Docker is usable.',
       versions: { engine: versions.engine ?? '', api, ...versions },
       cpuCount,
       memoryMb,
+      ...(dataDir !== '' && { dataDir }),
     }
   } catch (error) {
     return unusable(remedy(error, engine.socketPath, guestBinary))

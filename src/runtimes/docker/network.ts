@@ -21,27 +21,31 @@ export interface InstanceNetwork {
   release(): Promise<void>
   /** Whether a call failed because somebody removed the network; the next `ensure` makes it again. */
   isMissing(error: unknown): boolean
+  /** Puts a container that doesn't run into the network as it is now: the engine has it in one by id. As `ensure`. */
+  rejoin(containerId: string, signal: AbortSignal): Promise<void>
 }
 
 export function createInstanceNetwork(engine: Engine, instanceId: string): InstanceNetwork {
   const name = `e2b-${instancePrefix(instanceId)}`
   let ensured: Promise<void> | undefined
 
+  const ensure = (signal: AbortSignal) => {
+    if (ensured === undefined) {
+      // Shared by all who wait, so it ends by its own deadline and not with the caller who came first.
+      const making = engine.call(AbortSignal.timeout(createMs), (docker, both) =>
+        findOrCreate(docker, name, instanceId, both),
+      )
+      making.catch(() => {
+        if (ensured === making) ensured = undefined
+      })
+      ensured = making
+    }
+    return abortable(ensured, signal)
+  }
+
   return {
     name,
-    ensure(signal) {
-      if (ensured === undefined) {
-        // Shared by all who wait, so it ends by its own deadline and not with the caller who came first.
-        const making = engine.call(AbortSignal.timeout(createMs), (docker, both) =>
-          findOrCreate(docker, name, instanceId, both),
-        )
-        making.catch(() => {
-          if (ensured === making) ensured = undefined
-        })
-        ensured = making
-      }
-      return abortable(ensured, signal)
-    },
+    ensure,
     async release() {
       ensured = undefined
       const removal = engine.call(AbortSignal.timeout(removeMs), async (docker, both) => {
@@ -53,9 +57,18 @@ export function createInstanceNetwork(engine: Engine, instanceId: string): Insta
     },
     isMissing(error) {
       const cause = error instanceof ServerError ? error.cause : error
-      const missing = statusOf(cause) === 404 && reasonOf(cause).includes(`network ${name} not found`)
-      if (missing) ensured = undefined
-      return missing
+      const missing = /network (\S+) not found/.exec(reasonOf(cause))?.[1] ?? ''
+      if (statusOf(cause) !== 404 || (missing !== name && !/^[0-9a-f]{64}$/.test(missing))) return false
+      ensured = undefined
+      return true
+    },
+    async rejoin(containerId, signal) {
+      await ensure(signal)
+      await engine.call(signal, async (docker, both) => {
+        const network = docker.getNetwork(name)
+        await network.disconnect(withSignal({ Container: containerId, Force: true }, both))
+        await network.connect(withSignal({ Container: containerId }, both))
+      })
     },
   }
 }

@@ -1,6 +1,10 @@
 import type { Log } from '../../lib/log.ts'
+import type { Semaphore } from '../../lib/semaphore.ts'
+import type { BootIds } from './boot-ids.ts'
 import type { Engine } from './engine.ts'
+import type { EngineHost } from './engine-host.ts'
 import type { ExpectedEnds } from './expected-ends.ts'
+import type { MemoryReclaim } from './memory-reclaim.ts'
 import type { InstanceNetwork } from './network.ts'
 import type { RunDirs } from './run-dir.ts'
 import type { Transports } from './transports.ts'
@@ -8,6 +12,7 @@ import type { Transports } from './transports.ts'
 /** What the runtime's operations work with. */
 export interface DockerParts {
   engine: Engine
+  engineHost: EngineHost
   instanceId: string
   /** Path of the agent on the host */
   guestBinary: string
@@ -15,5 +20,9 @@ export interface DockerParts {
   dirs: RunDirs
   transports: Transports
   ends: ExpectedEnds
+  bootIds: BootIds
+  reclaim: MemoryReclaim
+  /** Of starts and boots at once */
+  slots: Semaphore
   log: Log
 }

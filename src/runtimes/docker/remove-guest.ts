@@ -9,6 +9,7 @@ const retryPausesMs = [100, 400, 1000]
 /** Removes everything a guest has or had. Idempotent. Errors as `Engine.call`. */
 export async function removeGuest(parts: DockerParts, sandboxId: string, signal: AbortSignal): Promise<void> {
   parts.ends.expect(sandboxId)
+  parts.reclaim.end(sandboxId)
   try {
     await parts.transports.release(sandboxId)
     await removeContainer(parts, sandboxId, signal)

@@ -13,6 +13,8 @@ import { removeTree } from '../../lib/remove-tree.ts'
 const listMax = 100_000
 
 export interface RunDirs {
+  /** The directory of all, which no guest sees */
+  readonly root: string
   path(sandboxId: string): string
   /** Creates the guest's directory (mode 0700). Errors: `conflict` when there is one. */
   create(sandboxId: string): Promise<string>
@@ -25,6 +27,7 @@ export function createRunDirs(stateDir: string): RunDirs {
   const root = join(stateDir, 'run')
   const path = (sandboxId: string) => join(root, checkSandboxId(sandboxId))
   return {
+    root,
     path,
     async create(sandboxId) {
       await mkdir(root, { recursive: true, mode: 0o700 })

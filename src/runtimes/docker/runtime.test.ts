@@ -1,53 +1,21 @@
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink } from 'node:fs/promises'
+import { mkdir, readdir, readFile, readlink, stat, symlink } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Docker from 'dockerode'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../../images/base/build.mjs'
-import { agentBinary } from '../../../tests/support/agent.ts'
-import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
+import type { Runtime } from '../../domain/runtime.ts'
 import { hello } from '../../guest/hello.ts'
 import { sleep } from '../../lib/deadline.ts'
 import { newId } from '../../lib/ids.ts'
-import { silentLog } from '../../lib/log.ts'
 import { guestOf, guestSpec, run, runRuntimeSuite } from '../runtime.suite.ts'
 import { containerName, instanceLabel, instancePrefix } from './container.ts'
-import { createDockerRuntime, type DockerRuntimeOptions } from './runtime.ts'
+import { container, docker, patience, server } from './runtime.fixture.ts'
 
-const patience = () => AbortSignal.timeout(30_000)
-const docker = new Docker({ socketPath: '/var/run/docker.sock' })
 const image = await baseImageName()
 const isRoot = process.getuid?.() === 0
 
 beforeAll(() => buildBaseImage({ log: () => {} }), 15 * 60_000)
-
-/** What one server has: a state directory and an id. All it made in the engine is removed at the end. */
-async function server(options: Partial<DockerRuntimeOptions> = {}) {
-  const instanceId = newId()
-  const stateDir = await mkdtemp(join(tmpdir(), 'e2b-docker-'))
-  const create = () =>
-    createDockerRuntime({
-      stateDir,
-      guestBinary: agentBinary,
-      instanceId,
-      transport: 'auto',
-      log: silentLog,
-      ...options,
-    })
-  const dispose = async () => {
-    const runtime = create()
-    for (const handle of await runtime.list(patience())) await runtime.destroy(handle, patience())
-    await runtime.close()
-    const filters = { label: [`${instanceLabel}=${instanceId}`] }
-    for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove()
-    await rm(stateDir, { recursive: true })
-  }
-  return { instanceId, stateDir, create, dispose }
-}
-
-const container = (handle: GuestHandle) => docker.getContainer(String(handle.state.containerId))
 
 for (const transport of isRoot ? (['unix', 'tcp'] as const) : (['tcp'] as const)) {
   const one = await server({ transport })

@@ -9,27 +9,34 @@ import { checkSandboxId } from '../../domain/sandbox-id.ts'
 import { linkSignals } from '../../lib/linked-signal.ts'
 import type { Log } from '../../lib/log.ts'
 import { createSemaphore } from '../../lib/semaphore.ts'
+import { createBootIds } from './boot-ids.ts'
 import { checkSpec, containerName } from './container.ts'
 import { createEngine } from './engine.ts'
+import { createEngineHost } from './engine-host.ts'
 import { watchEngine } from './engine-watch.ts'
 import { createExpectedEnds } from './expected-ends.ts'
 import { fingerprintDocker } from './fingerprint.ts'
 import { fromHandle, runtimeName, type TransportName, toHandle } from './handle.ts'
 import { createImages } from './images.ts'
 import { listGuests } from './list-guests.ts'
+import { createMemoryReclaim } from './memory-reclaim.ts'
 import { createInstanceNetwork } from './network.ts'
+import type { DockerParts } from './parts.ts'
+import { pauseGuest } from './pause-guest.ts'
 import { recoverGuest } from './recover-guest.ts'
 import { removeGuest } from './remove-guest.ts'
+import { resumeGuest } from './resume-guest.ts'
 import { createRunDirs } from './run-dir.ts'
+import { snapshotGuest } from './snapshot-guest.ts'
 import { enginePath } from './socket-path.ts'
 import { startGuest } from './start-guest.ts'
 import { containerStats } from './stats.ts'
 import { createTransports } from './transports.ts'
 
 const capabilities: Capabilities = {
-  memoryPause: 'none',
+  memoryPause: 'resident',
   memorySnapshot: false,
-  filesystemSnapshot: false,
+  filesystemSnapshot: true,
   egressPolicy: false,
   diskLimit: false,
   resourceLimits: true,
@@ -57,17 +64,33 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   const engine = createEngine({ socketPath: enginePath(options.dockerHost), log })
   const network = createInstanceNetwork(engine, instanceId)
   const dirs = createRunDirs(options.stateDir)
-  const transports = createTransports(engine, options.transport)
+  const engineHost = createEngineHost(engine)
+  const transports = createTransports(engineHost, options.transport)
   const ends = createExpectedEnds()
-  const parts = { engine, instanceId, guestBinary, network, dirs, transports, ends, log }
+  const bootIds = createBootIds({ engine, engineHost, guestBinary, scratch: dirs.root, log })
+  const reclaim = createMemoryReclaim({ engineHost, log })
   const slots = createSemaphore(options.startConcurrency ?? Math.max(4, 2 * availableParallelism()))
+  const parts: DockerParts = {
+    engine,
+    engineHost,
+    instanceId,
+    guestBinary,
+    network,
+    dirs,
+    transports,
+    ends,
+    bootIds,
+    reclaim,
+    slots,
+    log,
+  }
   const closing = new AbortController()
   let watched = false
 
   return {
     name: runtimeName,
     capabilities,
-    images: createImages(engine),
+    images: createImages(engine, instanceId),
     fingerprint: (signal) => fingerprintDocker(engine, guestBinary, signal),
 
     start: (spec, signal) =>
@@ -82,9 +105,13 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
         }
       }),
     recover: (handle, signal) => typed(() => recoverGuest(parts, fromHandle(handle), signal)),
-    pause: () => typed(() => unimplemented('pause')),
-    resume: () => typed(() => unimplemented('resume')),
-    snapshot: () => typed(() => unimplemented('snapshot')),
+    pause: (handle, how, signal) => typed(() => pauseGuest(parts, fromHandle(handle), how, signal)),
+    resume: (handle, signal) =>
+      typed(async () => {
+        const { guest, booted } = await resumeGuest(parts, fromHandle(handle), signal)
+        return { handle: toHandle(guest), booted }
+      }),
+    snapshot: (handle, image, signal) => typed(() => snapshotGuest(parts, fromHandle(handle), image, signal)),
     connect: (handle, signal) =>
       typed(() => {
         const guest = fromHandle(handle)
@@ -108,6 +135,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
 
     async close() {
       closing.abort()
+      reclaim.close()
       await network.release()
       engine.close()
       await transports.close()
@@ -123,8 +151,4 @@ async function typed<T>(task: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw toError(error)
   }
-}
-
-async function unimplemented(what: string): Promise<never> {
-  throw new ServerError('unimplemented', `This runtime can't ${what} yet.`)
 }

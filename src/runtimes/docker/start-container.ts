@@ -3,14 +3,14 @@ import { ServerError } from '../../domain/error.ts'
 import type { GuestSpec } from '../../domain/runtime.ts'
 import { containerName, containerOptions } from './container.ts'
 import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
+import { agentPortOf } from './find-container.ts'
 import type { DockerGuest } from './handle.ts'
-import { imageNotFound } from './images.ts'
+import { imageNotFound, invalidImageName } from './images.ts'
 import type { InstanceNetwork } from './network.ts'
-import { agentPort } from './tcp-transport.ts'
 import type { Transport } from './transport.ts'
 
 /** Longest time that the engine may take to create and start a container, in milliseconds */
-const launchMs = 60_000
+export const launchMs = 60_000
 /** Longest time from the container's start to the agent's first answer, in milliseconds */
 const readyMs = 15_000
 
@@ -41,21 +41,30 @@ export async function launchContainer(spec: GuestSpec, options: StartOptions): P
       throw creationError(error, spec)
     }
   })
+  const port = await runContainer(containerId, options, deadline)
+  return { sandboxId: spec.sandboxId, containerId, transport: transport.name, port }
+}
+
+/** Starts a container that is there. Returns the port that the engine has published for its agent, or 0. */
+export async function runContainer(
+  containerId: string,
+  { engine, network, transport }: Pick<StartOptions, 'engine' | 'network' | 'transport'>,
+  deadline: AbortSignal,
+): Promise<number> {
   const start = () =>
     engine.call(deadline, (docker, both) => docker.getContainer(containerId).start({ abortSignal: both }))
   await start().catch(async (error) => {
     if (!network.isMissing(error)) throw startError(error)
-    await network.ensure(deadline)
+    await network.rejoin(containerId, deadline)
     await start()
   })
-  const port = transport.name === 'tcp' ? await publishedPort(engine, containerId, deadline) : 0
-  return { sandboxId: spec.sandboxId, containerId, transport: transport.name, port }
+  return transport.name === 'tcp' ? await publishedPort(engine, containerId, deadline) : 0
 }
 
 /** Resolves once the agent answers. Errors: `internal` when the container ends or stays silent. */
 export async function awaitAgent(
   guest: DockerGuest,
-  options: StartOptions,
+  options: Pick<StartOptions, 'engine' | 'transport' | 'directory'>,
   signal: AbortSignal,
 ): Promise<void> {
   const { engine, transport, directory } = options
@@ -88,8 +97,8 @@ async function publishedPort(engine: Engine, containerId: string, signal: AbortS
   const found = await engine.call(signal, (docker, both) =>
     docker.getContainer(containerId).inspect({ abortSignal: both }),
   )
-  const port = Number(found.NetworkSettings.Ports[`${agentPort}/tcp`]?.[0]?.HostPort)
-  if (Number.isInteger(port) && port > 0) return port
+  const port = agentPortOf(found)
+  if (port > 0) return port
   throw new ServerError('internal', "The Docker engine has not published the port of the sandbox's agent.")
 }
 
@@ -100,7 +109,7 @@ function creationError(error: unknown, { image, sandboxId }: GuestSpec): unknown
     return new ServerError('conflict', `Sandbox ${sandboxId} has a container already.`, { cause: error })
   }
   if (/invalid reference format/i.test(reason)) {
-    return new ServerError('invalid_argument', `${image} is not the name of an image.`, { cause: error })
+    return invalidImageName(image, error)
   }
   return error
 }

@@ -27,7 +27,7 @@ export async function startGuest(
   const launched = launchContainer(spec, options)
   try {
     const guest = await abortable(launched, signal)
-    await awaitAgent(guest, options, signal)
+    await Promise.all([awaitAgent(guest, options, signal), parts.bootIds.bind(guest.containerId)])
     parts.ends.unexpect(sandboxId)
     return guest
   } catch (error) {

@@ -66,6 +66,8 @@ export function createTcpTransport(): Transport {
         portBindings: { [`${agentPort}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: '' }] },
       }
     },
+    // The guest can't write to what is in there, and a new agent reads the same secret.
+    async reset() {},
     // The engine's proxy accepts connections before the agent does, so only an answer shows that the agent is there.
     async ready({ sandboxId, port }, directory, signal) {
       for (;;) {

@@ -18,6 +18,8 @@ export interface Transport {
   readonly name: TransportName
   /** Says what the container needs and puts what must be there before into the guest's run directory. */
   prepare(directory: string): Promise<TransportPart>
+  /** Makes the run directory of a guest that doesn't run as it has to be before its container starts again. */
+  reset(directory: string, signal: AbortSignal): Promise<void>
   /** Resolves once the agent accepts connections; rejects with the signal's reason when it aborts first. */
   ready(guest: DockerGuest, directory: string, signal: AbortSignal): Promise<void>
   /** A new stream, authenticated and half-open. Errors: `unavailable`. */

@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream'
 import { ServerError } from '../../domain/error.ts'
 import { linkSignals } from '../../lib/linked-signal.ts'
-import type { Engine } from './engine.ts'
-import { chooseTransport, engineInfo } from './fingerprint.ts'
+import type { EngineHost } from './engine-host.ts'
+import { chooseTransport } from './fingerprint.ts'
 import type { DockerGuest, TransportName } from './handle.ts'
 import { createTcpTransport } from './tcp-transport.ts'
 import type { Transport } from './transport.ts'
@@ -15,13 +15,15 @@ const connectMs = 1_500
 export interface Transports {
   /** The one for new guests. Errors as `Engine.call`. */
   forStart(signal: AbortSignal): Promise<Transport>
+  /** The one of a guest. */
+  of(guest: DockerGuest): Transport
   /** A new stream to a guest's agent, half-open. Errors: `unavailable`. */
   connect(guest: DockerGuest, directory: string, signal: AbortSignal): Promise<Duplex>
   release(sandboxId: string): Promise<void>
   close(): Promise<void>
 }
 
-export function createTransports(engine: Engine, choice: 'auto' | TransportName): Transports {
+export function createTransports(engineHost: EngineHost, choice: 'auto' | TransportName): Transports {
   const transports = { unix: createUnixTransport(), tcp: createTcpTransport() }
   const all = Object.values(transports)
   let chosen = choice === 'auto' ? undefined : choice
@@ -29,9 +31,10 @@ export function createTransports(engine: Engine, choice: 'auto' | TransportName)
   return {
     async forStart(signal) {
       const host = { platform: process.platform, uid: process.getuid?.() ?? -1 }
-      chosen ??= chooseTransport(await engineInfo(engine, signal), host)
+      chosen ??= chooseTransport(await engineHost.info(signal), host)
       return transports[chosen]
     },
+    of: (guest) => transports[guest.transport],
     async connect(guest, directory, signal) {
       const bounded = linkSignals([signal], connectMs)
       try {

@@ -3,9 +3,11 @@
  * anything in the socket's place, such as a link to a socket of the host; so the socket is opened once as an inode,
  * without following links, and every connection goes through that.
  */
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ServerError } from '../../domain/error.ts'
 import { awaitListener, type PinnedSocket, pinSocket } from '../../lib/pinned-socket.ts'
+import { removeTree } from '../../lib/remove-tree.ts'
 import { guestFolder, type Transport } from './transport.ts'
 
 const socketName = 'agent.sock'
@@ -43,8 +45,17 @@ export function createUnixTransport(): Transport {
         portBindings: {},
       }
     },
+    // The engine binds whatever directory is there at the start. All in it is of the guest's making.
+    async reset(directory, signal) {
+      await removeTree(directory, signal)
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+    },
     async ready({ sandboxId }, directory, signal) {
-      pins.set(sandboxId, Promise.resolve(await awaitListener(join(directory, socketName), signal)))
+      // A thawed guest is reached as before, whatever it has done to its socket's path.
+      if (await answers(pins.get(sandboxId), signal)) return
+      await release(sandboxId)
+      const socket = await awaitListener(join(directory, socketName), signal)
+      pins.set(sandboxId, Promise.resolve(socket))
     },
     async connect({ sandboxId }, directory, signal) {
       try {
@@ -61,5 +72,16 @@ export function createUnixTransport(): Transport {
     async close() {
       await Promise.all([...pins.keys()].map(release))
     },
+  }
+}
+
+async function answers(pinned: Promise<PinnedSocket> | undefined, signal: AbortSignal): Promise<boolean> {
+  try {
+    const connection = await (await pinned)?.connect(signal)
+    connection?.destroy()
+    return connection !== undefined
+  } catch {
+    signal.throwIfAborted()
+    return false
   }
 }

@@ -7,11 +7,13 @@ import { ServerError } from '../../domain/error.ts'
 import { awaitListener, pinSocket } from '../../lib/pinned-socket.ts'
 import type { GuestDirs, Owner } from './guest-dir.ts'
 import type { ProcessId } from './handle.ts'
-import { findProcess, guestProcesses, isAlive, signalProcess } from './proc-table.ts'
+import { findProcess, guestProcesses, signalProcess } from './proc-table.ts'
 
 const socketName = 'agent.sock'
 /** Rounds of looking for a guest's processes and killing them; one that forks loses after a few */
 const killRoundsMax = 50
+/** Rounds that follow each other at once */
+const quickRounds = 5
 
 export interface Agent extends ProcessId {
   /** Resolves when the process has ended, with how. Never rejects. */
@@ -72,11 +74,12 @@ export async function killGuest(agent: ProcessId, home: string, signal: AbortSig
   // Stopped first, so that it starts nothing more.
   await signalProcess(agent, 'SIGSTOP')
   for (let round = 0; round < killRoundsMax; round++) {
-    const agentPid = (await isAlive(agent)) ? agent.pid : 0
-    const members = await guestProcesses(agentPid, home)
+    const members = await guestProcesses(agent, home)
     if (members.length === 0) return
-    for (const member of members) await signalProcess(member, 'SIGKILL')
-    await delay(round === 0 ? 1 : 10, undefined, { signal })
+    // The agent goes last: while it stands there its processes are found below it.
+    const others = members.filter(({ pid }) => pid !== agent.pid)
+    for (const member of others.length > 0 ? others : members) await signalProcess(member, 'SIGKILL')
+    await delay(round < quickRounds ? 1 : 10, undefined, { signal })
   }
   throw new ServerError('internal', 'The processes of the sandbox could not be ended.')
 }

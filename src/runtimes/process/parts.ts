@@ -16,6 +16,8 @@ export interface ProcessParts {
   binary: () => Promise<string>
   /** Told of each agent that has come to count */
   onStart: (sandboxId: string, agent: Agent) => void
+  /** Guests that stand still only while they are copied */
+  copied: Set<string>
   faults: Faults
   log: Log
 }

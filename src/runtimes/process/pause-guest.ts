@@ -1,11 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { ServerError } from '../../domain/error.ts'
+import { sleep } from '../../lib/deadline.ts'
 import { killGuest } from './agent-process.ts'
 import { requestedFault } from './faults.ts'
 import { findGuest } from './find-guest.ts'
 import { freezeGuest, thawGuest } from './freeze.ts'
 import type { GuestRecord } from './guest-dir.ts'
 import type { ProcessParts } from './parts.ts'
+import { isAlive } from './proc-table.ts'
 
 /** Longest time for ending the processes of a guest, once that has begun, in milliseconds */
 const stopMs = 10_000
@@ -18,7 +19,7 @@ export async function pauseGuest(
 ): Promise<void> {
   const { dirs, faults } = parts
   const { condition, record } = await findGuest(dirs, sandboxId)
-  if (faults.pauseDelayMs) await delay(faults.pauseDelayMs, undefined, { signal })
+  if (faults.pauseDelayMs) await sleep(faults.pauseDelayMs, signal)
   if (!memory) return stopGuest(parts, { sandboxId, record }, signal)
   if (condition === 'stopped') {
     throw new ServerError(
@@ -40,7 +41,7 @@ export async function pauseGuest(
  * Ends a guest's processes, whatever they do, and those of a boot that was not finished. Once it has begun, it doesn't
  * heed the signal any more. Idempotent.
  */
-export async function stopGuest(
+async function stopGuest(
   { dirs, guests, faults }: ProcessParts,
   { sandboxId, record }: { sandboxId: string; record: GuestRecord },
   signal: AbortSignal,
@@ -50,6 +51,11 @@ export async function stopGuest(
   // An unfinished boot stays one until its processes are gone.
   if (record.phase === 'live') await dirs.writeState(sandboxId, { ...record, phase: 'stopping' })
   guests.drop(sandboxId)
-  await killGuest(record, dirs.home(sandboxId), AbortSignal.timeout(stopMs))
+  try {
+    await killGuest(record, dirs.home(sandboxId), AbortSignal.timeout(stopMs))
+  } catch (error) {
+    if (await isAlive(record)) guests.add(sandboxId, record)
+    throw error
+  }
   if (record.phase !== 'stopped') await dirs.writeState(sandboxId, { ...record, phase: 'stopped' })
 }

@@ -1,5 +1,5 @@
 /** The host's processes as /proc shows them. */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdirSync, readFileSync } from 'node:fs'
 import type { ProcessId } from './handle.ts'
 
 /** Most of a process's environment that is looked at, in bytes */
@@ -16,7 +16,12 @@ export interface ProcessEntry extends ProcessId {
 
 /** What is known of a live process; undefined when there is none, or only its remains until the parent looks. */
 export async function findProcess(pid: number): Promise<ProcessEntry | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '')
+  return readProcess(pid)
+}
+
+/** Read at once: /proc answers in microseconds, and handing each read to a thread takes many times that. */
+function readProcess(pid: number): ProcessEntry | undefined {
+  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? ''
   // The second field is the program's name in parentheses and may itself have any character.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const number = (index: number) => Number(fields[index])
@@ -46,14 +51,45 @@ export async function signalProcess(process_: ProcessId, signal: NodeJS.Signals)
 }
 
 /**
- * The processes that belong to a guest: the agent's descendants, and those that have lost their parents but still have
- * the guest's home as HOME. The agent itself is among them when it lives.
+ * The processes that belong to a guest. While its agent lives they are the agent's descendants, since the agent takes
+ * in those that lose their parents. Without an agent they are those that have the guest's home as HOME, and theirs;
+ * finding them takes a look at every process of the machine.
  */
-export async function guestProcesses(agentPid: number, home: string): Promise<ProcessEntry[]> {
-  const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 1 && pid !== process.pid)
-  const entries = (await Promise.all(pids.map(findProcess))).filter((entry) => entry !== undefined)
-  const members = new Set<number>()
-  for (const { pid } of entries) if (pid === agentPid || (await hasHome(pid, home))) members.add(pid)
+export async function guestProcesses(agent: ProcessId, home: string): Promise<ProcessEntry[]> {
+  return (await isAlive(agent)) ? descendantsOf(agent.pid) : strayProcesses(home)
+}
+
+/** A process and all below it. */
+function descendantsOf(pid: number): ProcessEntry[] {
+  const found: ProcessEntry[] = []
+  const seen = new Set<number>()
+  for (const queue = [pid]; queue.length > 0; ) {
+    const next = queue.pop()!
+    if (seen.has(next)) continue
+    seen.add(next)
+    const entry = readProcess(next)
+    if (entry === undefined) continue
+    found.push(entry)
+    queue.push(...childrenOf(next))
+  }
+  return found
+}
+
+/** Each thread has children of its own. */
+function childrenOf(pid: number): number[] {
+  const threads = attempt(() => readdirSync(`/proc/${pid}/task`)) ?? []
+  return threads.flatMap((thread) => {
+    const children = attempt(() => readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1')) ?? ''
+    return children.split(' ').filter(Boolean).map(Number)
+  })
+}
+
+function strayProcesses(home: string): ProcessEntry[] {
+  const pids = readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 1 && pid !== process.pid)
+  const entries = pids.map(readProcess).filter((entry) => entry !== undefined)
+  const members = new Set(entries.filter(({ pid }) => hasHome(pid, home)).map(({ pid }) => pid))
   for (let before = -1; before !== members.size; ) {
     before = members.size
     for (const { pid, parent } of entries) if (members.has(parent)) members.add(pid)
@@ -79,11 +115,20 @@ export function parentsFirst(entries: readonly ProcessEntry[]): ProcessEntry[] {
 
 /** Resident memory in bytes; 0 for a process that has ended. */
 export async function residentBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
+  const status = attempt(() => readFileSync(`/proc/${pid}/status`, 'latin1')) ?? ''
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024
 }
 
-async function hasHome(pid: number, home: string): Promise<boolean> {
-  const environ = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+function hasHome(pid: number, home: string): boolean {
+  const environ = attempt(() => readFileSync(`/proc/${pid}/environ`, 'utf8')) ?? ''
   return `\0${environ.slice(0, environMaxBytes)}\0`.includes(`\0HOME=${home}\0`)
+}
+
+/** Undefined where a process has ended meanwhile, or isn't ours to look at. */
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
 }

@@ -5,10 +5,11 @@ import type { ProcessParts } from './parts.ts'
 
 /** As `Runtime.recover`; `answers` rejects when the agent doesn't accept a connection. */
 export async function recoverGuest(
-  { dirs, guests, log }: ProcessParts,
+  { dirs, guests, copied, log }: ProcessParts,
   { sandboxId, pid, startTicks }: ProcessGuest,
   { answers, signal }: { answers: () => Promise<void>; signal: AbortSignal },
 ): Promise<GuestCondition> {
+  const wasCopied = copied.has(sandboxId)
   const found = await lookForGuest(dirs, sandboxId)
   if (found === undefined) return 'gone'
   const { condition, record } = found
@@ -25,5 +26,5 @@ export async function recoverGuest(
     }
   }
   guests.add(sandboxId, record)
-  return condition === 'alive' ? 'running' : 'paused'
+  return condition === 'alive' || wasCopied || copied.has(sandboxId) ? 'running' : 'paused'
 }

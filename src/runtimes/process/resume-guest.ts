@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { sleep } from '../../lib/deadline.ts'
 import { awaitAgent, killGuest } from './agent-process.ts'
 import { requestedFault } from './faults.ts'
 import { findGuest } from './find-guest.ts'
@@ -22,13 +22,13 @@ export async function resumeGuest(
 ): Promise<{ agent: ProcessId; booted: boolean }> {
   const { dirs, guests, faults } = parts
   const { condition, record } = await findGuest(dirs, sandboxId)
-  if (condition !== 'alive' && faults.resumeDelayMs) {
-    await delay(faults.resumeDelayMs, undefined, { signal })
-  }
-  if (condition === 'stopped')
+  if (condition !== 'alive' && faults.resumeDelayMs) await sleep(faults.resumeDelayMs, signal)
+  if (condition === 'stopped') {
     return { agent: await boot(parts, { sandboxId, record }, signal), booted: true }
-  if (condition === 'frozen') await thaw(parts, { sandboxId, record }, signal)
+  }
+  // A stop that a crash has interrupted is called off.
   if (record.phase !== 'live') await dirs.writeState(sandboxId, { ...record, phase: 'live' })
+  if (condition === 'frozen') await thaw(parts, { sandboxId, record }, signal)
   guests.add(sandboxId, record)
   return { agent: record, booted: record.pid !== pid || record.startTicks !== startTicks }
 }

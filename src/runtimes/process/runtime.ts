@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { ServerError, toError } from '../../domain/error.ts'
 import type { Capabilities, Runtime } from '../../domain/runtime.ts'
 import { checkSandboxId } from '../../domain/sandbox-id.ts'
+import { abortable } from '../../lib/deadline.ts'
 import { createKeyedQueue } from '../../lib/keyed-queue.ts'
 import { linkSignals } from '../../lib/linked-signal.ts'
 import type { Log } from '../../lib/log.ts'
@@ -99,6 +100,22 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     }
   }
 
+  /** Runs a change in its turn. The wait for it ends with the signal; the change itself settles when it is over. */
+  const inTurn = async <T>(sandboxId: string, signal: AbortSignal, change: () => Promise<T>) => {
+    let begin = () => {}
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve
+    })
+    const result = changes.run(sandboxId, async () => {
+      signal.throwIfAborted()
+      begin()
+      return await change()
+    })
+    result.catch(() => {})
+    await abortable(begun, signal)
+    return await result
+  }
+
   const parts: ProcessParts = {
     dirs,
     images,
@@ -109,6 +126,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       guests.add(sandboxId, agent, agent.ended)
       if (faults.dieAfterMs !== undefined) dieLater(agent, faults.dieAfterMs)
     },
+    copied: new Set(),
     faults,
     log,
   }
@@ -134,26 +152,25 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     pause: (handle, { memory }, signal) =>
       typed(() => {
         const { sandboxId } = fromHandle(handle)
-        return changes.run(sandboxId, () => pauseGuest(parts, { sandboxId, memory }, signal))
+        return inTurn(sandboxId, signal, () => pauseGuest(parts, { sandboxId, memory }, signal))
       }),
     resume: (handle, signal) =>
       typed(async () => {
         const guest = fromHandle(handle)
         const { sandboxId } = guest
-        const { agent, booted } = await changes.run(sandboxId, () => resumeGuest(parts, guest, signal))
+        const { agent, booted } = await inTurn(sandboxId, signal, () => resumeGuest(parts, guest, signal))
         return { handle: toHandle({ sandboxId, pid: agent.pid, startTicks: agent.startTicks }), booted }
       }),
     snapshot: (handle, image, signal) =>
       typed(() => {
         const { sandboxId } = fromHandle(handle)
-        return changes.run(sandboxId, () => snapshotGuest(parts, { sandboxId, image }, signal))
+        return inTurn(sandboxId, signal, () => snapshotGuest(parts, { sandboxId, image }, signal))
       }),
     connect: (handle, signal) => typed(() => connect(fromHandle(handle).sandboxId, signal)),
     destroy: (handle, signal) =>
       typed(() => {
         const { sandboxId } = fromHandle(handle)
-        guests.drop(sandboxId)
-        return changes.run(sandboxId, async () => {
+        return inTurn(sandboxId, signal, async () => {
           guests.drop(sandboxId)
           await removeGuest(sandboxId, dirs, signal)
         })

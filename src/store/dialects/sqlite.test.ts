@@ -6,6 +6,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { testStore } from '../store.suite.ts'
 import { openSqliteStore } from './sqlite.ts'
 
+const red = { id: 'red', name: 'Red', slug: 'red', createdAt: 1, limits: {} }
+
 let folder: string
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'e2b-store-'))
@@ -18,11 +20,11 @@ testStore('SQLite in a file', () => openSqliteStore({ path: join(folder, 'state.
 test('a file keeps its data and its id', async () => {
   const path = join(folder, 'state.db')
   const first = await openSqliteStore({ path })
-  await first.teams.put({ id: 'red', name: 'Red' })
+  await first.teams.create(red)
   await first.close()
   const second = await openSqliteStore({ path })
   expect(second.instanceId).toBe(first.instanceId)
-  expect(await second.teams.first()).toEqual({ id: 'red', name: 'Red' })
+  expect(await second.teams.first()).toEqual(red)
   await second.close()
 })
 
@@ -35,9 +37,9 @@ test('each database has its own id', async () => {
 test('what is written is in the file before the store is closed', async () => {
   const path = join(folder, 'state.db')
   const store = await openSqliteStore({ path })
-  await store.teams.put({ id: 'red', name: 'Red' })
+  await store.teams.create(red)
   const other = await openSqliteStore({ path })
-  expect(await other.teams.first()).toEqual({ id: 'red', name: 'Red' })
+  expect(await other.teams.first()).toEqual(red)
   await other.close()
   await store.close()
 })
@@ -47,7 +49,7 @@ test('only the owner may read the files', async () => {
   writeFileSync(path, '')
   chmodSync(path, 0o644)
   const store = await openSqliteStore({ path })
-  await store.teams.put({ id: 'red', name: 'Red' })
+  await store.teams.create(red)
   const files = readdirSync(folder)
   expect(files).toContain('state.db-wal')
   for (const file of files) expect(statSync(join(folder, file)).mode & 0o777).toBe(0o600)

@@ -11,6 +11,11 @@ export function createApiKeyStore(db: Kysely<Tables>): ApiKeyStore {
       return row && toApiKey(row)
     },
 
+    async find(id) {
+      const row = await db.selectFrom('api_keys').selectAll().where('id', '=', id).executeTakeFirst()
+      return row && toApiKey(row)
+    },
+
     async list(teamId) {
       const rows = await db
         .selectFrom('api_keys')
@@ -32,10 +37,24 @@ export function createApiKeyStore(db: Kysely<Tables>): ApiKeyStore {
           hash: key.hash,
           mask: key.mask,
           created_at: key.createdAt,
+          last_used_at: key.lastUsedAt,
         })
         .onConflict((conflict) => conflict.doNothing())
         .executeTakeFirstOrThrow()
       if (numInsertedOrUpdatedRows !== 1n) throw new ServerError('conflict', 'This API key exists already.')
+    },
+
+    async rename(id, name) {
+      const { numUpdatedRows } = await db
+        .updateTable('api_keys')
+        .set({ name })
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow()
+      if (numUpdatedRows !== 1n) throw notFound(id)
+    },
+
+    async touch(id, at) {
+      await db.updateTable('api_keys').set({ last_used_at: at }).where('id', '=', id).execute()
     },
 
     async remove(id) {
@@ -43,9 +62,13 @@ export function createApiKeyStore(db: Kysely<Tables>): ApiKeyStore {
         .deleteFrom('api_keys')
         .where('id', '=', id)
         .executeTakeFirstOrThrow()
-      if (numDeletedRows !== 1n) throw new ServerError('not_found', `There is no API key with id '${id}'.`)
+      if (numDeletedRows !== 1n) throw notFound(id)
     },
   }
+}
+
+function notFound(id: string): ServerError {
+  return new ServerError('not_found', `There is no API key with id '${id}'.`)
 }
 
 function toApiKey(row: ApiKeyRow): ApiKey {
@@ -56,5 +79,6 @@ function toApiKey(row: ApiKeyRow): ApiKey {
     hash: row.hash,
     mask: row.mask,
     createdAt: row.created_at,
+    lastUsedAt: row.last_used_at,
   }
 }

@@ -55,6 +55,27 @@ export function createSandboxStore(db: Kysely<Tables>): SandboxStore {
       return Number(count)
     },
 
+    async usage(filter) {
+      const rows = await db
+        .selectFrom('sandboxes')
+        .select(({ fn }) => [
+          'team_id',
+          fn.countAll<number>().as('sandboxes'),
+          fn.sum<number>('cpu_count').as('cpu_count'),
+          fn.sum<number>('memory_mb').as('memory_mb'),
+        ])
+        .where((where) => matches(where, filter))
+        .groupBy('team_id')
+        .orderBy('team_id')
+        .execute()
+      return rows.map((row) => ({
+        teamId: row.team_id,
+        sandboxes: Number(row.sandboxes),
+        cpuCount: Number(row.cpu_count),
+        memoryMb: Number(row.memory_mb),
+      }))
+    },
+
     update: (id, update, event) =>
       together(db, event, async (part) => {
         const { numUpdatedRows } = await part

@@ -8,6 +8,10 @@ export const openapi = {
   "security": [
     {
       "ApiKey": []
+    },
+    {
+      "AdminToken": [],
+      "TeamId": []
     }
   ],
   "paths": {
@@ -491,81 +495,341 @@ export const openapi = {
     },
     "/teams": {
       "get": {
-        "x-unimplemented": true
+        "summary": "The team of an API key, or all teams for the operator",
+        "security": [
+          {
+            "ApiKey": []
+          },
+          {
+            "BearerApiKey": []
+          },
+          {
+            "AdminToken": []
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "One or all",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "array",
+                  "items": {
+                    "$ref": "#/components/schemas/Team"
+                  }
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/teams/{teamID}/metrics": {
       "get": {
-        "x-unimplemented": true
+        "summary": "A team's figures over time",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/TeamMetricsQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "Oldest first",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "array",
+                  "items": {
+                    "$ref": "#/components/schemas/TeamMetric"
+                  }
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/teams/{teamID}/metrics/max": {
       "get": {
-        "x-unimplemented": true
+        "summary": "The largest of a team's figures",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/MaxTeamMetricQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "The newest of equals",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/MaxTeamMetric"
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/api-keys": {
       "get": {
-        "x-unimplemented": true
+        "summary": "The team's keys, masked",
+        "responses": {
+          "200": {
+            "description": "Oldest first",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "array",
+                  "items": {
+                    "$ref": "#/components/schemas/ApiKey"
+                  }
+                }
+              }
+            }
+          }
+        }
       },
       "post": {
-        "x-unimplemented": true
+        "summary": "Make a key",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/ApiKeyName"
+              }
+            }
+          }
+        },
+        "responses": {
+          "201": {
+            "description": "The one time that the key is shown",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/CreatedApiKey"
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/api-keys/{apiKeyID}": {
       "patch": {
-        "x-unimplemented": true
+        "summary": "Rename a key",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/ApiKeyName"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "Renamed"
+          }
+        }
       },
       "delete": {
-        "x-unimplemented": true
+        "summary": "Delete a key",
+        "responses": {
+          "204": {
+            "description": "Requests with it are refused from now on"
+          }
+        }
       }
     },
     "/access-tokens": {
       "post": {
-        "x-unimplemented": true
+        "summary": "Ended by E2B",
+        "security": [],
+        "responses": {
+          "410": {
+            "description": "There are no access tokens"
+          }
+        }
       }
     },
     "/access-tokens/{accessTokenID}": {
       "delete": {
-        "x-unimplemented": true
+        "summary": "Delete an access token",
+        "security": [],
+        "responses": {
+          "404": {
+            "description": "There are none"
+          }
+        }
       }
     },
     "/nodes": {
       "get": {
-        "x-unimplemented": true
+        "summary": "The machines that run sandboxes",
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "This server's one",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "array",
+                  "items": {
+                    "$ref": "#/components/schemas/Node"
+                  }
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/nodes/{nodeID}": {
       "get": {
-        "x-unimplemented": true
+        "summary": "One machine",
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "Found",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/NodeDetail"
+                }
+              }
+            }
+          }
+        }
       },
       "post": {
-        "x-unimplemented": true
+        "summary": "Let a machine take new sandboxes, or no more",
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ],
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/NodeStatus"
+              }
+            }
+          }
+        },
+        "responses": {
+          "204": {
+            "description": "Holds over restarts"
+          }
+        }
       }
     },
     "/admin/teams/{teamID}/sandboxes/kill": {
       "post": {
-        "x-unimplemented": true
+        "summary": "Kill the sandboxes of a team that run",
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "How many",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/KillCounts"
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/admin/sandboxes/running-counts": {
       "get": {
-        "x-unimplemented": true
+        "summary": "Running sandboxes by team",
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "By team id; teams where none runs are left out",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "object",
+                  "additionalProperties": {
+                    "type": "integer"
+                  }
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/admin/teams/{teamID}/builds/cancel": {
       "post": {
-        "x-unimplemented": true
+        "x-unimplemented": true,
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ]
       }
     },
     "/admin/teams/{teamID}/api-keys": {
       "post": {
-        "x-unimplemented": true
+        "summary": "Make a key for a team",
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ],
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/ApiKeyName"
+              }
+            }
+          }
+        },
+        "responses": {
+          "201": {
+            "description": "The one time that the key is shown",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/CreatedApiKey"
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/admin/teams/{teamID}/api-keys/{apiKeyID}": {
       "delete": {
-        "x-unimplemented": true
+        "summary": "Delete a team's key",
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ],
+        "responses": {
+          "204": {
+            "description": "Requests with it are refused from now on"
+          }
+        }
       }
     },
     "/volumes": {
@@ -637,6 +901,21 @@ export const openapi = {
         "type": "apiKey",
         "in": "header",
         "name": "X-API-KEY"
+      },
+      "BearerApiKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key"
+      },
+      "AdminToken": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Admin-Token"
+      },
+      "TeamId": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Team-ID"
       }
     },
     "schemas": {
@@ -1373,6 +1652,419 @@ export const openapi = {
             }
           }
         ]
+      },
+      "Team": {
+        "type": "object",
+        "required": [
+          "teamID",
+          "name",
+          "apiKey",
+          "isDefault"
+        ],
+        "properties": {
+          "teamID": {
+            "type": "string",
+            "format": "uuid"
+          },
+          "name": {
+            "type": "string"
+          },
+          "apiKey": {
+            "type": "string",
+            "description": "The key that asks; empty for the operator"
+          },
+          "isDefault": {
+            "type": "boolean"
+          }
+        }
+      },
+      "TeamMetricsQuery": {
+        "type": "object",
+        "properties": {
+          "start": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 100000000000,
+            "description": "Unix seconds"
+          },
+          "end": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 100000000000,
+            "description": "Unix seconds"
+          }
+        }
+      },
+      "MaxTeamMetricQuery": {
+        "type": "object",
+        "required": [
+          "metric"
+        ],
+        "properties": {
+          "start": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 100000000000,
+            "description": "Unix seconds"
+          },
+          "end": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 100000000000,
+            "description": "Unix seconds"
+          },
+          "metric": {
+            "type": "string",
+            "enum": [
+              "concurrent_sandboxes",
+              "sandbox_start_rate"
+            ]
+          }
+        }
+      },
+      "TeamMetric": {
+        "type": "object",
+        "required": [
+          "timestamp",
+          "timestampUnix",
+          "concurrentSandboxes",
+          "sandboxStartRate"
+        ],
+        "properties": {
+          "timestamp": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "timestampUnix": {
+            "type": "integer",
+            "description": "Seconds"
+          },
+          "concurrentSandboxes": {
+            "type": "integer"
+          },
+          "sandboxStartRate": {
+            "type": "number",
+            "description": "Sandboxes that started per second"
+          }
+        }
+      },
+      "MaxTeamMetric": {
+        "type": "object",
+        "required": [
+          "timestamp",
+          "timestampUnix",
+          "value"
+        ],
+        "properties": {
+          "timestamp": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "timestampUnix": {
+            "type": "integer",
+            "description": "Seconds"
+          },
+          "value": {
+            "type": "number"
+          }
+        }
+      },
+      "ApiKeyName": {
+        "type": "object",
+        "required": [
+          "name"
+        ],
+        "properties": {
+          "name": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 256
+          }
+        }
+      },
+      "ApiKey": {
+        "type": "object",
+        "required": [
+          "id",
+          "name",
+          "mask",
+          "createdAt",
+          "createdBy",
+          "lastUsed"
+        ],
+        "properties": {
+          "id": {
+            "type": "string",
+            "format": "uuid"
+          },
+          "name": {
+            "type": "string"
+          },
+          "mask": {
+            "type": "object",
+            "required": [
+              "prefix",
+              "valueLength",
+              "maskedValuePrefix",
+              "maskedValueSuffix"
+            ],
+            "properties": {
+              "prefix": {
+                "type": "string"
+              },
+              "valueLength": {
+                "type": "integer",
+                "description": "Characters behind the prefix"
+              },
+              "maskedValuePrefix": {
+                "type": "string"
+              },
+              "maskedValueSuffix": {
+                "type": "string"
+              }
+            }
+          },
+          "createdAt": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "createdBy": {
+            "type": "null",
+            "description": "There are no users here"
+          },
+          "lastUsed": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "format": "date-time",
+            "description": "To the minute"
+          }
+        }
+      },
+      "CreatedApiKey": {
+        "allOf": [
+          {
+            "$ref": "#/components/schemas/ApiKey"
+          },
+          {
+            "type": "object",
+            "required": [
+              "key"
+            ],
+            "properties": {
+              "key": {
+                "type": "string"
+              }
+            }
+          }
+        ]
+      },
+      "NodeStatus": {
+        "type": "object",
+        "required": [
+          "status"
+        ],
+        "properties": {
+          "clusterID": {
+            "type": "string",
+            "maxLength": 64
+          },
+          "status": {
+            "type": "string",
+            "enum": [
+              "ready",
+              "draining"
+            ]
+          }
+        }
+      },
+      "Node": {
+        "type": "object",
+        "required": [
+          "id",
+          "clusterID",
+          "serviceInstanceID",
+          "version",
+          "commit",
+          "status",
+          "sandboxCount",
+          "sandboxStartingCount",
+          "createSuccesses",
+          "createFails",
+          "machineInfo",
+          "metrics"
+        ],
+        "properties": {
+          "id": {
+            "type": "string"
+          },
+          "clusterID": {
+            "type": "string",
+            "format": "uuid"
+          },
+          "serviceInstanceID": {
+            "type": "string",
+            "format": "uuid",
+            "description": "Of this process"
+          },
+          "version": {
+            "type": "string"
+          },
+          "commit": {
+            "type": "string",
+            "description": "Empty"
+          },
+          "status": {
+            "type": "string",
+            "enum": [
+              "ready",
+              "draining"
+            ]
+          },
+          "sandboxCount": {
+            "type": "integer"
+          },
+          "sandboxStartingCount": {
+            "type": "integer"
+          },
+          "createSuccesses": {
+            "type": "integer",
+            "description": "Since the server started"
+          },
+          "createFails": {
+            "type": "integer",
+            "description": "Since the server started"
+          },
+          "machineInfo": {
+            "type": "object",
+            "required": [
+              "cpuArchitecture",
+              "cpuFamily",
+              "cpuModel",
+              "cpuModelName"
+            ],
+            "properties": {
+              "cpuArchitecture": {
+                "type": "string"
+              },
+              "cpuFamily": {
+                "type": "string"
+              },
+              "cpuModel": {
+                "type": "string"
+              },
+              "cpuModelName": {
+                "type": "string"
+              }
+            }
+          },
+          "metrics": {
+            "$ref": "#/components/schemas/NodeMetrics"
+          }
+        }
+      },
+      "NodeMetrics": {
+        "type": "object",
+        "required": [
+          "allocatedCPU",
+          "allocatedMemoryBytes",
+          "cpuCount",
+          "cpuPercent",
+          "memoryTotalBytes",
+          "memoryUsedBytes",
+          "disks"
+        ],
+        "properties": {
+          "allocatedCPU": {
+            "type": "integer",
+            "description": "Of all sandboxes that run"
+          },
+          "allocatedMemoryBytes": {
+            "type": "integer",
+            "description": "Of all sandboxes that run"
+          },
+          "cpuCount": {
+            "type": "integer"
+          },
+          "cpuPercent": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 100
+          },
+          "memoryTotalBytes": {
+            "type": "integer"
+          },
+          "memoryUsedBytes": {
+            "type": "integer"
+          },
+          "disks": {
+            "type": "array",
+            "items": {
+              "type": "object",
+              "required": [
+                "mountPoint",
+                "device",
+                "filesystemType",
+                "totalBytes",
+                "usedBytes"
+              ],
+              "properties": {
+                "mountPoint": {
+                  "type": "string"
+                },
+                "device": {
+                  "type": "string"
+                },
+                "filesystemType": {
+                  "type": "string"
+                },
+                "totalBytes": {
+                  "type": "integer"
+                },
+                "usedBytes": {
+                  "type": "integer"
+                }
+              }
+            }
+          }
+        }
+      },
+      "NodeDetail": {
+        "allOf": [
+          {
+            "$ref": "#/components/schemas/Node"
+          },
+          {
+            "type": "object",
+            "required": [
+              "cachedBuilds"
+            ],
+            "properties": {
+              "cachedBuilds": {
+                "type": "array",
+                "items": {
+                  "type": "string"
+                }
+              }
+            }
+          }
+        ]
+      },
+      "KillCounts": {
+        "type": "object",
+        "required": [
+          "killedCount",
+          "failedCount"
+        ],
+        "properties": {
+          "killedCount": {
+            "type": "integer"
+          },
+          "failedCount": {
+            "type": "integer"
+          }
+        }
       }
     }
   }

@@ -18,7 +18,8 @@ export function addPauseSandbox(app: FastifyInstance, { control }: ApiParts): vo
       const memory = request.body?.memory !== false
       const requireHealthyGuest = request.body?.requireHealthyGuest === true
       const signal = requestSignal(reply, waitTimeoutMs)
-      await pauseSandbox(control, sandboxRef(request), { memory, requireHealthyGuest }, signal)
+      const askedAt = control.clock.now() - request.ageMs()
+      await pauseSandbox(control, sandboxRef(request), { memory, requireHealthyGuest, askedAt }, signal)
       return reply.status(204).send()
     },
   )

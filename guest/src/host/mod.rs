@@ -1,0 +1,85 @@
+//! What the server has this binary do on the host: system calls that Node.js lacks, each in a process of its own. It
+//! runs as root beside file systems that sandboxes have filled, so nothing here follows a link or trusts a name in them.
+
+mod boot_id;
+mod metadata;
+mod resolve;
+
+use std::io;
+
+pub const USAGE: &str = "usage: e2b-guest host bind-boot-id --pid <n> --container <id> --scratch <dir>\n       \
+                         e2b-guest host copy-metadata --from <dir> --to <dir>";
+
+/// Runs one command, `args` without the leading `host`. Errors: a sentence for the server's log.
+pub fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
+    let command = args.next().unwrap_or_default();
+    let mut flags = Flags(args.collect());
+    match command.as_str() {
+        "bind-boot-id" => {
+            let pid = flags.take("--pid")?;
+            let pid = pid.parse().ok().filter(|pid| *pid > 1).ok_or_else(|| format!("'{}' is no pid.", pid))?;
+            let (container, scratch) = (flags.take("--container")?, flags.take("--scratch")?);
+            flags.end()?;
+            boot_id::bind(pid, &container, &scratch).map_err(|error| format!("The boot id can't be bound: {}.", error))
+        }
+        "copy-metadata" => {
+            let (from, to) = (flags.take("--from")?, flags.take("--to")?);
+            flags.end()?;
+            metadata::copy(&from, &to).map_err(|error| format!("The metadata can't be copied: {}.", error))
+        }
+        _ => Err(format!("'{}' is not understood.\n{}", command, USAGE)),
+    }
+}
+
+/// What is left of a command line of flags with one value each.
+struct Flags(Vec<String>);
+
+impl Flags {
+    fn take(&mut self, name: &str) -> Result<String, String> {
+        let at = self.0.iter().step_by(2).position(|flag| flag == name).map(|pair| pair * 2);
+        match at {
+            Some(at) if at + 1 < self.0.len() => Ok(self.0.drain(at..at + 2).nth(1).unwrap_or_default()),
+            _ => Err(format!("{} is missing.\n{}", name, USAGE)),
+        }
+    }
+
+    fn end(self) -> Result<(), String> {
+        match self.0.first() {
+            None => Ok(()),
+            Some(flag) => Err(format!("'{}' is not understood.\n{}", flag, USAGE)),
+        }
+    }
+}
+
+/// The result of a system call that answers -1 for an error.
+fn checked(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(line: &str) -> Result<(), String> {
+        run(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        for line in [
+            "",
+            "format-disk",
+            "bind-boot-id --pid 0 --container a --scratch /tmp",
+            "bind-boot-id --pid 1 --container a --scratch /tmp",
+            "bind-boot-id --pid 2 --container a --scratch",
+            "copy-metadata --from /nowhere",
+            "copy-metadata --from /nowhere --to /nowhere --more",
+        ] {
+            assert!(outcome(line).is_err(), "{}", line);
+        }
+        assert!(outcome("copy-metadata --to /nowhere --from /nowhere").unwrap_err().contains("can't be copied"));
+    }
+}

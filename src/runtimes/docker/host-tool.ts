@@ -1,0 +1,28 @@
+import { execFile } from 'node:child_process'
+
+/** Most that is read of what the program says, in bytes */
+const outputMaxBytes = 64 * 1024
+
+/**
+ * Has the agent's program do on this machine what Node.js can't (spec/guest.md, On the host). Rejects with what it says
+ * when it fails, when it can't be run, and when it is killed because the time is over or the signal aborts.
+ */
+export function runHostTool(
+  guestBinary: string,
+  args: string[],
+  { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal },
+): Promise<void> {
+  const options = {
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
+    maxBuffer: outputMaxBytes,
+    env: {},
+    signal,
+  } as const
+  return new Promise((resolve, reject) => {
+    execFile(guestBinary, ['host', ...args], options, (error, _, stderr) => {
+      if (error === null) resolve()
+      else reject(new Error(stderr.trim() || error.message, { cause: error }))
+    })
+  })
+}

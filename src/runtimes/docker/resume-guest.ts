@@ -1,0 +1,79 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { abortable } from '../../lib/deadline.ts'
+import { getContainer } from './find-container.ts'
+import type { DockerGuest } from './handle.ts'
+import type { DockerParts } from './parts.ts'
+import { freeze, thaw } from './pause-guest.ts'
+import { awaitAgent, launchMs, runContainer } from './start-container.ts'
+import { stopContainer } from './stop-container.ts'
+
+/** Longest time for undoing a failed boot, in milliseconds */
+const undoMs = 20_000
+/** How long a caller waits for that, in milliseconds; then it goes on without */
+const undoWaitMs = 5_000
+
+/** Makes a guest run, from whatever condition. Errors as `Runtime.resume`. */
+export async function resumeGuest(
+  parts: DockerParts,
+  known: DockerGuest,
+  signal: AbortSignal,
+): Promise<{ guest: DockerGuest; booted: boolean }> {
+  const { condition, guest } = await getContainer(parts, known, signal)
+  signal.throwIfAborted()
+  if (condition === 'stopped') {
+    const release = await parts.slots.acquire(signal)
+    try {
+      return { guest: await boot(parts, guest, signal), booted: true }
+    } finally {
+      release()
+    }
+  }
+  if (condition === 'paused') await thaw(parts, guest)
+  try {
+    // One that runs already may have come from a boot that a crash interrupted.
+    const bound = condition === 'running' ? parts.bootIds.bind(guest.containerId) : undefined
+    await Promise.all([awaitAgent(guest, agentOptions(parts, guest), signal), bound])
+    parts.ends.unexpect(guest.sandboxId)
+    return { guest, booted: false }
+  } catch (error) {
+    if (condition === 'paused') await freeze(parts, guest)
+    throw error
+  }
+}
+
+async function boot(parts: DockerParts, guest: DockerGuest, signal: AbortSignal): Promise<DockerGuest> {
+  const options = agentOptions(parts, guest)
+  const deadline = AbortSignal.timeout(launchMs)
+  parts.ends.expect(guest.sandboxId)
+  await parts.network.ensure(signal)
+  await options.transport.reset(options.directory, deadline)
+  const running = runContainer(guest.containerId, options, deadline)
+  try {
+    const booted = { ...guest, port: await abortable(running, signal) }
+    await Promise.all([awaitAgent(booted, options, signal), parts.bootIds.bind(guest.containerId)])
+    parts.ends.unexpect(guest.sandboxId)
+    return booted
+  } catch (error) {
+    await Promise.race([undo(parts, guest, running), delay(undoWaitMs, undefined, { ref: false })])
+    throw error
+  }
+}
+
+/** Waits for the engine to finish, as what it is still starting can't be stopped yet. Never rejects. */
+async function undo(parts: DockerParts, guest: DockerGuest, running: Promise<unknown>): Promise<void> {
+  await running.catch(() => {})
+  try {
+    await stopContainer(parts, guest, AbortSignal.timeout(undoMs))
+  } catch (error) {
+    parts.log.warn({ err: error, sandboxId: guest.sandboxId }, 'a failed boot is not undone yet')
+  }
+}
+
+function agentOptions(parts: DockerParts, guest: DockerGuest) {
+  return {
+    engine: parts.engine,
+    network: parts.network,
+    transport: parts.transports.of(guest),
+    directory: parts.dirs.path(guest.sandboxId),
+  }
+}

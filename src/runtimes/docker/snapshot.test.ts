@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { baseImageName, buildBaseImage } from '../../../images/base/build.mjs'
+import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
+import { newId } from '../../lib/ids.ts'
+import { guestOf, guestSpec, run } from '../runtime.suite.ts'
+import { container, docker, patience, server } from './runtime.fixture.ts'
+
+const image = await baseImageName()
+const isRoot = process.getuid?.() === 0
+
+let one: Awaited<ReturnType<typeof server>>
+let runtime: Runtime
+
+beforeAll(() => buildBaseImage({ log: () => {} }), 15 * 60_000)
+beforeAll(async () => {
+  one = await server()
+  runtime = one.create()
+})
+afterAll(async () => {
+  await runtime.close()
+  await one.dispose()
+})
+
+const start = (from = image) => runtime.start(guestSpec(from), patience())
+const snapshot = async (handle: GuestHandle) => {
+  const name = `e2b-server/test-${newId()}:snapshot`
+  await runtime.snapshot(handle, name, patience())
+  return name
+}
+/** Sets, then shows file metadata. */
+const setMetadata = (value: string) =>
+  `python3 -c 'import os; os.setxattr("/root/file", "user.e2b.key", b"${value}")'`
+const getMetadata = `python3 -c 'import os; print(os.getxattr("/root/file", "user.e2b.key").decode())'`
+
+test('nothing of the source shows in an image or in what is made of it', async () => {
+  const source = await start()
+  const name = await snapshot(source)
+  const { Config: config } = await docker.getImage(name).inspect()
+  expect(JSON.stringify(config)).not.toContain(source.sandboxId)
+  expect(config.Labels).toEqual({
+    'e2b-server.instance': one.instanceId,
+    'e2b-server.snapshot': name,
+    'e2b-server.sandbox': '',
+    'e2b-server.transport': '',
+  })
+  const clone = await start(name)
+  const { Config: made } = await container(clone).inspect()
+  expect(made.Labels).toMatchObject({ 'e2b-server.sandbox': clone.sandboxId, 'e2b-server.snapshot': '' })
+  expect(made.Env).toEqual((await container(source).inspect()).Config.Env)
+  const listed = (await runtime.list(patience())).map(({ sandboxId }) => sandboxId)
+  expect(listed.sort()).toEqual([source.sandboxId, clone.sandboxId].sort())
+
+  // A container or an image that somebody makes of a snapshot is not the server's.
+  const foreign = await docker.createContainer({ Image: name, Cmd: ['true'], Entrypoint: [] })
+  const derived = `e2b-server/test-${newId()}`
+  await foreign.commit({ repo: derived, tag: 'latest' })
+  expect(await runtime.list(patience())).toHaveLength(2)
+  expect(await runtime.images.list(patience())).toEqual([name])
+  await foreign.remove()
+  await docker.getImage(derived).remove()
+  for (const handle of [source, clone]) await runtime.destroy(handle, patience())
+  await runtime.images.remove(name, patience())
+})
+
+test('an image in use is not removed, and one that others are built on goes with the last of them', async () => {
+  const source = await start()
+  const first = await snapshot(source)
+  const { Id: firstId } = await docker.getImage(first).inspect()
+  const clone = await start(first)
+  await run(guestOf(runtime, clone), 'touch /new')
+  const second = await snapshot(clone)
+  for (const memory of [true, false]) {
+    await expect(runtime.images.remove(first, patience())).rejects.toMatchObject({ code: 'conflict' })
+    await runtime.pause(clone, { memory }, patience())
+  }
+  await expect(runtime.images.remove(first, patience())).rejects.toMatchObject({ code: 'conflict' })
+  expect(await runtime.images.has(first, patience())).toBe(true)
+  await runtime.destroy(clone, patience())
+
+  await runtime.images.remove(first, patience())
+  expect(await runtime.images.list(patience())).toEqual([second])
+  const again = await start(second)
+  expect((await run(guestOf(runtime, again), 'ls /new')).stdout).toBe('/new\n')
+  await runtime.destroy(again, patience())
+  await runtime.images.remove(second, patience())
+  await expect(docker.getImage(firstId).inspect()).rejects.toMatchObject({ statusCode: 404 })
+  await runtime.destroy(source, patience())
+})
+
+test.runIf(isRoot)("snapshots have their files' metadata, and so have snapshots of those", async () => {
+  const source = await start()
+  await run(guestOf(runtime, source), `touch ~/file; ${setMetadata('first')}`)
+  const first = await snapshot(source)
+  await run(guestOf(runtime, source), setMetadata('second'))
+  const clone = await start(first)
+  expect((await run(guestOf(runtime, clone), getMetadata)).stdout).toBe('first\n')
+  await run(guestOf(runtime, clone), 'echo more >> ~/file')
+  await runtime.pause(clone, { memory: false }, patience())
+  const second = await snapshot(clone)
+  const third = await start(second)
+  expect((await run(guestOf(runtime, third), `${getMetadata}; cat ~/file`)).stdout).toBe('first\nmore\n')
+  for (const handle of [source, clone, third]) await runtime.destroy(handle, patience())
+  for (const name of [second, first]) await runtime.images.remove(name, patience())
+})
+
+test('a snapshot that fails leaves the guest as it was', async () => {
+  const handle = await start()
+  await expect(runtime.snapshot(handle, image, patience())).rejects.toMatchObject({ code: 'conflict' })
+  for (const name of ['No Name', 'with:tag:twice', `a@sha256:${'0'.repeat(64)}`]) {
+    await expect(runtime.snapshot(handle, name, patience())).rejects.toMatchObject({
+      code: 'invalid_argument',
+    })
+  }
+  expect(await runtime.recover(handle, patience())).toBe('running')
+  expect(await runtime.images.list(patience())).toEqual([])
+  await runtime.destroy(handle, patience())
+})

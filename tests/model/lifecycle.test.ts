@@ -1,0 +1,148 @@
+/**
+ * Random schedules against a simple model: many clients at once, each with a schedule of its own, while steps fail,
+ * guests die, the clock jumps and the server is killed. After each batch the server is started again, without faults,
+ * and everything must agree: with what clients were told, with what the runtime has, and with itself.
+ */
+import { expect, test } from 'vitest'
+import { reconcile } from '../../src/control/reconcile.ts'
+import { publicState } from '../../src/domain/sandbox-state.ts'
+import { bootOf, type Client, contentOf, createClient, type Expected, type Seen } from './client.ts'
+import { createRandom, type Random } from './random.ts'
+import { createWorld, patience, type World } from './world.ts'
+
+/** Schedules in all, and how many of them run side by side. */
+const schedules = Number(process.env.E2B_MODEL_SCHEDULES ?? 10_000)
+const batchSize = 25
+/** Operations of one schedule. */
+const rounds = 5
+/** Share of the steps between use cases on one side, store and runtime on the other that fail. */
+const faultRate = 0.02
+
+const seed = Number(process.env.E2B_MODEL_SEED ?? Math.floor(Math.random() * 2 ** 31))
+/** Worlds side by side, so that one's waits are the other's time. */
+const worlds = 2
+
+test(`${schedules} schedules with faults lose, leak and forget nothing`, { timeout: 3_600_000 }, async () => {
+  console.log(`model: seed ${seed}; repeat with E2B_MODEL_SEED=${seed} npm test -- --only model`)
+  const struck = new Map<string, number>()
+  const perWorld = Math.ceil(schedules / worlds)
+  const done = await Promise.all(
+    Array.from({ length: worlds }, (_, index) => runWorld(createRandom(seed + index), perWorld, struck)),
+  )
+  const faults = [...struck.values()].reduce((sum, count) => sum + count, 0)
+  console.log(`model: ${done.reduce((a, b) => a + b)} schedules, ${faults} faults at ${struck.size} points`)
+  expect(done.reduce((a, b) => a + b)).toBeGreaterThanOrEqual(schedules)
+  expect(struck.size).toBeGreaterThan(schedules >= 1000 ? 40 : 5)
+})
+
+async function runWorld(random: Random, count: number, struck: Map<string, number>): Promise<number> {
+  await using world = await createWorld(random)
+  let ran = 0
+  for (; ran < count; ran += batchSize) {
+    const clients = Array.from({ length: batchSize }, (_, i) => createClient(world, random, `c${ran + i}`))
+    await runBatch(world, random, clients)
+    await check(world, clients)
+    await clean(world)
+  }
+  for (const [point, times] of world.struck) struck.set(point, (struck.get(point) ?? 0) + times)
+  return ran
+}
+
+async function runBatch(world: World, random: Random, clients: Client[]): Promise<void> {
+  world.faultRate = random.chance(0.8) ? faultRate : 0
+  for (let round = 0; round < rounds; round++) {
+    // A server that is killed is killed in the middle of what everybody does.
+    const crash = random.chance(0.3) ? setTimeout(() => world.crash(), random.below(80)) : undefined
+    await Promise.all(clients.map((client) => client.step()))
+    clearTimeout(crash)
+    if (world.isCrashed()) await world.restart()
+    if (random.chance(0.3)) {
+      world.clock.jump(random.pick([-30_000, 1_000, 25_000, 70_000]))
+      for (const client of clients) client.expire(world.clock.now())
+      await world.expiry.look().catch(() => {})
+      await world.expiry.idle()
+    }
+    if (random.chance(0.2)) await reconcile(world.control, patience()).catch(() => {})
+  }
+}
+
+/** Without faults everything settles, and then everything must agree. */
+async function check(world: World, clients: Client[]): Promise<void> {
+  world.faultRate = 0
+  world.crash()
+  await world.restart()
+  await world.expiry.look()
+  await world.expiry.idle()
+  for (const client of clients) client.expire(world.clock.now())
+  await reconcile(world.control, patience())
+
+  const rows = new Map((await world.store.sandboxes.list({})).map((row) => [row.id, row]))
+  const guests = (await world.runtime.list(patience())).map(({ sandboxId }) => sandboxId)
+  expect(guests.sort(), 'each sandbox has its guest, and each guest its sandbox').toEqual(
+    [...rows.keys()].sort(),
+  )
+  for (const row of rows.values()) {
+    expect(['running', 'paused'], `${row.id} is in a state that lasts`).toContain(row.state)
+    const condition = await world.runtime.recover(row.handle!, patience())
+    const wanted = row.state === 'running' ? 'running' : row.pausedWithMemory ? 'paused' : 'stopped'
+    expect(condition, `the guest of ${row.id}, which is ${row.state}`).toBe(wanted)
+    expect(world.directory.find(row.id) !== undefined, `${row.id} takes traffic`).toBe(
+      row.state === 'running',
+    )
+  }
+  const expected = clients.flatMap(({ sandboxes }) => sandboxes)
+  for (const it of expected) await checkSandbox(world, it, rows.get(it.id))
+  await checkSnapshots(world, clients)
+  await checkEvents(world, expected)
+}
+
+async function checkSandbox(
+  world: World,
+  it: Expected,
+  row: Awaited<ReturnType<World['store']['sandboxes']['find']>>,
+): Promise<void> {
+  const seen: Seen = row === undefined ? 'gone' : (publicState(row.state) ?? 'gone')
+  expect([...it.states], `${it.id} is found ${seen}\n${world.history(it.id).join('\n')}`).toContain(seen)
+  if (row === undefined) return
+  expect(row.metadata).toEqual(it.metadata)
+  expect(row.envdAccessToken).toBe(it.token)
+  if (row.state !== 'running') return
+  const guest = { connect: (signal: AbortSignal) => world.runtime.connect(row.handle!, signal) }
+  expect([...it.contents], `the file in ${it.id}`).toContain(await contentOf(guest))
+  const boot = await bootOf(guest)
+  if (it.boot !== null) expect(boot, `${it.id} has lost its memory`).toBe(it.boot)
+}
+
+async function checkSnapshots(world: World, clients: Client[]): Promise<void> {
+  const snapshots = await world.store.snapshots.list({})
+  expect(snapshots.filter(({ state, internal }) => state !== 'ready' || internal)).toEqual([])
+  const kept = new Set(snapshots.map(({ image }) => image))
+  for (const { image } of await world.store.sandboxes.list({})) if (image !== 'none') kept.add(image)
+  expect((await world.runtime.images.list(patience())).sort()).toEqual([...kept].sort())
+  const ids = new Set(
+    snapshots.map(({ id, name, tag }) => (name === null ? `${id}:${tag}` : `team/${name}:${tag}`)),
+  )
+  for (const client of clients) for (const id of client.snapshots.keys()) expect(ids).toContain(id)
+}
+
+/** Each sandbox's events are in an order that can be: what was told happened, once, and its end is the last. */
+async function checkEvents(world: World, expected: Expected[]): Promise<void> {
+  for (const { id } of expected) {
+    const events = await world.store.events.list({ sandboxId: id, limit: 1000 })
+    const types = events
+      .map(({ type }) => type)
+      .filter((type) => type !== 'updated' && type !== 'snapshotted')
+    expect(types.join(' '), `the events of ${id}`).toMatch(/^created( paused resumed)*( paused)?( killed)?$/)
+    const row = await world.store.sandboxes.find(id)
+    const last = types.at(-1)
+    if (row === undefined) expect(last).toBe('killed')
+    else expect(last === 'paused').toBe(row.state === 'paused')
+  }
+}
+
+async function clean(world: World): Promise<void> {
+  for (const row of await world.store.sandboxes.list({})) await world.store.sandboxes.remove(row.id)
+  for (const snapshot of await world.store.snapshots.list({})) await world.store.snapshots.remove(snapshot.id)
+  await world.store.events.removeBefore(Number.MAX_SAFE_INTEGER)
+  await reconcile(world.control, patience())
+}
