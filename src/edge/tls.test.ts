@@ -111,7 +111,7 @@ test.each(['', 'elsewhere.example', `x${domain}`])(
   async (servername) => {
     const socket = connect({ host: '127.0.0.1', port, servername, rejectUnauthorized: false })
     socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
-    expect(await text(socket)).toMatch(/^HTTP\/1.1 421 Misdirected Request\r\n[^]*use api\.e2b\.local/)
+    expect(await text(socket)).toMatch(/^HTTP\/1.1 421 Misdirected Request\r\n[\s\S]*use api\.e2b\.local/)
   },
 )
 
