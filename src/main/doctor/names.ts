@@ -54,7 +54,7 @@ async function resolution(domain: string, { reach }: Running): Promise<Finding> 
   const remedy =
     reach.dns === null
       ? `Point *.${domain} at this machine in your DNS, or let the server answer for it with --dns 127.0.0.1:53.`
-      : `Make ${reach.dns.address} the first "nameserver" of /etc/resolv.conf, or of this domain: "resolvectl dns lo ${reach.dns.address}" and "resolvectl domain lo ~${domain}".`
+      : `Make ${reach.dns.address} the first "nameserver" of /etc/resolv.conf, or with systemd-resolved that of this domain: "DNS=${reach.dns.address}" and "Domains=~${domain}" under [Resolve].`
   let address: string
   try {
     address = (await dns.lookup(name)).address
