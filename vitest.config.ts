@@ -1,5 +1,16 @@
 import { defineConfig } from 'vitest/config'
 
+const conformance = {
+  include: ['tests/conformance/**/*.test.ts', 'tests/chaos/**/*.test.ts'],
+  testTimeout: 60_000,
+  hookTimeout: 180_000,
+  fileParallelism: false,
+}
+/** What is about one way of finding the server; everything else is the same in each. */
+const inHeaderModeOnly = ['tests/conformance/cli.test.ts', 'tests/conformance/signed-urls.test.ts']
+const inDomainModeOnly = ['tests/conformance/domain/**']
+const inDebugModeOnly = ['tests/conformance/debug-mode.test.ts']
+
 /** From fast to slow. `unit` and most of `fuzz` need nothing but Node and the guest agent's binary. */
 export default defineConfig({
   test: {
@@ -37,13 +48,19 @@ export default defineConfig({
       },
       {
         test: {
+          ...conformance,
           name: 'conformance',
-          include: ['tests/conformance/**/*.test.ts', 'tests/chaos/**/*.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 180_000,
-          fileParallelism: false,
+          exclude: [...inDomainModeOnly, ...inDebugModeOnly],
         },
       },
+      {
+        test: {
+          ...conformance,
+          name: 'conformance-domain',
+          exclude: [...inHeaderModeOnly, ...inDebugModeOnly],
+        },
+      },
+      { test: { ...conformance, name: 'conformance-debug', include: inDebugModeOnly } },
     ],
   },
 })

@@ -9,6 +9,7 @@ import { baseImage, docker } from './docker-cli.ts'
 import type { Group } from './group.ts'
 import { benchCommands } from './groups/commands.ts'
 import { benchCreate } from './groups/create.ts'
+import { benchEdge } from './groups/edge.ts'
 import { benchFiles } from './groups/files.ts'
 import { benchMemory } from './groups/memory.ts'
 import { benchOutput } from './groups/output.ts'
@@ -24,6 +25,7 @@ const groups: Record<string, Group> = {
   output: benchOutput,
   files: benchFiles,
   ports: benchPorts,
+  edge: benchEdge,
   memory: benchMemory,
 }
 

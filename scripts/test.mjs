@@ -1,12 +1,12 @@
 /**
- * `npm test [-- --only lint,unit]`: prepares the machine, runs every suite, ends with one line of numbers. The exit
+ * `npm test [-- --only lint,unit] [-- --mode header|domain|debug|all]`: prepares the machine, runs every suite, ends with one line of numbers. The exit
  * code is 0 only when all that was to be run ran and passed: a skipped test fails the run, as does a suite without
  * tests.
  */
 import { parseArgs } from 'node:util'
 import { setUp } from './setup/set-up.mjs'
 import { summaryLine } from './test/results.mjs'
-import { suites } from './test/suites.mjs'
+import { modes, suites } from './test/suites.mjs'
 
 const chosen = chooseSuites(process.argv.slice(2))
 await setUp('test')
@@ -23,17 +23,27 @@ for (const suite of chosen) {
 console.log(`\n${summaryLine(total)}`)
 process.exitCode = total.failed + total.skipped > 0 ? 1 : 0
 
-/** The suites that `--only` names, else all of them. */
+/** The suites that `--only` names, else all of them. `--mode` takes those of one mode, which are all by default. */
 function chooseSuites(args) {
-  const { values } = parseArgs({ args, options: { only: { type: 'string' } } })
-  if (values.only === undefined) return suites
+  const { values } = parseArgs({ args, options: { only: { type: 'string' }, mode: { type: 'string' } } })
+  const inMode = values.mode === undefined || values.mode === 'all' ? suites : suitesOf(values.mode)
+  if (values.only === undefined) return inMode
   const names = values.only.split(',')
-  const unknown = names.filter((name) => !suites.some((suite) => suite.name === name))
-  if (unknown.length > 0) {
-    console.error(
-      `Unknown: ${unknown.join(', ')}. Known are: ${suites.map((suite) => suite.name).join(', ')}.`,
-    )
-    process.exit(1)
-  }
-  return suites.filter((suite) => names.includes(suite.name))
+  requireKnown(
+    names,
+    suites.map((suite) => suite.name),
+  )
+  return inMode.filter((suite) => names.includes(suite.name))
+}
+
+function suitesOf(mode) {
+  requireKnown([mode], [...modes, 'all'])
+  return suites.filter((suite) => suite.mode === mode)
+}
+
+function requireKnown(names, known) {
+  const unknown = names.filter((name) => !known.includes(name))
+  if (unknown.length === 0) return
+  console.error(`Unknown: ${unknown.join(', ')}. Known are: ${known.join(', ')}.`)
+  process.exit(1)
 }

@@ -24,6 +24,8 @@ const mayImport: Record<string, readonly string[]> = {
   orchestrator: ['domain', 'guest', 'envd', 'network', 'telemetry'],
   api: ['domain', 'wire', 'control', 'auth', 'telemetry'],
   edge: ['domain', 'wire', 'auth', 'telemetry'],
+  tls: ['domain'],
+  dns: [],
   cli: ['wire'],
 }
 const fileMaxLines = 400

@@ -3,13 +3,14 @@ import { join } from 'node:path'
 import { paths, root } from './paths.mjs'
 import { baseImageStep } from './step-base-image.mjs'
 import { bundleStep } from './step-bundle.mjs'
+import { chromiumStep } from './step-chromium.mjs'
 import { dockerEngineStep } from './step-docker-engine.mjs'
 import { guestAgentStep } from './step-guest-agent.mjs'
+import { loadToolsStep } from './step-load-tools.mjs'
 import { nodeModulesStep } from './step-node-modules.mjs'
 import { nodeVersionStep } from './step-node-version.mjs'
 import { pythonSdksStep } from './step-python-sdks.mjs'
 import { rustStep } from './step-rust.mjs'
-import { wrkStep } from './step-wrk.mjs'
 
 /** What a setup is for. */
 export const purposes = ['start', 'test', 'bench', 'cli', 'local']
@@ -38,8 +39,8 @@ export function stepsFor(purpose) {
     nodeVersionStep(),
     ...(usesDocker ? [dockerEngineStep()] : []),
     ...(usesGuests ? [rustStep({ root, isNeeded: rustIsNeeded })] : []),
-    ...(purpose === 'bench' ? [wrkStep()] : []),
-    ...(purpose === 'test' ? [pythonSdksStep(paths.pythonSdks)] : []),
+    ...(purpose === 'bench' ? [loadToolsStep()] : []),
+    ...(purpose === 'test' ? [chromiumStep(), pythonSdksStep(paths.pythonSdks)] : []),
     nodeModulesStep({ root }),
     bundleStep({ root, bundle: paths.bundle, stamp: join(paths.stamps, 'bundle') }),
     ...(usesGuests ? [guestAgent] : []),

@@ -12,16 +12,16 @@ const linesMax = 20_000
  *
  * @param {string} command
  * @param {string[]} args
- * @param {{ cwd: string }} options
+ * @param {{ cwd: string, env?: Record<string, string> }} options `env`: variables besides those of this process
  * @returns {Promise<{ code: number, lines: string[] }>} `lines`: its standard output
  */
-export function runVisibly(command, args, { cwd }) {
+export function runVisibly(command, args, { cwd, env = {} }) {
   return new Promise((resolve) => {
     const lines = []
     const child = spawn(command, args, {
       cwd,
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, ...color() },
+      env: { ...process.env, ...color(), ...env },
     })
     const timer = setTimeout(() => {
       console.error(`${command} took longer than ${suiteMaxMs / 60_000} minutes and is ended.`)

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { root } from '../setup/paths.mjs'
 import { findCargo } from '../setup/step-rust.mjs'
+import { inDomainMode } from './domain-mode.mjs'
 import { readCargoResults, readVitestResults, skippedTests } from './results.mjs'
 import { runVisibly } from './run-visibly.mjs'
 
 /**
  * @typedef {{ passed: number, failed: number, skipped: number }} Counts
- * @typedef {{ name: string, title: string, run: () => Promise<Counts> }} Suite
+ * @typedef {{ name: string, title: string, mode?: string, run: () => Promise<Counts> }} Suite `mode`: one of `modes`
  */
 
 /** Vitest's report of the conformance tests */
@@ -26,11 +27,32 @@ export const suites = [
   { name: 'fuzz', title: 'Parsers against random input', run: () => vitest('fuzz') },
   {
     name: 'conformance',
-    title: 'Official SDKs against the server',
+    title: 'Official SDKs against the server, in header mode',
+    mode: 'header',
     run: () => vitest('conformance', { keepAs: conformanceReport }),
   },
-  { name: 'compat', title: "Claims of docs/compat.md, from the last run of 'conformance'", run: checkClaims },
+  {
+    name: 'compat',
+    title: "Claims of docs/compat.md, from the last run of 'conformance'",
+    mode: 'header',
+    run: checkClaims,
+  },
+  {
+    name: 'conformance-domain',
+    title: 'Official SDKs against the server, in domain mode with TLS and DNS',
+    mode: 'domain',
+    run: () => inDomainMode((around) => vitest('conformance-domain', around)),
+  },
+  {
+    name: 'conformance-debug',
+    title: 'Official SDKs against the server, in debug mode',
+    mode: 'debug',
+    run: () => vitest('conformance-debug'),
+  },
 ]
+
+/** Ways for SDKs to find the server that whole suites are about. */
+export const modes = ['header', 'domain', 'debug']
 
 /** A program of node_modules that says yes or no: one test. */
 async function check(program, args) {
@@ -55,16 +77,18 @@ async function checkClaims() {
   return code === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 }
 }
 
-async function vitest(project, { keepAs } = {}) {
+/** `prefix`: a command that runs vitest as its arguments; `env`: variables for it. */
+async function vitest(project, { keepAs, prefix = [], env = {} } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'e2b-test-'))
   const file = join(folder, 'results.json')
   try {
     if (keepAs !== undefined) rmSync(keepAs, { force: true })
-    const { code } = await runVisibly(
+    const [command, ...args] = [
+      ...prefix,
       join(root, 'node_modules', '.bin', 'vitest'),
-      ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
-      { cwd: root },
-    )
+      ...['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
+    ]
+    const { code } = await runVisibly(command, args, { cwd: root, env })
     const report = readJson(file)
     if (keepAs !== undefined && report !== undefined) {
       mkdirSync(dirname(keepAs), { recursive: true })

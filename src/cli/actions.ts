@@ -7,8 +7,11 @@ export type Flags = Record<string, string | boolean | undefined>
 /** One line of `doctor`. */
 export interface Check {
   name: string
-  ok: boolean
+  /** `warn`: it works, but not for everybody or not for long */
+  state: 'ok' | 'warn' | 'fail'
   detail: string
+  /** What to do about it */
+  remedy?: string
 }
 
 export interface KeyRow {
@@ -32,8 +35,8 @@ export interface TeamRow {
 export interface Actions {
   /** Resolves when the server has stopped. */
   start(flags: Flags): Promise<void>
-  /** The variables that point an E2B SDK at the server. */
-  env(flags: Flags): Promise<Record<string, string>>
+  /** The variables that point an E2B SDK at the server; null: one that must not be set. */
+  env(flags: Flags): Promise<Record<string, string | null>>
   doctor(flags: Flags): Promise<Check[]>
   teams: {
     list(flags: Flags): Promise<TeamRow[]>

@@ -4,11 +4,14 @@
  */
 import type { Duplex } from 'node:stream'
 import type { HttpRequest, HttpResponse } from './http.ts'
+import type { IngressRules } from './network.ts'
 
 export interface LiveSandbox {
   readonly id: string
   /** What requests to its API must carry, and what signed URLs are made with; null: nothing */
   readonly accessToken: string | null
+  /** What traffic to its ports but envd's must show, and how it is passed on */
+  readonly ingress: Ingress
   /**
    * Aborts when the sandbox stops taking traffic. By then `find` no longer returns it; whoever holds a connection
    * destroys it at once and abruptly, as clients tell a killed sandbox by that (e2b-wire 3.9).
@@ -22,6 +25,15 @@ export interface LiveSandbox {
    */
   dial(port: number, signal: AbortSignal): Promise<Duplex>
 }
+
+/** The rules for traffic to a sandbox's ports; fixed for its life. */
+export interface Ingress extends Pick<IngressRules, 'maskRequestHost' | 'httpsPorts'> {
+  /** What requests must carry; null: the ports are open to whoever knows their name */
+  trafficAccessToken: string | null
+}
+
+/** Ports that anybody may speak to, in plain HTTP and under the name that was asked for. */
+export const openIngress: Ingress = { trafficAccessToken: null, maskRequestHost: null, httpsPorts: [] }
 
 export interface SandboxDirectory {
   /** One of those that take traffic now. */

@@ -13,3 +13,8 @@ export function checkSandboxId(text: string): string {
     'A sandbox id has 1 to 63 lower-case letters, digits, dashes and underscores.',
   )
 }
+
+/** Whether `text` looks like the ids that the server makes, and so can be one in its store: `i` + 20 of `[a-z0-9]`. */
+export function isMadeHere(text: string): boolean {
+  return /^i[a-z0-9]{20}$/.test(text)
+}

@@ -1,13 +1,23 @@
-/** The edge's own answers: always JSON, with the status in `code` as well, which is where clients look. */
+/**
+ * The edge's own answers: JSON, with the status in `code` as well, which is where clients look; for browsers that open
+ * an address a page.
+ */
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { toError } from '../domain/error.ts'
-import type { HttpResponse } from '../domain/http.ts'
+import type { HttpRequest, HttpResponse } from '../domain/http.ts'
+import { httpStatus } from '../wire/error-map.ts'
+import { type ErrorPage, pageHeaders, renderPage, wantsPage } from './error-page.ts'
 
 export interface Answer {
   status: number
-  body: Record<string, unknown>
+  body: { code: number; message: string; [field: string]: unknown }
+  /** What a person is told; absent: the status and the message */
+  page?: ErrorPage
 }
+
+/** Carries the secret that traffic to ports must show; exact, as clients show its name to people. */
+export const trafficTokenHeader = 'e2b-traffic-access-token'
 
 /** For a request that names no sandbox it could be for. */
 export function routeError(status: number, message: string): Answer {
@@ -16,23 +26,51 @@ export function routeError(status: number, message: string): Answer {
 
 /** For every port of a sandbox that takes no traffic. 502 is what clients read as "not running" (e2b-wire 3.9). */
 export function sandboxNotFound(sandboxId: string): Answer {
-  return { status: 502, body: { sandboxId, message: 'The sandbox was not found', code: 502 } }
+  const page = {
+    title: 'Sandbox Not Found',
+    text: `Sandbox ${sandboxId} is not running. It may have ended, or have never been there.`,
+  }
+  return { status: 502, body: { sandboxId, message: 'The sandbox was not found', code: 502 }, page }
+}
+
+/** For a port that asks for a traffic token which the request doesn't have. */
+export function trafficTokenError(sandboxId: string, lack: 'missing' | 'invalid'): Answer {
+  const what =
+    lack === 'missing'
+      ? `Token header '${trafficTokenHeader}' is missing`
+      : `Provided token in header '${trafficTokenHeader}' is invalid`
+  const message = `Sandbox is secured with traffic access token. ${what}`
+  return { status: 403, body: { sandboxId, message, code: 403 } }
+}
+
+/** For a sandbox that has as many connections as it may have. */
+export function tooManyConnections(sandboxId: string, port: number): Answer {
+  return { status: 429, body: { sandboxId, message: tooMany, port, code: 429 } }
+}
+
+/** For a sandbox that wasn't woken. `thrown` is what waking it failed with. */
+export function wakeFailure(sandboxId: string, thrown: unknown): Answer {
+  const error = toError(thrown)
+  const status = httpStatus(error)
+  return { status, body: { sandboxId, message: error.message, code: status } }
 }
 
 /** For a port that gave no answer. `thrown` is what connecting or the exchange failed with. */
 export function portFailure(sandboxId: string, port: number, thrown: unknown): Answer {
   const { status, message } = describeFailure(thrown)
-  return { status, body: { sandboxId, message, port, code: status } }
+  const answer: Answer = { status, body: { sandboxId, message, port, code: status } }
+  if (message !== notOpen) return answer
+  const text = `The sandbox is running, but there is no service running on port ${port} in it.`
+  return { ...answer, page: { title: 'Port Not Open', text } }
 }
+
+const tooMany = 'The sandbox has too many open connections: close some and try again'
+const notOpen = 'The sandbox is running but port is not open'
 
 function describeFailure(thrown: unknown): { status: number; message: string } {
   const error = toError(thrown)
-  if (error.errno === 'ECONNREFUSED') {
-    return { status: 502, message: 'The sandbox is running but port is not open' }
-  }
-  if (error.code === 'resource_exhausted') {
-    return { status: 429, message: 'The sandbox has too many open connections: close some and try again' }
-  }
+  if (error.errno === 'ECONNREFUSED') return { status: 502, message: notOpen }
+  if (error.code === 'resource_exhausted') return { status: 429, message: tooMany }
   if (error.code === 'deadline_exceeded') {
     return { status: 504, message: 'The sandbox is running but the port did not answer in time' }
   }
@@ -46,18 +84,20 @@ function describeFailure(thrown: unknown): { status: number; message: string } {
   return { status: 502, message: 'The sandbox is running but could not be reached' }
 }
 
-/** Sends an answer through Node's response. */
-export function send(res: HttpResponse, { status, body }: Answer): void {
-  const text = JSON.stringify(body)
-  res.writeHead(status, headersFor(text))
+/** Sends an answer to a request, in the form that its client shows best. */
+export function send(req: Pick<HttpRequest, 'headers'>, res: HttpResponse, answer: Answer): void {
+  const { text, headers } = wantsPage(req.headers) ? asPage(answer) : asJson(answer)
+  res.writeHead(answer.status, headers)
   res.end(text)
 }
 
 /** Sends an answer on a bare connection and closes it. */
-export function sendRaw(socket: Duplex, { status, body }: Answer): void {
-  const text = JSON.stringify(body)
-  const headers = Object.entries({ ...headersFor(text), Connection: 'close' })
-  const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+export function sendRaw(socket: Duplex, answer: Answer): void {
+  const { status } = answer
+  const { text, headers } = asJson(answer)
+  const lines = Object.entries({ ...headers, Connection: 'close' })
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')
   endAndClose(socket, `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines}\r\n${text}`)
 }
 
@@ -66,6 +106,23 @@ export function endAndClose(socket: Duplex, rest = ''): void {
   socket.end(rest, () => socket.destroy())
 }
 
-function headersFor(text: string) {
-  return { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)) }
+/** An answer as text, and the headers that it goes out with. */
+interface Rendered {
+  text: string
+  headers: Record<string, string>
+}
+
+export function asJson({ body }: Answer): Rendered {
+  const text = JSON.stringify(body)
+  return { text, headers: { 'Content-Type': 'application/json', ...lengthOf(text) } }
+}
+
+function asPage({ status, body, page }: Answer): Rendered {
+  const title = STATUS_CODES[status] ?? String(status)
+  const text = renderPage(page ?? { title, text: body.message }, status)
+  return { text, headers: { ...pageHeaders, ...lengthOf(text) } }
+}
+
+function lengthOf(text: string) {
+  return { 'Content-Length': String(Buffer.byteLength(text)) }
 }

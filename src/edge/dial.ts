@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import { toError } from '../domain/error.ts'
 import type { LiveSandbox } from '../domain/live-sandbox.ts'
 import { sleep } from '../lib/deadline.ts'
+import { secure } from './upstream/secure.ts'
 
 /** Pauses between tries at a closed port: a server inside may have been started a moment ago (e2b-wire 3.9). */
 const pausesMs = [100, 200, 300, 400]
@@ -9,13 +10,15 @@ const pausesMs = [100, 200, 300, 400]
 const dialTimeoutMs = 10_000
 
 /**
- * A stream to a port inside, tried again while nobody listens there. Aborting `controller` ends it, and so does the
+ * A stream to a port inside, tried again while nobody listens there, and encrypted where the sandbox says that its
+ * server speaks TLS; it is told that `host` was asked for. Aborting `controller` ends it, and so does the
  * time limit, which aborts it. Errors: `unavailable` with `errno` `ECONNREFUSED` (closed after all tries),
- * `deadline_exceeded`, `canceled`, and those of `LiveSandbox.dial`.
+ * `deadline_exceeded`, `canceled`, and those of `LiveSandbox.dial` and `secure`.
  */
 export async function dialPatiently(
   sandbox: LiveSandbox,
   port: number,
+  host: string,
   controller: AbortController,
 ): Promise<Duplex> {
   const timer = setTimeout(
@@ -23,7 +26,8 @@ export async function dialPatiently(
     dialTimeoutMs,
   )
   try {
-    return await tryRepeatedly(sandbox, port, controller.signal)
+    const stream = await tryRepeatedly(sandbox, port, controller.signal)
+    return sandbox.ingress.httpsPorts.includes(port) ? await secure(stream, host, controller.signal) : stream
   } finally {
     clearTimeout(timer)
   }

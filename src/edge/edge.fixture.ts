@@ -18,9 +18,9 @@ import {
 } from 'node:net'
 import { Duplex, type Readable } from 'node:stream'
 import { ServerError } from '../domain/error.ts'
-import type { LiveSandbox } from '../domain/live-sandbox.ts'
+import { type Ingress, type LiveSandbox, openIngress } from '../domain/live-sandbox.ts'
 import { silentLog } from '../lib/log.ts'
-import { createEdge } from './edge.ts'
+import { createEdge, type EdgeOptions } from './edge.ts'
 import { listenFor } from './listeners.ts'
 import { routeOfRequest } from './route.ts'
 import { createTrafficServer } from './traffic-server.ts'
@@ -37,9 +37,11 @@ export interface EdgeFixture extends AsyncDisposable {
   readonly port: number
   /** The sandbox that is there from the start, by the id `isandbox` */
   readonly sandbox: TestSandbox
-  addSandbox(id: string, envd?: LiveSandbox['envd']): TestSandbox
+  addSandbox(id: string, envd?: LiveSandbox['envd'], ingress?: Partial<Ingress>): TestSandbox
   /** A server "inside": serves until the fixture ends. The result is its port. */
   serve(handler: (req: IncomingMessage, res: ServerResponse) => void): Promise<number>
+  /** One that takes upgrades. */
+  serveUpgrades(handler: (req: IncomingMessage, socket: Duplex, head: Buffer) => void): Promise<number>
   /** A bare TCP server "inside". */
   serveRaw(handler: (socket: Socket) => void): Promise<number>
   /** Sends a request to a port of `isandbox`, by headers. */
@@ -65,12 +67,15 @@ export interface Received {
 /** What `dial` gives: a TCP socket, or a stream that is none, as most runtimes have it. */
 export type StreamKind = 'socket' | 'stream'
 
-export async function startEdge(kind: StreamKind = 'stream'): Promise<EdgeFixture> {
+export async function startEdge(
+  kind: StreamKind = 'stream',
+  options: Pick<EdgeOptions, 'wake' | 'maxConnections'> = {},
+): Promise<EdgeFixture> {
   const sandboxes = new Map<string, TestSandbox>()
   const servers: (Server | TcpServer)[] = []
   const sockets = new Set<Socket>()
   const agent = new Agent({ keepAlive: true })
-  const edge = createEdge({ directory: { find: (id) => sandboxes.get(id) }, log: silentLog })
+  const edge = createEdge({ directory: { find: (id) => sandboxes.get(id) }, log: silentLog, ...options })
   const server = createTrafficServer()
   listenFor(server, {
     edge,
@@ -88,8 +93,8 @@ export async function startEdge(kind: StreamKind = 'stream'): Promise<EdgeFixtur
   }
   const edgePort = await listen(server)
 
-  const addSandbox: EdgeFixture['addSandbox'] = (id, envd = (_req, res) => res.end('envd')) => {
-    const sandbox = createSandbox(kind, id, envd, () => sandboxes.delete(id))
+  const addSandbox: EdgeFixture['addSandbox'] = (id, envd = (_req, res) => res.end('envd'), ingress = {}) => {
+    const sandbox = createSandbox({ kind, id, envd, ingress, forget: () => sandboxes.delete(id) })
     sandboxes.set(id, sandbox)
     return sandbox
   }
@@ -106,6 +111,7 @@ export async function startEdge(kind: StreamKind = 'stream'): Promise<EdgeFixtur
     sandbox: addSandbox('isandbox'),
     addSandbox,
     serve: (handler) => listen(createServer(handler)),
+    serveUpgrades: (handler) => listen(createServer().on('upgrade', handler)),
     serveRaw: (handler) => listen(createTcpServer({ allowHalfOpen: true }, handler)),
     to,
     send: (port, { body, ...options } = {}) =>
@@ -165,17 +171,25 @@ export function closed(emitter: EventEmitter): Promise<void> {
   })
 }
 
-function createSandbox(
-  kind: StreamKind,
-  id: string,
-  envd: LiveSandbox['envd'],
-  forget: () => void,
-): TestSandbox {
+function createSandbox({
+  kind,
+  id,
+  envd,
+  ingress,
+  forget,
+}: {
+  kind: StreamKind
+  id: string
+  envd: LiveSandbox['envd']
+  ingress: Partial<Ingress>
+  forget: () => void
+}): TestSandbox {
   const gone = new AbortController()
   const dialed = new Set<Duplex>()
   const sandbox: TestSandbox = {
     id,
     accessToken: null,
+    ingress: { ...openIngress, ...ingress },
     gone: gone.signal,
     envd,
     dialed,

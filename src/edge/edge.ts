@@ -2,24 +2,30 @@
  * The traffic of sandboxes: finds the sandbox that a request is for and lets the two talk. Which request is for whom
  * is `route.ts`; this only needs the outcome, so that a listener of one fixed sandbox can give its own.
  */
-import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { HttpRequest, HttpResponse } from '../domain/http.ts'
-import type { LiveSandbox, SandboxDirectory } from '../domain/live-sandbox.ts'
+import type { LiveSandbox, SandboxDirectory, WakeSandbox } from '../domain/live-sandbox.ts'
 import type { Log } from '../lib/log.ts'
-import { type Answer, routeError, sandboxNotFound, send, sendRaw } from './answer.ts'
+import { type Answer, routeError, sandboxNotFound, send, wakeFailure } from './answer.ts'
 import { connectionOf } from './connection-of.ts'
+import { envdPort } from './envd-port.ts'
+import { createCloseWatch } from './exchanges.ts'
 import { forward } from './forward.ts'
+import { trafficTokenOf } from './ingress.ts'
 import type { ErrorRoute, SandboxRoute } from './route.ts'
-import { createTrafficTable, type Traffic } from './traffic.ts'
+import { createTrafficTable, defaultMaxConnections, type Traffic } from './traffic.ts'
 import { tunnel } from './tunnel.ts'
-
-/** The port that the server itself answers: envd, the sandbox's API. */
-export const envdPort = 49_983
+import type { UpgradeClient } from './upgrade-client.ts'
+import { createWaker } from './waker.ts'
+import { watchForEnd } from './watch-for-end.ts'
 
 export interface EdgeOptions {
   directory: Pick<SandboxDirectory, 'find'>
   log: Log
+  /** Wakes sandboxes that traffic is for; without it none is woken */
+  wake?: WakeSandbox | undefined
+  /** How many requests and upgrades one sandbox may have at once */
+  maxConnections?: number | undefined
 }
 
 export interface RequestHandlingOptions {
@@ -38,19 +44,71 @@ export interface Edge {
     route: SandboxRoute | ErrorRoute,
     options?: RequestHandlingOptions,
   ): void
-  /** For Node's `upgrade` event; `listeners.ts` keeps away those that can't become one. */
-  handleUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer, route: SandboxRoute | ErrorRoute): void
+  /** `listeners.ts` keeps away those that can't become one. */
+  handleUpgrade(client: UpgradeClient, route: SandboxRoute | ErrorRoute): void
 }
 
-export function createEdge({ directory, log }: EdgeOptions): Edge {
-  const trafficOf = createTrafficTable()
+export function createEdge({
+  directory,
+  log,
+  wake,
+  maxConnections = defaultMaxConnections,
+}: EdgeOptions): Edge {
+  const trafficOf = createTrafficTable(maxConnections)
+  const waker = wake && createWaker(wake)
+  const onClose = createCloseWatch()
 
-  /** Where a route leads now, or the answer to give instead. */
-  const resolve = (route: SandboxRoute | ErrorRoute): Target | { answer: Answer } => {
+  /** Where a route leads now, or the answer to give instead; undefined: its sandbox may have to wake up first. */
+  const resolve = (req: HttpRequest, route: SandboxRoute | ErrorRoute): Target | Refusal | undefined => {
     if (route.kind === 'error') return { answer: routeError(route.status, route.message) }
     const sandbox = directory.find(route.sandboxId)
-    if (!sandbox || sandbox.gone.aborted) return { answer: sandboxNotFound(route.sandboxId) }
-    return { sandbox, traffic: trafficOf(sandbox), port: route.port }
+    if (sandbox && !sandbox.gone.aborted) return admit(req, sandbox, route.port)
+    return waker === undefined ? { answer: sandboxNotFound(route.sandboxId) } : undefined
+  }
+
+  const admit = (req: HttpRequest, sandbox: LiveSandbox, port: number): Target | Refusal => {
+    const traffic = trafficOf(sandbox)
+    const answer = traffic.refuse(port, req.headers)
+    return answer === undefined ? { sandbox, traffic, port } : { answer }
+  }
+
+  /** The same once the sandbox is awake, or as soon as it turns out that it isn't going to be. */
+  const wakeFor = async (
+    req: HttpRequest,
+    { sandboxId, port }: SandboxRoute,
+    signal: AbortSignal,
+  ): Promise<Target | Refusal> => {
+    const accessToken = req.headers['x-access-token']
+    const request = {
+      port,
+      accessToken: typeof accessToken === 'string' ? accessToken : undefined,
+      trafficAccessToken: trafficTokenOf(req.headers),
+    }
+    try {
+      const sandbox = await waker?.(sandboxId, request, signal)
+      if (sandbox === undefined || sandbox.gone.aborted) return { answer: sandboxNotFound(sandboxId) }
+      return admit(req, sandbox, port)
+    } catch (thrown) {
+      if (!signal.aborted) log.debug({ sandboxId, port, err: thrown }, 'A sandbox was not woken by traffic.')
+      return { answer: wakeFailure(sandboxId, thrown) }
+    }
+  }
+
+  /** Calls `use` with what a request meets: at once, or when its sandbox has woken up, unless the client leaves. */
+  const meet = (
+    req: HttpRequest,
+    connection: Duplex,
+    route: SandboxRoute | ErrorRoute,
+    use: (met: Target | Refusal) => void,
+  ) => {
+    const met = resolve(req, route)
+    if (met !== undefined) return use(met)
+    const leaving = new AbortController()
+    const forget = onClose(connection, () => leaving.abort())
+    void wakeFor(req, route as SandboxRoute, leaving.signal).then((late) => {
+      forget()
+      if (!connection.destroyed) use(late)
+    })
   }
 
   return {
@@ -58,25 +116,32 @@ export function createEdge({ directory, log }: EdgeOptions): Edge {
       // A caller may have waited for something; nothing would ever say again that the client has left.
       const connection = connectionOf(req)
       if (connection.destroyed) return
-      const target = resolve(route)
-      if ('answer' in target) return send(res, target.answer)
-      const { sandbox, traffic, port } = target
-      if (port !== envdPort) return forward({ req, res, port, traffic, awaitsContinue, log })
-      const end = traffic.exchanges.begin(connection, () => {})
-      res.once('close', end)
-      if (awaitsContinue) res.writeContinue()
-      sandbox.envd(req, res)
+      meet(req, connection, route, (met) => {
+        if ('answer' in met) return send(req, res, met.answer)
+        const { sandbox, traffic, port } = met
+        if (port !== envdPort) return forward({ req, res, port, traffic, awaitsContinue, log })
+        const end = traffic.exchanges.begin(connection, () => {})
+        res.once('close', end)
+        if (awaitsContinue) res.writeContinue()
+        sandbox.envd(req, res)
+      })
     },
 
-    handleUpgrade(req, socket, head, route) {
+    handleUpgrade(client, route) {
+      const { req, stream } = client
       // Node takes its own listener off a connection that it hands over; an unheard error would end the program.
-      socket.on('error', () => socket.destroy())
-      if (socket.destroyed) return
-      const target = resolve(route)
-      if ('answer' in target) return sendRaw(socket, target.answer)
-      const { traffic, port } = target
-      if (port === envdPort) return sendRaw(socket, routeError(400, 'This port does not take upgrades'))
-      tunnel({ req, socket, head, port, traffic, log })
+      stream.on('error', () => stream.destroy())
+      // Joining two streams takes more listeners than Node expects, and no more than that.
+      stream.setMaxListeners(0)
+      if (stream.destroyed) return
+      const stopWatching = watchForEnd(stream, () => stream.destroy())
+      meet(req, stream, route, (met) => {
+        stopWatching()
+        if ('answer' in met) return client.refuse(met.answer)
+        const { traffic, port } = met
+        if (port === envdPort) return client.refuse(routeError(400, 'This port does not take upgrades'))
+        tunnel({ client, port, traffic, log })
+      })
     },
   }
 }
@@ -85,4 +150,8 @@ interface Target {
   sandbox: LiveSandbox
   traffic: Traffic
   port: number
+}
+
+interface Refusal {
+  answer: Answer
 }

@@ -12,6 +12,8 @@ export interface Exchanges {
    * once, when the connection closes first.
    */
   begin(socket: Duplex, onAbandoned: () => void): () => void
+  /** How many are open. */
+  count(): number
   /** Cuts every connection with an open exchange. */
   cutAll(): void
 }
@@ -53,6 +55,8 @@ export function createExchanges(onClose: CloseWatch): Exchanges {
         forget()
       }
     },
+
+    count: () => open.size,
 
     cutAll() {
       for (const { socket } of [...open]) cut(socket)

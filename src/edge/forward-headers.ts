@@ -1,5 +1,6 @@
 /** Which headers cross the edge. Raw lists of names and values, so that order, spelling and repeats stay. */
 import type { HttpRequest } from '../domain/http.ts'
+import { trafficTokenHeader } from './answer.ts'
 import { http2StreamOf } from './connection-of.ts'
 import type { AnswerHead } from './upstream/answer-head.ts'
 
@@ -15,8 +16,8 @@ const hopByHop = [
   'transfer-encoding',
   'upgrade',
 ]
-/** What routed the request means nothing inside. */
-const routing = ['e2b-sandbox-id', 'e2b-sandbox-port']
+/** What routed the request means nothing inside, and what let it in is nobody's business there. */
+const routing = ['e2b-sandbox-id', 'e2b-sandbox-port', trafficTokenHeader]
 /** Set by the edge itself, once. */
 const ownRequestHeaders = ['host', 'x-forwarded-for']
 /** What a `Connection` header can't have removed: it decides how the message is read. */
@@ -28,32 +29,32 @@ const droppedFromAnswers = new Set(hopByHop)
 /** Methods whose requests have no body unless they say so; others without one have a length of zero. */
 const bodilessMethods = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE'])
 
-/** The headers that a request goes into the sandbox with. */
-export function requestHeaders(req: HttpRequest): string[] {
-  const headers = ['Host', req.headers.host ?? 'localhost']
+/**
+ * The headers that a request goes into the sandbox with. `mask`: the `Host` to send instead of the one that was asked
+ * for; then `X-Forwarded-Host` is the latter, whatever the client says. An upgrade has no body.
+ */
+export function requestHeaders(
+  req: HttpRequest,
+  mask: string | null,
+  { isUpgrade = false }: { isUpgrade?: boolean } = {},
+): string[] {
+  const asked = req.headers.host
+  const headers = ['Host', mask ?? asked ?? 'localhost']
   const isHttp2 = http2StreamOf(req) !== undefined
-  copyFromRequest(req, headers, isHttp2)
+  copyFromRequest(req, headers, { isHttp2, isMasked: mask !== null })
 
-  if (isChunked(req)) headers.push('Transfer-Encoding', req.headers['transfer-encoding'] ?? 'chunked')
-  else if (req.headers['content-length'] === undefined && !bodilessMethods.has(req.method ?? '')) {
-    headers.push('Content-Length', '0')
-  }
+  if (!isUpgrade) pushFraming(req, headers)
 
   const before = req.headers['x-forwarded-for']
   const client = req.socket.remoteAddress?.replace(/^::ffff:/, '') ?? 'unknown'
   headers.push('X-Forwarded-For', before === undefined ? client : `${before}, ${client}`)
-  if (req.headers['x-forwarded-host'] === undefined && req.headers.host !== undefined) {
-    headers.push('X-Forwarded-Host', req.headers.host)
+  if ((mask !== null || req.headers['x-forwarded-host'] === undefined) && asked !== undefined) {
+    headers.push('X-Forwarded-Host', asked)
   }
   if (req.headers['x-forwarded-proto'] === undefined) {
     headers.push('X-Forwarded-Proto', 'encrypted' in req.socket ? 'https' : 'http')
   }
   return headers
-}
-
-/** The headers of a request that asks for an upgrade. */
-export function upgradeHeaders(req: HttpRequest): string[] {
-  return [...requestHeaders(req), 'Connection', 'Upgrade', 'Upgrade', req.headers.upgrade ?? '']
 }
 
 /** The headers that an answer goes to the client with. */
@@ -98,13 +99,26 @@ export function tokens(header: string | undefined): string[] {
   return (header ?? '').split(',').map((token) => token.trim().toLowerCase())
 }
 
-function copyFromRequest(req: HttpRequest, headers: string[], isHttp2: boolean): void {
+/** How the end of a body is found, where the client's own headers don't say it. */
+function pushFraming(req: HttpRequest, headers: string[]): void {
+  if (isChunked(req)) headers.push('Transfer-Encoding', req.headers['transfer-encoding'] ?? 'chunked')
+  else if (req.headers['content-length'] === undefined && !bodilessMethods.has(req.method ?? '')) {
+    headers.push('Content-Length', '0')
+  }
+}
+
+function copyFromRequest(
+  req: HttpRequest,
+  headers: string[],
+  { isHttp2, isMasked }: { isHttp2: boolean; isMasked: boolean },
+): void {
   const named = namedByConnection(req.headers.connection)
   const { rawHeaders } = req
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!.toLowerCase()
     if (droppedFromRequests.has(name) || isNamed(name, named)) continue
-    if (isHttp2 && (name.startsWith(':') || name === 'cookie')) continue
+    if (isMasked && name === 'x-forwarded-host') continue
+    if (isHttp2 && (name.startsWith(':') || name === 'cookie' || name === 'sec-websocket-key')) continue
     headers.push(rawHeaders[i]!, rawHeaders[i + 1]!)
   }
   // HTTP/2 may split cookies, which HTTP/1.1 doesn't know (RFC 9113 8.2.3). Node has joined them.

@@ -252,7 +252,6 @@ describe('headers', () => {
     expect(arrived.split('\r\n').filter((line) => line !== '')).toEqual([
       'GET /x HTTP/1.1',
       'Host: 127.0.0.1:5000',
-      'E2b-Traffic-Access-Token: token',
       'X-Access-Token: token',
       'aUTHORIZATION: Basic x',
       'X-Twice: 1',

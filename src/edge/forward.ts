@@ -65,7 +65,7 @@ export function forward(options: ForwardOptions): void {
     leave(exchange)
   })
   try {
-    const headers = requestHeaders(req)
+    const headers = requestHeaders(req, traffic.maskedHost(port))
     headers.push('Connection', exchange.isReplayable ? 'keep-alive' : 'close')
     exchange.head = requestHead(req, headers)
   } catch (error) {
@@ -80,7 +80,7 @@ export function forward(options: ForwardOptions): void {
 function dial(exchange: Exchange): void {
   const dialing = new AbortController()
   exchange.dialing = dialing
-  exchange.traffic.connect(exchange.port, dialing).then(
+  exchange.traffic.connect(exchange.req.headers.host ?? '', exchange.port, dialing).then(
     (target) => {
       exchange.dialing = undefined
       if (exchange.isSettled) target.destroy()
@@ -157,7 +157,7 @@ function fail(exchange: Exchange, error: unknown): void {
   const { req, res, port, traffic, log } = exchange
   const { sandboxId } = traffic
   log.debug({ sandboxId, port, err: error }, 'A request into a sandbox got no answer.')
-  sendAnswer(res, portFailure(sandboxId, port, error))
+  sendAnswer(req, res, portFailure(sandboxId, port, error))
   drain(req)
 }
 

@@ -10,8 +10,9 @@ import {
 } from 'node:http2'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { WebSocketServer } from 'ws'
 import type { LiveSandbox } from '../domain/live-sandbox.ts'
-import { type EdgeFixture, readAll, readUntil, type StreamKind, startEdge } from './edge.fixture.ts'
+import { closed, type EdgeFixture, readAll, readUntil, type StreamKind, startEdge } from './edge.fixture.ts'
 
 let edge: EdgeFixture
 let session: ClientHttp2Session
@@ -421,5 +422,109 @@ describe('the first bytes of a connection', () => {
     socket.end('PRI * HT')
     socket.resume()
     await once(socket, 'close')
+  })
+})
+
+describe('WebSockets (RFC 8441)', () => {
+  let port: number
+  let arrived: IncomingMessage['headers'] | undefined
+  beforeEach(async () => {
+    await start()
+    const server = new WebSocketServer({ noServer: true, handleProtocols: () => 'chat' })
+    port = await edge.serveUpgrades((req, socket, head) => {
+      arrived = req.headers
+      server.handleUpgrade(req, socket, head, (webSocket) => {
+        webSocket.on('message', (data, isBinary) => webSocket.send(data, { binary: isBinary }))
+      })
+    })
+    await once(session, 'remoteSettings')
+  })
+
+  const open = (to: number, headers: OutgoingHttpHeaders = {}) =>
+    ask(to, {
+      ':method': 'CONNECT',
+      ':protocol': 'websocket',
+      ':path': '/socket?x=1',
+      ':scheme': 'http',
+      'sec-websocket-version': '13',
+      ...headers,
+    })
+
+  /** A text message as a client frames it (RFC 6455 5.2), masked with zeros. */
+  const frame = (text: string) =>
+    Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)])
+
+  test('are offered', () => {
+    expect(session.remoteSettings.enableConnectProtocol).toBe(true)
+  })
+
+  test('reach servers inside, which speak HTTP/1.1', async () => {
+    const stream = open(port, {
+      'sec-websocket-protocol': 'chat',
+      origin: 'https://a.example',
+      cookie: 'a=1',
+    })
+    const [headers] = await once(stream, 'response')
+    expect(headers).toMatchObject({ ':status': 200, 'sec-websocket-protocol': 'chat' })
+    expect(headers).not.toHaveProperty('sec-websocket-accept')
+    expect(arrived).toMatchObject({
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      origin: 'https://a.example',
+    })
+    expect(arrived).not.toHaveProperty('transfer-encoding')
+    const echoed = readUntil(stream, /hello there$/)
+    stream.write(frame('hello there'))
+    await echoed
+    stream.close(constants.NGHTTP2_CANCEL)
+    await expect.poll(() => edge.sandbox.dialed.size).toBe(0)
+  })
+
+  test('are broken off when the sandbox goes', async () => {
+    const stream = open(port)
+    await once(stream, 'response')
+    const gone = closed(stream)
+    edge.sandbox.go()
+    await gone
+    expect(stream.rstCode).toBe(constants.NGHTTP2_INTERNAL_ERROR)
+  })
+
+  test('that a server inside doesn’t take get its answer', async () => {
+    const plain = await edge.serve((_req, res) => void res.writeHead(403, { 'x-why': 'because' }).end('no'))
+    expect(await read(open(plain))).toMatchObject({
+      headers: { ':status': 403, 'x-why': 'because' },
+      body: 'no',
+    })
+  })
+
+  test('with a handshake that isn’t an answer to the question fail', async () => {
+    const wrong = await edge.serveRaw((socket) => {
+      socket.once('data', () =>
+        socket.write(
+          'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n',
+        ),
+      )
+    })
+    expect(await read(open(wrong))).toMatchObject({ headers: { ':status': 502 } })
+  })
+
+  test.each([
+    [1, 502],
+    [49_983, 400],
+  ])('to port %i are %i', async (to, status) => {
+    expect(await read(open(to))).toMatchObject({ headers: { ':status': status } })
+  })
+
+  test('of other kinds, and tunnels to anywhere, are not there', async () => {
+    expect(await read(open(port, { ':protocol': 'other' }))).toMatchObject({ headers: { ':status': 405 } })
+    const tunnel = session.request({ ':method': 'CONNECT', ':authority': 'example.com:443' })
+    expect(await read(tunnel)).toMatchObject({ headers: { ':status': 405 } })
+    const api = session.request({
+      ':method': 'CONNECT',
+      ':protocol': 'websocket',
+      ':path': '/',
+      ':scheme': 'http',
+    })
+    expect(await read(api)).toMatchObject({ headers: { ':status': 400 } })
   })
 })

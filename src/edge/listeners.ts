@@ -1,11 +1,15 @@
 /** What one HTTP server listens for so that it serves the API and sandboxes together. */
 import type { IncomingMessage, Server } from 'node:http'
-import { Server as TlsServer } from 'node:https'
+import type { Http2ServerRequest } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { HttpRequest, HttpResponse } from '../domain/http.ts'
-import { type Edge, envdPort } from './edge.ts'
+import { routeError } from './answer.ts'
+import type { Edge } from './edge.ts'
+import { envdPort } from './envd-port.ts'
 import { hasBody, tokens } from './forward-headers.ts'
 import type { Route } from './route.ts'
+import { webSocketEvent } from './traffic-server.ts'
+import { http1Upgrade, http2WebSocket } from './upgrade-client.ts'
 
 export interface ListenerOptions {
   edge: Edge
@@ -15,7 +19,7 @@ export interface ListenerOptions {
   api(req: HttpRequest, res: HttpResponse): void
 }
 
-/** Makes `server` serve the API and sandboxes. Its `request`, `checkContinue` and `upgrade` events are taken then. */
+/** Makes `server` serve the API and sandboxes: takes all of its events that are requests. */
 export function listenFor(server: Server, { edge, routeOf, api }: ListenerOptions): void {
   const serve = (req: HttpRequest, res: HttpResponse, awaitsContinue: boolean) => {
     const route = routeOf(req)
@@ -29,7 +33,13 @@ export function listenFor(server: Server, { edge, routeOf, api }: ListenerOption
     const route = routeOf(req)
     if (route.kind === 'api' || !canTunnel(req, route))
       return serveWithoutUpgrade(server, { req, socket, head })
-    edge.handleUpgrade(req, socket, head, route)
+    edge.handleUpgrade(http1Upgrade(req, socket, head), route)
+  })
+  server.on(webSocketEvent, (req: Http2ServerRequest) => {
+    const route = routeOf(req)
+    const client = http2WebSocket(req)
+    if (route.kind === 'api') client.refuse(routeError(400, 'There are no WebSockets at this address.'))
+    else edge.handleUpgrade(client, route)
   })
 }
 
@@ -65,5 +75,5 @@ function serveWithoutUpgrade(
     lines.push(`${name}: ${value}`)
   }
   socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
-  server.emit(server instanceof TlsServer ? 'secureConnection' : 'connection', socket)
+  server.emit('connection', socket)
 }

@@ -7,7 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type SignedRequest, signerTest } from '../auth/signature.ts'
 import type { HttpRequest } from '../domain/http.ts'
 import type { LiveSandbox, SandboxDirectory } from '../domain/live-sandbox.ts'
-import { envdPort } from './edge.ts'
+import { envdPort } from './envd-port.ts'
 import type { ErrorRoute, SandboxRoute } from './route.ts'
 
 /** Tokens tried in one slice: about a quarter of a millisecond. */

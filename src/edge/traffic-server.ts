@@ -1,5 +1,6 @@
 /**
- * A server for HTTP/1.1 and for HTTP/2 without TLS ("h2c", by prior knowledge), on the same port. Each request of
+ * A server for HTTP/1.1 and for HTTP/2 on the same port: with TLS, where ALPN says which, or without ("h2c", by prior
+ * knowledge). Each request of
  * either is an event of it as of any `http.Server`; those of HTTP/2 have the types of Node's compatibility API, of
  * which `domain/http.ts` names what both have. It has none of the limits that would cut long streams and large uploads.
  */
@@ -13,11 +14,15 @@ import {
 } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls'
+import type { Credentials } from '../domain/credentials.ts'
 import { routeError, sendRaw } from './answer.ts'
 import { detectHttp2 } from './detect-http2.ts'
 import { BreakableRequest, BreakableResponse } from './http2-messages.ts'
 
 export interface TrafficServerOptions {
+  /** Speak TLS, and nothing else, with this certificate; absent: no TLS */
+  credentials?: Credentials | undefined
   /** How long a client's connection without a request is kept, in milliseconds */
   idleTimeoutMs?: number
   /** Time for the head of a request, and on a new connection for its first bytes, in milliseconds */
@@ -25,6 +30,14 @@ export interface TrafficServerOptions {
   /** How often open connections are looked at for that, in milliseconds */
   checkIntervalMs?: number
 }
+
+export interface TrafficServer extends Server {
+  /** New connections get this certificate. Only for a server that speaks TLS. */
+  setCredentials(credentials: Credentials): void
+}
+
+/** What a server emits for a WebSocket of HTTP/2 (RFC 8441), with its `Http2ServerRequest`. */
+export const webSocketEvent = 'webSocket'
 
 /** Longer than any keepalive interval of the SDKs (e2b-wire 1.8). */
 const defaultIdleTimeoutMs = 620_000
@@ -37,19 +50,21 @@ const connectionWindowBytes = 4 * 1024 * 1024
 /** What one HTTP/2 connection may hold before new requests on it are refused, in MB. Thousands of streams take tens. */
 const sessionMaxMb = 128
 
-export function createTrafficServer(options: TrafficServerOptions = {}): Server {
-  return new TrafficServer(options)
+export function createTrafficServer(options: TrafficServerOptions = {}): TrafficServer {
+  return new DetectingServer(options)
 }
 
 /** A class, because whoever closes an `http.Server` by its methods means the connections of both versions. */
-class TrafficServer extends Server {
+class DetectingServer extends Server implements TrafficServer {
   /** New connections that have not said yet what they speak */
   readonly #undecided = new Set<Socket>()
   /** HTTP/2 connections, each with the number of its open requests */
   readonly #sessions = new Map<ServerHttp2Session, number>()
+  readonly #tls: TlsServer | undefined
 
   constructor(options: TrafficServerOptions) {
     const {
+      credentials,
       idleTimeoutMs = defaultIdleTimeoutMs,
       headersTimeoutMs = 60_000,
       checkIntervalMs = 30_000,
@@ -64,7 +79,9 @@ class TrafficServer extends Server {
     const http2 = this.#createHttp2(idleTimeoutMs)
     const http1 = this.listeners('connection')
     this.removeAllListeners('connection')
+    this.#tls = credentials && this.#createTls(credentials, headersTimeoutMs)
     this.on('connection', (socket: Socket) => {
+      if (this.#tls !== undefined && !(socket instanceof TLSSocket)) return this.#encrypt(socket, this.#tls)
       const forget = () => this.#undecided.delete(socket)
       const onDetected = (isHttp2: boolean) => {
         forget()
@@ -84,6 +101,10 @@ class TrafficServer extends Server {
     })
   }
 
+  setCredentials(credentials: Credentials): void {
+    this.#tls?.setSecureContext({ ...credentials, minVersion: 'TLSv1.2' })
+  }
+
   override closeIdleConnections(): void {
     super.closeIdleConnections()
     for (const socket of this.#undecided) socket.destroy()
@@ -96,12 +117,35 @@ class TrafficServer extends Server {
     for (const session of this.#sessions.keys()) session.destroy()
   }
 
+  /** An encrypted connection comes by the event `connection` once more. */
+  #createTls(credentials: Credentials, handshakeTimeoutMs: number): TlsServer {
+    const server = createTlsServer({
+      ...credentials,
+      minVersion: 'TLSv1.2',
+      ALPNProtocols: ['h2', 'http/1.1'],
+      handshakeTimeout: handshakeTimeoutMs,
+    })
+    server.on('secureConnection', (socket) => this.emit('connection', socket))
+    server.on('tlsClientError', (_error, socket) => socket.destroy())
+    return server
+  }
+
+  #encrypt(socket: Socket, tls: TlsServer): void {
+    this.#undecided.add(socket)
+    socket.once('close', () => this.#undecided.delete(socket))
+    tls.emit('connection', socket)
+  }
+
   #createHttp2(idleTimeoutMs: number): Http2Server {
     const server = createHttp2Server({
       maxSessionMemory: sessionMaxMb,
       Http2ServerRequest: BreakableRequest,
       Http2ServerResponse: BreakableResponse,
-      settings: { maxConcurrentStreams: maxStreams, initialWindowSize: streamWindowBytes },
+      settings: {
+        maxConcurrentStreams: maxStreams,
+        initialWindowSize: streamWindowBytes,
+        enableConnectProtocol: true,
+      },
     })
     server.setTimeout(idleTimeoutMs)
     server.on('timeout', (session: ServerHttp2Session) => {
@@ -125,6 +169,12 @@ class TrafficServer extends Server {
       })
     pass('request')
     pass('checkContinue')
+    server.on('connect', (req: Http2ServerRequest, res: Http2ServerResponse) => {
+      const isWebSocket = req.headers[':protocol'] === 'websocket'
+      if (isWebSocket && req.authority !== '') req.headers.host = req.authority
+      if (isWebSocket && this.emit(webSocketEvent, req)) return
+      res.writeHead(isWebSocket ? 501 : 405).end()
+    })
     return server
   }
 

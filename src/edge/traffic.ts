@@ -1,6 +1,10 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { LiveSandbox } from '../domain/live-sandbox.ts'
+import { type Answer, tooManyConnections } from './answer.ts'
 import { dialPatiently } from './dial.ts'
+import { envdPort } from './envd-port.ts'
 import { createCloseWatch, createExchanges, type Exchanges } from './exchanges.ts'
+import { maskedHost, refuseByToken } from './ingress.ts'
 import { createKeptConnections } from './upstream/kept-connections.ts'
 import { createUpstream, type Upstream } from './upstream/upstream.ts'
 
@@ -8,16 +12,29 @@ import { createUpstream, type Upstream } from './upstream/upstream.ts'
 export interface Traffic {
   readonly sandboxId: string
   readonly exchanges: Exchanges
+  /** What refuses a request to a port, as its headers and the sandbox's connections are; undefined: nothing. */
+  refuse(port: number, headers: IncomingHttpHeaders): Answer | undefined
+  /** The `Host` that a server inside is told instead of the one asked for; null: that one. */
+  maskedHost(port: number): string | null
   /** A kept connection to a port, if there is one. */
   takeKept(port: number): Upstream | undefined
   /** Keeps a connection whose exchange is over, if there is room. */
   keep(port: number, connection: Upstream): void
-  /** A new connection to a port. `controller` ends the attempt to get it. Errors: those of `dialPatiently`. */
-  connect(port: number, controller: AbortController): Promise<Upstream>
+  /**
+   * A new connection to a port, encrypted where its server wants that; `host` is the name that was asked for.
+   * `controller` ends the attempt to get it. Errors: those of `dialPatiently` and `secure`.
+   */
+  connect(host: string, port: number, controller: AbortController): Promise<Upstream>
 }
 
-/** Finds the traffic of a sandbox, made at its first request. The sandbox must not be gone. */
-export function createTrafficTable(): (sandbox: LiveSandbox) => Traffic {
+/** Requests and upgrades of one sandbox at once: more than any client has, and a bound of what one can cost. */
+export const defaultMaxConnections = 10_000
+
+/**
+ * Finds the traffic of a sandbox, made at its first request. The sandbox must not be gone. `maxConnections`: how many
+ * requests and upgrades each may have at once.
+ */
+export function createTrafficTable(maxConnections: number): (sandbox: LiveSandbox) => Traffic {
   const bySandbox = new WeakMap<LiveSandbox, Traffic>()
   const onClose = createCloseWatch()
 
@@ -34,12 +51,18 @@ export function createTrafficTable(): (sandbox: LiveSandbox) => Traffic {
     return {
       sandboxId: sandbox.id,
       exchanges,
+      refuse(port, headers) {
+        const refusal = port === envdPort ? undefined : refuseByToken(sandbox, headers)
+        if (refusal !== undefined) return refusal
+        return exchanges.count() < maxConnections ? undefined : tooManyConnections(sandbox.id, port)
+      },
+      maskedHost: (port) => maskedHost(sandbox.ingress, port),
       takeKept: kept.take,
       keep: kept.put,
-      async connect(port, controller) {
+      async connect(host, port, controller) {
         attempts.add(controller)
         try {
-          return createUpstream(await dialPatiently(sandbox, port, controller))
+          return createUpstream(await dialPatiently(sandbox, port, host, controller))
         } finally {
           attempts.delete(controller)
         }

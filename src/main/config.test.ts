@@ -8,6 +8,8 @@ test('defaults', () => {
     debugPort: 49983,
     runtime: 'auto',
     dockerTransport: 'auto',
+    tls: false,
+    maxConnections: 10_000,
     destroyOnExit: false,
   })
 })
@@ -39,6 +41,18 @@ test.each([
   [{ debugPort: '-1' }, '--debug-port'],
   [{ runtime: 'vm' }, '--runtime'],
   [{ logLevel: 'loud' }, '--log-level'],
+  [{ domain: 'local' }, '--domain'],
+  [{ domain: '127.0.0.1' }, '--domain'],
+  [{ domain: 'e2b.local:0' }, '--domain'],
+  [{ domain: `${'a.'.repeat(100)}b` }, '--domain'],
+  [{ tls: true }, '--tls needs --domain'],
+  [{ domain: 'e2b.local', tlsCert: '/x' }, 'the key is missing'],
+  [{ domain: 'e2b.local', tlsKey: '/x' }, 'the certificate is missing'],
+  [{ dns: '127.0.0.1:53' }, '--dns needs --domain'],
+  [{ domain: 'e2b.local', dns: '0.0.0.0:53' }, '--dns'],
+  [{ domain: 'e2b.local', dns: 'localhost:53' }, '--dns'],
+  [{ domain: 'e2b.local', dns: '127.0.0.1:70000' }, '--dns'],
+  [{ maxConnections: '0' }, '--max-connections'],
   [{ limitSandboxes: '0' }, '--limit-sandboxes'],
   [{ limitVcpu: '0.5' }, '--limit-vcpu'],
   [{ limitMemoryMb: 'x' }, '--limit-memory-mb'],
@@ -49,4 +63,26 @@ test.each([
 ])('%j is refused by name', (flags, name) => {
   expect(() => readConfig(flags, {})).toThrow(ConfigError)
   expect(() => readConfig(flags, {})).toThrow(name)
+})
+
+test('names', () => {
+  expect(readConfig({ domain: 'E2B.local', tls: true, dns: '127.0.0.1' }, {})).toMatchObject({
+    domain: { name: 'e2b.local', publicPort: undefined },
+    tls: true,
+    port: 443,
+    dns: { address: '127.0.0.1', port: 53 },
+  })
+  const files = {
+    domain: 'example.com:8443',
+    tlsCert: '/cert',
+    tlsKey: '/key',
+    port: '5000',
+    dns: '[::1]:5353',
+  }
+  expect(readConfig(files, {})).toMatchObject({
+    domain: { name: 'example.com', publicPort: 8443 },
+    tls: true,
+    port: 5000,
+    dns: { address: '::1', port: 5353 },
+  })
 })

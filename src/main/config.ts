@@ -6,6 +6,7 @@ import { availableParallelism, homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { Flags } from '../cli/actions.ts'
+import { nameFaults, nameSchema } from './name-config.ts'
 
 const port = (name: string) =>
   z.coerce
@@ -45,6 +46,11 @@ const schema = z.object({
   /** The key to accept, from the environment: arguments are visible to every user of the machine */
   apiKey: z.string().optional(),
   apiKeyFile: z.string().optional(),
+  ...nameSchema,
+  maxConnections: z.coerce
+    .number({ error: '--max-connections must be a number' })
+    .int('--max-connections must be a whole number')
+    .min(1, '--max-connections must be at least 1'),
   /** The operator's token, from the environment for the same reason */
   adminToken: z.string().optional(),
   adminTokenFile: z.string().optional(),
@@ -80,9 +86,15 @@ export class ConfigError extends Error {}
 /** Errors: `ConfigError` with a sentence for the user. */
 export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): Config {
   const pick = (flag: string, variable: string, fallback?: string) => flags[flag] || env[variable] || fallback
+  const given = {
+    tlsCert: pick('tlsCert', 'E2B_SERVER_TLS_CERT'),
+    tlsKey: pick('tlsKey', 'E2B_SERVER_TLS_KEY'),
+  }
+  const tls = String(pick('tls', 'E2B_SERVER_TLS', given.tlsCert || given.tlsKey ? 'true' : ''))
+  const defaultPort = tls === 'true' || tls === '1' ? '443' : '3000'
   const parsed = schema.safeParse({
     host: pick('host', 'E2B_SERVER_HOST', '127.0.0.1'),
-    port: pick('port', 'E2B_SERVER_PORT', '3000'),
+    port: pick('port', 'E2B_SERVER_PORT', defaultPort),
     debugPort: pick('debugPort', 'E2B_SERVER_DEBUG_PORT', '49983'),
     stateDir: resolve(String(pick('stateDir', 'E2B_SERVER_STATE_DIR', defaultStateDir(env)))),
     runtime: pick('runtime', 'E2B_SERVER_RUNTIME', 'auto'),
@@ -90,6 +102,11 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     logLevel: pick('logLevel', 'E2B_SERVER_LOG_LEVEL', 'info'),
     apiKey: env.E2B_SERVER_API_KEY,
     apiKeyFile: pick('apiKeyFile', 'E2B_SERVER_API_KEY_FILE'),
+    domain: pick('domain', 'E2B_SERVER_DOMAIN'),
+    tls,
+    ...given,
+    dns: pick('dns', 'E2B_SERVER_DNS'),
+    maxConnections: pick('maxConnections', 'E2B_SERVER_MAX_CONNECTIONS', '10000'),
     adminToken: env.E2B_SERVER_ADMIN_TOKEN || undefined,
     adminTokenFile: pick('adminTokenFile', 'E2B_SERVER_ADMIN_TOKEN_FILE'),
     limits: {
@@ -113,8 +130,9 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     destroyOnExit: flags.destroyOnExit === true,
     dockerHost: env.DOCKER_HOST,
   })
-  if (parsed.success) return parsed.data
-  throw new ConfigError(parsed.error.issues.map(({ message }) => `${message}.`).join(' '))
+  const faults = parsed.success ? nameFaults(parsed.data) : parsed.error.issues.map(({ message }) => message)
+  if (parsed.success && faults.length === 0) return parsed.data
+  throw new ConfigError(faults.map((fault) => `${fault}.`).join(' '))
 }
 
 function defaultStateDir(env: NodeJS.ProcessEnv): string {

@@ -4,7 +4,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { debugSandboxId } from '../control/debug-sandbox.ts'
 import { ServerError } from '../domain/error.ts'
-import type { LiveSandbox } from '../domain/live-sandbox.ts'
+import { type LiveSandbox, openIngress } from '../domain/live-sandbox.ts'
 import { createEdge } from '../edge/edge.ts'
 import { connectSocket } from '../lib/connect-socket.ts'
 import { silentLog } from '../lib/log.ts'
@@ -25,6 +25,7 @@ async function start(ensure: () => Promise<void> = async () => {}): Promise<numb
   const sandbox: LiveSandbox = {
     id: debugSandboxId,
     accessToken: null,
+    ingress: openIngress,
     gone: new AbortController().signal,
     envd: (req, res) => void req.on('data', (chunk) => res.write(chunk)).on('end', () => res.end(' by envd')),
     dial: (port, signal) => connectSocket({ port, host: '127.0.0.1' }, signal),

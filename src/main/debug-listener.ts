@@ -8,8 +8,9 @@ import { isIP } from 'node:net'
 import { debugSandboxId } from '../control/debug-sandbox.ts'
 import { toError } from '../domain/error.ts'
 import type { HttpRequest } from '../domain/http.ts'
-import { type Answer, routeError, send, sendRaw } from '../edge/answer.ts'
-import { type Edge, envdPort } from '../edge/edge.ts'
+import { type Answer, routeError, send } from '../edge/answer.ts'
+import type { Edge } from '../edge/edge.ts'
+import { envdPort } from '../edge/envd-port.ts'
 import { listenFor } from '../edge/listeners.ts'
 import type { ErrorRoute, SandboxRoute } from '../edge/route.ts'
 import { createTrafficServer } from '../edge/traffic-server.ts'
@@ -32,7 +33,7 @@ export function createDebugListener(parts: DebugListenerParts): Server {
   listenFor(server, {
     edge: startFirst(parts),
     routeOf: debugRoute,
-    api: (_req, res) => send(res, routeError(404, 'There is no API on this port.')),
+    api: (req, res) => send(req, res, routeError(404, 'There is no API on this port.')),
   })
   return server
 }
@@ -54,16 +55,16 @@ function startFirst({ edge, ensure, log }: DebugListenerParts): Edge {
       if (route.kind === 'error') return edge.handleRequest(req, res, route, options)
       void start().then((failure) => {
         if (failure === undefined) edge.handleRequest(req, res, route, options)
-        else if (!res.destroyed) send(res, failure)
+        else if (!res.destroyed) send(req, res, failure)
       })
     },
-    handleUpgrade(req, socket, head, route) {
-      if (route.kind === 'error') return edge.handleUpgrade(req, socket, head, route)
+    handleUpgrade(client, route) {
+      if (route.kind === 'error') return edge.handleUpgrade(client, route)
       // Node takes its own listener off a connection that it hands over; an unheard error would end the program.
-      socket.on('error', () => socket.destroy())
+      client.stream.on('error', () => client.stream.destroy())
       void start().then((failure) => {
-        if (failure === undefined) edge.handleUpgrade(req, socket, head, route)
-        else sendRaw(socket, failure)
+        if (failure === undefined) edge.handleUpgrade(client, route)
+        else client.refuse(failure)
       })
     },
   }

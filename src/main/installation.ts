@@ -25,6 +25,9 @@ export function baseImage(): string | undefined {
   return readIfThere(join(installationRoot(), 'build/base-image'))?.trim()
 }
 
+/** The file that says which program this is: as old as its installation. */
+export const programFile = () => join(installationRoot(), 'package.json')
+
 export function programVersion(): string {
-  return JSON.parse(readIfThere(join(installationRoot(), 'package.json')) ?? '{}').version
+  return JSON.parse(readIfThere(programFile()) ?? '{}').version
 }

@@ -2,26 +2,33 @@
  * The one listener for API and sandbox traffic. Host name and headers decide which of the two a request is for
  * (spec/routing.md).
  */
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Credentials } from '../domain/credentials.ts'
 import type { Edge } from '../edge/edge.ts'
 import { listenFor } from '../edge/listeners.ts'
+import { misdirected } from '../edge/misdirected.ts'
 import { routeOfRequest } from '../edge/route.ts'
 import type { FindSigned } from '../edge/signed-urls.ts'
-import { createTrafficServer } from '../edge/traffic-server.ts'
+import { createTrafficServer, type TrafficServer } from '../edge/traffic-server.ts'
 
 export interface ListenerParts {
   /** Serves what isn't sandbox traffic */
   api: RequestListener
   edge: Edge
   findSigned: FindSigned
+  /** The server's own domain, if it has one */
+  domain?: string | undefined
+  /** For TLS, which needs a domain; absent: none */
+  credentials?: Credentials | undefined
 }
 
 /** A server for HTTP/1.1 and HTTP/2, not listening. */
-export function createListener({ api, edge, findSigned }: ListenerParts): Server {
-  const server = createTrafficServer()
+export function createListener({ api, edge, findSigned, domain, credentials }: ListenerParts): TrafficServer {
+  const server = createTrafficServer({ credentials })
+  const options = { domain }
   listenFor(server, {
     edge,
-    routeOf: (req) => routeOfRequest(req),
+    routeOf: (req) => misdirected(req, domain) ?? routeOfRequest(req, options),
     api(req, res) {
       const signed = findSigned(req)
       if (signed !== undefined) void signed.then((route) => edge.handleRequest(req, res, route))

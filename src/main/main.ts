@@ -7,9 +7,11 @@ import type { Store } from '../domain/store.ts'
 import { systemClock } from '../lib/clock.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
 import { deleteApiKey, serverApiKey } from './api-keys.ts'
+import { clientEnv, howToTrust, reachOf } from './client-env.ts'
 import { ConfigError, readConfig } from './config.ts'
-import { diagnose } from './doctor.ts'
+import { diagnose } from './doctor/diagnose.ts'
 import { programVersion } from './installation.ts'
+import { apiUrl } from './names.ts'
 import { startServer } from './start.ts'
 import { databasePath, prepareStateDir, readServerInfo } from './state-dir.ts'
 import { changeLimits, createTeam, ensureTeam, listTeams, requireTeam } from './teams.ts'
@@ -19,8 +21,12 @@ const actions: Actions = {
 
   async env(flags) {
     const config = readConfig(flags)
-    const url = readServerInfo(config.stateDir)?.url ?? `http://${config.host}:${config.port}`
-    return { E2B_API_KEY: serverApiKey(config), E2B_API_URL: url, E2B_SANDBOX_URL: url }
+    const info = readServerInfo(config.stateDir)
+    return clientEnv(
+      serverApiKey(config),
+      info?.url ?? apiUrl(config, config.port),
+      info?.reach ?? reachOf(config),
+    )
   },
 
   doctor: (flags) => diagnose(readConfig(flags)),
@@ -72,6 +78,7 @@ async function runUntilSignal(flags: Flags): Promise<void> {
   const config = readConfig(flags)
   const server = await startServer(config)
   console.log(`e2b-server answers on ${server.url}`)
+  if (server.authority !== null) console.log(howToTrust(server.authority))
   const where = config.stateDir === readConfig({}, {}).stateDir ? '' : ` --state-dir ${config.stateDir}`
   console.log(`Point your programs at it:  eval "$(npx e2b-server env${where})"`)
   await new Promise<void>((resolve) => {

@@ -15,10 +15,13 @@ import { createLifecycle } from '../control/lifecycle.ts'
 import { createLocalNode } from '../control/local-node.ts'
 import { reconcileNow, runReconcile, runtimeListener } from '../control/reconcile.ts'
 import { runTeamSampling } from '../control/sample-teams.ts'
+import { createWakeSandbox } from '../control/wake-sandbox.ts'
+import type { Authority } from '../domain/credentials.ts'
 import type { Runtime } from '../domain/runtime.ts'
 import type { Store } from '../domain/store.ts'
 import { createEdge } from '../edge/edge.ts'
 import { createFindSigned } from '../edge/signed-urls.ts'
+import type { TrafficServer } from '../edge/traffic-server.ts'
 import { createEnvd } from '../envd/envd.ts'
 import { systemClock } from '../lib/clock.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
@@ -32,13 +35,16 @@ import { type Config, ConfigError } from './config.ts'
 import { createDebugListener } from './debug-listener.ts'
 import { programVersion } from './installation.ts'
 import { createListener } from './listener.ts'
+import { apiUrl, openCredentials, openDns, publicDomain } from './names.ts'
 import { createRuntime, requireUsable } from './runtimes.ts'
 import { claimStateDir, databasePath, prepareStateDir } from './state-dir.ts'
 import { putBaseTemplate } from './templates.ts'
 
 export interface RunningServer {
-  /** Base URL of API and sandbox traffic */
+  /** Base URL of the API */
   url: string
+  /** What clients have to trust; null: nothing that they don't already */
+  authority: Authority | null
   /** Stops serving; sandboxes live on unless `destroyOnExit`. Returns how many do. */
   stop(): Promise<number>
 }
@@ -78,6 +84,7 @@ async function start(
   const teamId = await ensureApiKey(store, config)
   const adminToken = ensureAdminToken(config)
   await putBaseTemplate(store, runtime)
+  const credentials = await openCredentials(config, log)
 
   const envd = createEnvd({ log })
   const { node, counts } = countStarts(
@@ -109,7 +116,12 @@ async function start(
     clock,
     log,
   }
-  const edge = createEdge({ directory: node, log })
+  const edge = createEdge({
+    directory: node,
+    log,
+    wake: createWakeSandbox(control, node),
+    maxConnections: config.maxConnections,
+  })
 
   const stopping = new AbortController()
   undo.push(() => stopping.abort())
@@ -117,6 +129,7 @@ async function start(
   await reconcileNow(control)
 
   let domain: string | null = null
+  let listener: TrafficServer | undefined
   const api = createApi({
     control,
     authenticator: createAuthenticator({
@@ -127,26 +140,49 @@ async function start(
     }),
     localNode,
     domain: () => domain,
-    serverFactory: (handler) => createListener({ api: handler, edge, findSigned: createFindSigned(node) }),
+    serverFactory: (handler) => {
+      listener = createListener({
+        api: handler,
+        edge,
+        findSigned: createFindSigned(node),
+        domain: config.domain?.name,
+        credentials: credentials?.first,
+      })
+      return listener
+    },
   })
   undo.push(() => api.close())
   await api.ready()
-  const port = await listen(api.server, config.port, config.host)
-  const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
-  domain = `localhost:${port}`
+  const { port, address } = await listen(api.server, config.port, config.host)
+  const url = apiUrl(config, port)
+  domain = publicDomain(config, port)
+  const dns = await openDns(config, address, log)
+  undo.push(() => dns?.close())
   const servers = [api.server, ...(await startDebugListeners())]
 
+  const renewing = credentials?.watch((renewed) => listener?.setCredentials(renewed), stopping.signal)
   const loops = [
     runExpiry(control, stopping.signal),
     runReconcile(control, stopping.signal),
     runTeamSampling(control, stopping.signal),
+    renewing,
   ]
-  claim.publish(url)
+  const authority = credentials?.authority ?? null
+  claim.publish(url, {
+    host: config.host,
+    port,
+    debugPort: servers.length > 1 ? config.debugPort : null,
+    domain: config.domain === undefined ? null : domain,
+    authority,
+    dns: dns?.address ?? null,
+  })
 
   return {
     url,
+    authority,
     async stop() {
       stopping.abort()
+      dns?.close()
       for (const server of servers) {
         server.close()
         server.closeAllConnections()
@@ -182,8 +218,8 @@ async function start(
   }
 }
 
-/** Listens and returns the port. Errors: `ConfigError` when the address can't be used. */
-async function listen(server: Server, port: number, host: string): Promise<number> {
+/** Listens and returns where. Errors: `ConfigError` when the address can't be used. */
+async function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
   server.listen(port, host)
   try {
     await once(server, 'listening')
@@ -192,7 +228,7 @@ async function listen(server: Server, port: number, host: string): Promise<numbe
       `Can't listen on ${host} port ${port} (${(error as Error).message}). Choose another with --host and --port.`,
     )
   }
-  return (server.address() as AddressInfo).port
+  return server.address() as AddressInfo
 }
 
 const same = <T>(part: T): T => part

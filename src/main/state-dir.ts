@@ -5,6 +5,7 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
+import type { Authority } from '../domain/credentials.ts'
 import { ConfigError } from './config.ts'
 
 /** What a running server tells other commands. */
@@ -12,8 +13,25 @@ export interface ServerInfo {
   pid: number
   /** Start of the process in clock ticks since boot, so that a reused pid isn't taken for the server */
   processStart: string | null
-  /** Base URL of API and sandbox traffic, e.g. `http://127.0.0.1:3000`; null until it listens */
+  /** Base URL of the API, e.g. `http://127.0.0.1:3000`; null until it listens */
   url: string | null
+  /** More of how it is reached, once it listens */
+  reach?: Reach
+}
+
+/** How clients reach a server. */
+export interface Reach {
+  /** Where it listens */
+  host: string
+  port: number
+  /** Of debug mode; null: it is off */
+  debugPort: number | null
+  /** What SDKs take as `E2B_DOMAIN`; null: names are not the way */
+  domain: string | null
+  /** What clients have to trust; null: nothing that they don't already */
+  authority: Authority | null
+  /** Where its DNS responder listens */
+  dns: { address: string; port: number } | null
 }
 
 export const databasePath = (stateDir: string) => join(stateDir, 'e2b-server.db')
@@ -38,7 +56,10 @@ export function prepareStateDir(stateDir: string): void {
  * Makes this process the directory's owner, by a lock that the kernel frees when the process ends, however it ends.
  * Errors: `ConfigError` when another one is.
  */
-export function claimStateDir(stateDir: string): { publish(url: string): void; release(): void } {
+export function claimStateDir(stateDir: string): {
+  publish(url: string, reach?: Reach): void
+  release(): void
+} {
   const lock = new Database(join(stateDir, 'server.lock'))
   try {
     lock.pragma('busy_timeout = 0')
@@ -54,7 +75,7 @@ export function claimStateDir(stateDir: string): { publish(url: string): void; r
   const write = (info: ServerInfo) => writePrivate(infoPath(stateDir), JSON.stringify(info))
   write(mine)
   return {
-    publish: (url) => write({ ...mine, url }),
+    publish: (url, reach) => write({ ...mine, url, ...(reach && { reach }) }),
     release() {
       rmSync(infoPath(stateDir), { force: true })
       lock.close()

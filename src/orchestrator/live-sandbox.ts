@@ -27,6 +27,11 @@ export function createLiveSandbox(sandbox: Sandbox, guest: Guest, envd: Envd): L
     sandbox: {
       id: sandbox.id,
       accessToken: sandbox.envdAccessToken,
+      ingress: {
+        trafficAccessToken: sandbox.trafficAccessToken,
+        maskRequestHost: sandbox.network?.maskRequestHost ?? null,
+        httpsPorts: sandbox.network?.httpsPorts ?? [],
+      },
       gone: gone.signal,
       envd: (req, res) => envd.handle(target, req, res),
       dial: (port, signal) => dial(guest, { port }, signal),

@@ -13,7 +13,8 @@ beforeAll(async () => {
 afterAll(() => server[Symbol.asyncDispose]())
 
 async function cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const run = promisify(execFile)(process.execPath, [program, ...args, '--state-dir', server.stateDir])
+  const where = args.includes('--state-dir') ? [] : ['--state-dir', server.stateDir]
+  const run = promisify(execFile)(process.execPath, [program, ...args, ...where])
   return run.then(
     (out) => ({ code: 0, ...out }),
     ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
@@ -37,6 +38,31 @@ test('doctor finds everything well', async () => {
   expect(stdout).not.toContain('FAIL')
   expect(stdout).toContain(`${server.url} answers`)
   expect(code).toBe(0)
+})
+
+test('doctor says what is amiss and what to do about it', async () => {
+  const { port } = new URL(server.url)
+  const elsewhere = join(server.stateDir, 'elsewhere')
+  const { code, stdout } = await cli('doctor', '--port', port, '--state-dir', elsewhere)
+  expect(code).toBe(1)
+  const found = (name: string) => new RegExp(`^FAIL  ${name} +(.*)\\n +(.*)$`, 'm').exec(stdout)?.slice(1)
+  expect(found('port')).toEqual([
+    `127.0.0.1 port ${port} can't be listened on: another program has it.`,
+    expect.stringContaining('--port'),
+  ])
+  expect(found('server')).toEqual(['Not running.', 'Start it with "npm start".'])
+  for (const part of [
+    'versions',
+    'clock',
+    'disk',
+    'cgroups',
+    'guest agent',
+    'runtime',
+    'state directory',
+    'store',
+  ]) {
+    expect(stdout).toMatch(new RegExp(`^(ok|WARN) +${part} `, 'm'))
+  }
 })
 
 test('keys: a new one works until it is deleted, and is shown only masked', async () => {
@@ -75,7 +101,7 @@ test('mistakes are answered with one sentence', async () => {
   })
   const unknown = await cli('sandboxes')
   expect(unknown.code).not.toBe(0)
-  expect(unknown.stderr).not.toContain('    at ')
+  expect(unknown.stderr).not.toMatch(/^ {4}at /m)
 })
 
 test('secrets are in no log and no process list', async () => {

@@ -18,7 +18,7 @@ let session: ClientHttp2Session
 let sandbox: Sandbox
 beforeAll(async () => {
   server = await startTestServer()
-  session = connect(server.url)
+  session = connect(server.sandboxUrl)
   sandbox = await sdk.Sandbox.create({ timeoutMs: 600_000, secure: false })
 })
 afterAll(async () => {
@@ -48,9 +48,9 @@ function processesOf(
   id: string,
   { useBinaryFormat = false } = {},
 ): { client: Client<typeof Process>; manager: Http2SessionManager } {
-  const manager = new Http2SessionManager(server.url)
+  const manager = new Http2SessionManager(server.sandboxUrl)
   const transport = createConnectTransport({
-    baseUrl: server.url,
+    baseUrl: server.sandboxUrl,
     httpVersion: '2',
     useBinaryFormat,
     sessionManager: manager,

@@ -315,5 +315,5 @@ async function bootIdOf(sandbox: {
 /** The status of the page that a sandbox serves on port 8000. */
 async function answers(sandboxId: string): Promise<number> {
   const headers = { 'e2b-sandbox-id': sandboxId, 'e2b-sandbox-port': '8000' }
-  return (await fetch(server.url, { headers })).status
+  return (await fetch(server.sandboxUrl, { headers })).status
 }

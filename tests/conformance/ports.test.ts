@@ -1,7 +1,7 @@
-import { once } from 'node:events'
-import { request } from 'node:http'
-import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { openConnection } from '../support/connection.ts'
+import { isDomainMode, testDomain } from '../support/mode.ts'
 import { type Sandbox, sdks } from '../support/sdks.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
@@ -53,7 +53,7 @@ function headers(port: number): Record<string, string> {
 }
 
 function visit(path: string, port = 8000, init: RequestInit = {}): Promise<Response> {
-  return fetch(`${server.url}${path}`, { ...init, headers: headers(port) })
+  return fetch(`${server.sandboxUrl}${path}`, { ...init, headers: headers(port) })
 }
 
 describe('a web server inside, on 127.0.0.1', () => {
@@ -62,19 +62,15 @@ describe('a web server inside, on 127.0.0.1', () => {
   })
 
   test('by the name that getHost() gives', async () => {
-    const { hostname, port } = new URL(`http://${sandbox.getHost(8000)}`)
-    expect(hostname).toBe(`8000-${sandbox.sandboxId}.localhost`)
-    expect(port).toBe(new URL(server.url).port)
-    // As a browser does: *.localhost is this machine.
-    const req = request({
-      host: '127.0.0.1',
-      port,
-      path: '/by-name',
-      headers: { host: `${hostname}:${port}` },
-    }).end()
-    const [res] = await once(req, 'response')
-    const body = JSON.parse(Buffer.concat(await res.toArray()).toString())
-    expect(body).toMatchObject({ path: '/by-name', host: `${hostname}:${port}` })
+    const host = sandbox.getHost(8000)
+    const { port } = new URL(server.url)
+    expect(host).toBe(`8000-${sandbox.sandboxId}.${isDomainMode ? testDomain : `localhost:${port}`}`)
+    // As a browser does: *.localhost is this machine, which the system's resolver may not know.
+    const socket = openConnection(isDomainMode ? `https://${host}` : `http://127.0.0.1:${port}`)
+    socket.write(`GET /by-name HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+    const answer = await text(socket)
+    expect(answer).toMatch(/^HTTP\/1.1 200 /)
+    expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject({ path: '/by-name', host })
   })
 
   test('a large body goes in', async () => {
@@ -116,13 +112,18 @@ while True: threading.Thread(target=serve, args=(s.accept()[0],)).start()
 `
 
 async function upgrade(message: string): Promise<string> {
-  const { port } = new URL(server.url)
-  const socket = connect(Number(port), '127.0.0.1')
+  const socket = openConnection(server.sandboxUrl)
   const lines = Object.entries(headers(9000)).map((pair) => pair.join(': '))
   socket.write(
-    ['GET / HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: echo', ...lines, '', ''].join(
-      '\r\n',
-    ),
+    [
+      'GET / HTTP/1.1',
+      `Host: ${new URL(server.sandboxUrl).host}`,
+      'Connection: Upgrade',
+      'Upgrade: echo',
+      ...lines,
+      '',
+      '',
+    ].join('\r\n'),
   )
   let seen = ''
   for await (const chunk of socket) {
@@ -148,7 +149,7 @@ describe('what isn’t there', () => {
 
   test.each([8000, 49983])('an unknown sandbox, port %i', async (port) => {
     const unknown = { 'e2b-sandbox-id': 'iaaaaaaaaaaaaaaaaaaaa', 'e2b-sandbox-port': String(port) }
-    const answer = await fetch(`${server.url}/health`, { headers: unknown })
+    const answer = await fetch(`${server.sandboxUrl}/health`, { headers: unknown })
     expect(answer.status).toBe(502)
     expect(await answer.json()).toEqual({
       sandboxId: 'iaaaaaaaaaaaaaaaaaaaa',
@@ -162,7 +163,7 @@ describe('what isn’t there', () => {
     const other = await Sandbox.create()
     await other.kill()
     const dead = { 'e2b-sandbox-id': other.sandboxId, 'e2b-sandbox-port': '49983' }
-    expect((await fetch(`${server.url}/health`, { headers: dead })).status).toBe(502)
+    expect((await fetch(`${server.sandboxUrl}/health`, { headers: dead })).status).toBe(502)
   })
 
   test('control-plane paths of envd', async () => {

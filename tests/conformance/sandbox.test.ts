@@ -186,7 +186,9 @@ describe('e2b newest: ten sandboxes at once', () => {
         const { stdout } = await sandbox.commands.run('pgrep -af "^sleep"')
         expect(stdout).toMatch(new RegExp(`^\\d+ sleep ${1000 + i}\\n$`))
         await expect
-          .poll(async () => (await fetch(`${server.url}/index.html`, at(sandbox.sandboxId, 8000))).text())
+          .poll(async () =>
+            (await fetch(`${server.sandboxUrl}/index.html`, at(sandbox.sandboxId, 8000))).text(),
+          )
           .toBe(`${i}\n`)
         const neighbour = addresses[(i + 1) % 10]
         const probe = await sandbox.commands.run(

@@ -1,6 +1,8 @@
 /** Which sandbox a request reaches, by whatever its head says. */
 import { once } from 'node:events'
+import { type ClientHttp2Session, connect as connectHttp2, type OutgoingHttpHeaders } from 'node:http2'
 import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type EdgeFixture, startEdge } from '../../src/edge/edge.fixture.ts'
@@ -71,11 +73,15 @@ test('routes: total, and a sandbox is only ever one that was named', () =>
   }))
 
 let edge: EdgeFixture
+let session: ClientHttp2Session | undefined
 beforeAll(async () => {
   edge = await startEdge()
   for (const id of ids) edge.addSandbox(id, (_req, res) => void res.end(`<${id}>`))
 })
-afterAll(() => edge[Symbol.asyncDispose]())
+afterAll(() => {
+  session?.destroy()
+  return edge[Symbol.asyncDispose]()
+})
 
 interface Head {
   /** Names and values, in their order and as they are sent */
@@ -132,6 +138,71 @@ test('heads: over the network, too, nobody but who was named answers', () =>
       if (label !== undefined) expect(served).toBe(label)
     },
   }))
+
+interface Streams {
+  authority: string | null
+  host: string | null
+  id: string | null
+  port: string | null
+  /** Of a WebSocket, by extended CONNECT */
+  isWebSocket: boolean
+  path: string
+}
+
+const optional = (arbitrary: fc.Arbitrary<string>) => fc.option(arbitrary, { nil: null })
+
+test('streams: in HTTP/2, too, nobody but who was named answers', () =>
+  fuzz<Streams>({
+    name: 'streams',
+    input: fc.record({
+      authority: optional(host),
+      host: optional(host),
+      id: optional(headerValue),
+      port: optional(headerValue),
+      isWebSocket: fc.boolean(),
+      path: fc.constantFrom('/', '/health', '*', '//x', 'http://49983-ibeta.localhost/'),
+    }),
+    async check({ authority, host: named, id, port, isWebSocket, path }) {
+      const answer = await ask({
+        ':method': isWebSocket ? 'CONNECT' : 'GET',
+        ':path': path,
+        ':scheme': 'http',
+        ...(isWebSocket && { ':protocol': 'websocket' }),
+        ...(authority !== null && { ':authority': authority }),
+        ...(named !== null && { host: named }),
+        ...(id !== null && { 'e2b-sandbox-id': id }),
+        ...(port !== null && { 'e2b-sandbox-port': port }),
+      })
+      // What can't be sent, and what is refused as no HTTP/2.
+      if (answer === undefined) return
+      expect(answer.status).toBeGreaterThanOrEqual(200)
+      expect(answer.status).not.toBe(500)
+      const served = /<(i[a-z0-9]+)>/.exec(answer.body)?.[1]
+      if (served === undefined) return
+      const decisive = authority || named || ''
+      const label = /^49983-([a-z0-9]+)([.-]|$)/.exec(decisive.toLowerCase())?.[1]
+      if (label !== undefined && decisive.includes('.')) expect(served).toBe(label)
+      else expect(id).toBe(served)
+    },
+  }))
+
+/** One stream of a shared connection, which a broken stream doesn't end but a broken frame may. */
+async function ask(headers: OutgoingHttpHeaders): Promise<{ status: number; body: string } | undefined> {
+  if (session === undefined || session.destroyed || session.closed) {
+    session = connectHttp2(`http://127.0.0.1:${edge.port}`)
+    session.on('error', () => {})
+    await once(session, 'remoteSettings')
+  }
+  try {
+    const stream = session.request(headers, { endStream: headers[':protocol'] === undefined })
+    const [answer] = await within(5000, once(stream, 'response'))
+    const body = await within(5000, text(stream))
+    return { status: answer[':status'], body }
+  } catch (error) {
+    if (error instanceof Error && /^nothing happened/.test(error.message)) throw error
+    return undefined
+  }
+}
 
 /** Sends bytes and gives what comes back until the connection closes. */
 async function exchange(request: string): Promise<string> {

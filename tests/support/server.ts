@@ -4,9 +4,13 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { modeFlags, pointSdksAt, prepareState, sharedUrl } from './mode.ts'
 
 export interface TestServer extends AsyncDisposable {
+  /** Base URL of the API */
   readonly url: string
+  /** Base URL for requests that name their sandbox by headers */
+  readonly sandboxUrl: string
   readonly apiKey: string
   readonly stateDir: string
   /** Process id of the server. */
@@ -33,16 +37,14 @@ const startTimeoutMs = 30_000
  */
 export async function startTestServer({ flags = [], env = {} }: TestServerOptions = {}): Promise<TestServer> {
   const stateDir = mkdtempSync(join(tmpdir(), 'e2b-server-test-'))
+  prepareState(stateDir)
   let running = await launch('0')
   const apiKey = readFileSync(join(stateDir, 'api-key'), 'utf8').trim()
-  process.env.E2B_API_KEY = apiKey
-  process.env.E2B_API_URL = running.url
-  process.env.E2B_SANDBOX_URL = running.url
-  delete process.env.E2B_DEBUG
-  delete process.env.E2B_DOMAIN
+  pointSdksAt(running.url, apiKey)
 
   return {
     url: running.url,
+    sandboxUrl: sharedUrl(running.url),
     apiKey,
     stateDir,
     pid: () => running.child.pid!,
@@ -70,8 +72,7 @@ export async function startTestServer({ flags = [], env = {} }: TestServerOption
     const args = [
       program,
       'start',
-      '--port',
-      port,
+      ...modeFlags(port),
       '--debug-port',
       '0',
       '--state-dir',

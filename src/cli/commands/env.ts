@@ -6,7 +6,7 @@ export function addEnv(program: Command, actions: Actions): void {
     .description('print the variables for E2B programs: eval "$(e2b-server env)"')
     .action(async (flags: Flags) => {
       for (const [name, value] of Object.entries(await actions.env(flags))) {
-        console.log(`export ${name}='${value}'`)
+        console.log(value === null ? `unset ${name}` : `export ${name}='${value}'`)
       }
     })
 }

@@ -1,53 +1,10 @@
 import type { Command } from 'commander'
 import { type Actions, type Flags, withStateDir } from '../actions.ts'
+import { withServerOptions } from '../server-options.ts'
 
 export function addStart(program: Command, actions: Actions): void {
-  withStateDir(program.command('start', { isDefault: true }))
+  withServerOptions(withStateDir(program.command('start', { isDefault: true })))
     .description('run the server')
-    .option('--host <address>', 'address to listen on [E2B_SERVER_HOST] (default: 127.0.0.1)')
-    .option('--port <port>', 'port for API and sandbox traffic [E2B_SERVER_PORT] (default: 3000)')
-    .option(
-      '--debug-port <port>',
-      'port for E2B_DEBUG=true programs, 0 for none [E2B_SERVER_DEBUG_PORT] (default: 49983)',
-    )
-    .option('--runtime <name>', 'auto, docker or process [E2B_SERVER_RUNTIME] (default: auto)')
-    .option('--docker-transport <kind>', 'auto, unix or tcp [E2B_SERVER_DOCKER_TRANSPORT] (default: auto)')
-    .option(
-      '--api-key-file <path>',
-      'file with the key to accept, instead of a generated one; or E2B_SERVER_API_KEY',
-    )
-    .option('--log-level <level>', 'debug, info, warn or error [E2B_SERVER_LOG_LEVEL] (default: info)')
-    .option(
-      '--admin-token-file <path>',
-      'file with the operator’s token, instead of a generated one; or E2B_SERVER_ADMIN_TOKEN',
-    )
-    .option('--limit-sandboxes <n>', 'sandboxes of a team that run at once [E2B_SERVER_LIMIT_SANDBOXES]')
-    .option('--limit-vcpu <n>', 'vCPU of a team’s running sandboxes together [E2B_SERVER_LIMIT_VCPU]')
-    .option(
-      '--limit-memory-mb <n>',
-      'memory of a team’s running sandboxes together, in MiB [E2B_SERVER_LIMIT_MEMORY_MB]',
-    )
-    .option(
-      '--limit-creates-per-second <n>',
-      'how fast a team may create sandboxes [E2B_SERVER_LIMIT_CREATES_PER_SECOND]',
-    )
-    .option('--max-lifetime-hours <n>', 'longest life of a sandbox [E2B_SERVER_MAX_LIFETIME_HOURS]')
-    .option(
-      '--max-starting <n>',
-      'sandboxes that start at once [E2B_SERVER_MAX_STARTING] (default: two for each CPU, at least 4)',
-    )
-    .option(
-      '--start-wait <seconds>',
-      'how long a start may wait for its turn [E2B_SERVER_START_WAIT] (default: 30)',
-    )
-    .option(
-      '--min-free-memory-mb <n>',
-      'memory that starts leave free [E2B_SERVER_MIN_FREE_MEMORY_MB] (default: 5 % and at least 256)',
-    )
-    .option(
-      '--min-free-disk-mb <n>',
-      'disk space that starts leave free [E2B_SERVER_MIN_FREE_DISK_MB] (default: 1024)',
-    )
     .option('--destroy-on-exit', 'end all sandboxes when the server stops')
     .action((flags: Flags) => actions.start(flags))
 }

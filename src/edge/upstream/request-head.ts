@@ -6,8 +6,10 @@ import type { HttpRequest } from '../../domain/http.ts'
  * but HTTP/2 frames its headers in binary, and a line break there is just another byte. Errors:
  * `invalid_argument` for a request that HTTP/1.1 can't express.
  */
-export function requestHead(req: HttpRequest, headers: readonly string[]): string {
-  const { method = '', url = '' } = req
+export function requestHead(
+  { method = '', url = '' }: Pick<HttpRequest, 'method' | 'url'>,
+  headers: readonly string[],
+): string {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(method)) throw invalid('method')
   if (!/^[\x21-\x7e\x80-\xff]+$/.test(url)) throw invalid('target')
   let text = `${method} ${url} HTTP/1.1\r\n`

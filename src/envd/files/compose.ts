@@ -25,7 +25,7 @@ export async function serveCompose(target: EnvdTarget, req: HttpRequest, res: Ht
     const entry = await compose(target.guest, request, signal)
     sendJson(res, 200, presentWritten(entry.path, entry))
   } finally {
-    drain(req)
+    void drain(req)
   }
 }
 

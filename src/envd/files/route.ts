@@ -1,5 +1,6 @@
 import type { HttpRequest, HttpResponse } from '../../domain/http.ts'
 import { requireFileAccess } from '../access.ts'
+import { drain } from '../drain.ts'
 import { createRequestScope } from '../request-scope.ts'
 import { sendStatus } from '../respond.ts'
 import type { EnvdTarget } from '../target.ts'
@@ -18,7 +19,19 @@ export async function serveFiles(
     sendStatus(res, 405, 'Files are read with GET and written with POST.', { allow: 'GET, HEAD, POST' })
     return
   }
-  requireFileAccess(target, req, query, isRead ? 'read' : 'write')
-  const request = { target, req, res, query, scope: createRequestScope(res, target.gone) }
-  await (isRead ? download(request) : upload(request))
+  try {
+    requireFileAccess(target, req, query, isRead ? 'read' : 'write')
+    const request = { target, req, res, query, scope: createRequestScope(res, target.gone) }
+    await (isRead ? download(request) : upload(request))
+  } catch (refusal) {
+    if (!isRead && req.httpVersionMajor > 1) await drain(req, refusedUploadTimeoutMs)
+    throw refusal
+  }
 }
+
+/**
+ * How long a refused upload may go on, in milliseconds. In HTTP/2 Node's clients, which the SDKs are, reject answers
+ * while more than 10 MB of a body are still to be sent, and all others of the connection with them: they are told
+ * when they have sent it.
+ */
+const refusedUploadTimeoutMs = 60_000

@@ -19,7 +19,7 @@ export async function upload(request: FileRequest): Promise<void> {
   } catch (thrown) {
     throw toBodyError(thrown)
   } finally {
-    drain(req)
+    void drain(req)
   }
 }
 

@@ -50,7 +50,7 @@ export function createStreamHandler<Input extends DescMessage, Output extends De
         () => response.end(),
         (thrown) => response.end(call.toConnectError(thrown)),
       )
-      .finally(() => drain(req))
+      .finally(() => void drain(req))
   }
 }
 

@@ -85,7 +85,8 @@ export async function killGuest(agent: ProcessId, home: string, signal: AbortSig
     for (const member of others.length > 0 ? others : members) await signalProcess(member, 'SIGKILL')
     // One that stood still and had nobody below it leaves nobody behind.
     const [last] = members
-    if (members.length === 1 && last?.pid === agent.pid && last.state === 'T') return untilEnded(agent, signal)
+    if (members.length === 1 && last?.pid === agent.pid && last.state === 'T')
+      return untilEnded(agent, signal)
     await delay(round < quickRounds ? 1 : 10, undefined, { signal })
   }
   throw new ServerError('internal', 'The processes of the sandbox could not be ended.')

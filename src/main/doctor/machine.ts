@@ -1,0 +1,101 @@
+/** What the machine must have, whether the server runs or not. */
+import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Check } from '../../cli/actions.ts'
+import { silentLog } from '../../lib/log.ts'
+import type { Config } from '../config.ts'
+import { baseImage, guestBinary, programFile, programVersion } from '../installation.ts'
+import { createRuntime } from '../runtimes.ts'
+import { prepareStateDir, readIfThere } from '../state-dir.ts'
+import { check, type Finding, lookTimeoutMs, Trouble } from './check.ts'
+
+const oldestNode = [20, 19] as const
+/** Free space on the disk of the state directory, in bytes: too little to go on with, and little. */
+const diskMinBytes = 2 ** 29
+const diskLowBytes = 4 * 2 ** 30
+const controllers = ['cpu', 'memory', 'pids']
+const cgroupRoot = '/sys/fs/cgroup'
+const build = 'Run "npm start", which builds it.'
+
+export function lookAtMachine(config: Config): Promise<Check>[] {
+  return [
+    check('versions', async () => versions()),
+    check('clock', async () => clock()),
+    check('state directory', async () => {
+      prepareStateDir(config.stateDir)
+      accessSync(config.stateDir, constants.W_OK)
+      return config.stateDir
+    }),
+    check('disk', async () => disk(config.stateDir)),
+    check('cgroups', async () => cgroups()),
+    check('guest agent', async () => {
+      try {
+        accessSync(guestBinary(), constants.X_OK)
+      } catch {
+        throw new Trouble(`${guestBinary()} is missing.`, build)
+      }
+      return guestBinary()
+    }),
+    check('runtime', () => runtime(config)),
+  ]
+}
+
+function versions(): string {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  const text = `e2b-server ${programVersion()}, Node.js ${process.versions.node}`
+  const isOld = major < oldestNode[0] || (major === oldestNode[0] && minor < oldestNode[1])
+  if (isOld) throw new Trouble(text, `Install Node.js ${oldestNode.join('.')} or newer.`)
+  return text
+}
+
+/** Deadlines and certificates go by the clock. Before the program was made it can't be. */
+function clock(): string {
+  const madeAt = statSync(programFile()).mtimeMs
+  const now = new Date().toISOString()
+  if (Date.now() >= madeAt) return now
+  throw new Trouble(
+    `${now} is before this program was installed.`,
+    'Set the clock, e.g. "timedatectl set-ntp true".',
+  )
+}
+
+function disk(stateDir: string): Finding {
+  const { bavail, bsize } = statfsSync(stateDir)
+  const detail = `${((bavail * bsize) / 2 ** 30).toFixed(1)} GiB free for ${stateDir}`
+  const remedy = 'Free some space, or choose another disk with --state-dir.'
+  if (bavail * bsize < diskMinBytes) throw new Trouble(detail, remedy)
+  return bavail * bsize < diskLowBytes ? { detail, state: 'warn', remedy } : { detail }
+}
+
+/** What limits of sandboxes are made of. */
+function cgroups(): string {
+  const unified = readIfThere(join(cgroupRoot, 'cgroup.controllers'))
+  const has = (name: string) =>
+    unified === undefined ? existsSync(join(cgroupRoot, name)) : unified.trim().split(' ').includes(name)
+  const missing = controllers.filter((name) => !has(name))
+  const version = unified === undefined ? 'version 1' : 'version 2'
+  if (missing.length === 0) return `${version} with ${controllers.join(', ')}`
+  throw new Trouble(
+    `${version} without ${missing.join(', ')}: sandboxes can't be limited.`,
+    'Boot the kernel with "systemd.unified_cgroup_hierarchy=1" and without "cgroup_disable".',
+  )
+}
+
+async function runtime(config: Config): Promise<string> {
+  const made = createRuntime(config, 'doctor', silentLog)
+  const signal = () => AbortSignal.timeout(lookTimeoutMs)
+  try {
+    const { usable, detail, versions: found } = await made.fingerprint(signal())
+    if (!usable) {
+      throw new Trouble(detail, 'Start the engine, e.g. "systemctl start docker", or see "docker info".')
+    }
+    const image = baseImage()
+    if (made.capabilities.isolation && (image === undefined || !(await made.images.has(image, signal())))) {
+      throw new Trouble('The image of template "base" is missing.', build)
+    }
+    const list = Object.entries(found).map((pair) => pair.join(' '))
+    return `${made.name}${list.length > 0 ? ` (${list.join(', ')})` : ''}`
+  } finally {
+    await made.close()
+  }
+}

@@ -1,0 +1,39 @@
+/** How the SDKs under test find the server: `npm test -- --mode` chooses, scripts/test/domain-mode.mjs prepares. */
+import { cpSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** A domain and addresses that only the name space of a run in domain mode knows. */
+export const testDomain = 'e2b.local'
+const testAddress = '127.53.0.1'
+
+export const isDomainMode = process.env.E2B_TEST_MODE === 'domain'
+
+/** Flags that make a server fit the mode. `port`: where there are no names to find it by. */
+export function modeFlags(port: string): string[] {
+  if (!isDomainMode) return ['--port', port]
+  return ['--host', testAddress, '--domain', testDomain, '--tls', '--dns', `${testAddress}:53`]
+}
+
+/** Gives a new state directory the authority that this process trusts since its start. */
+export function prepareState(stateDir: string): void {
+  const prepared = process.env.E2B_TEST_CA
+  if (isDomainMode && prepared !== undefined) {
+    cpSync(prepared, join(stateDir, 'tls', testDomain), { recursive: true })
+  }
+}
+
+/** Points this process's E2B SDKs at a server. */
+export function pointSdksAt(url: string, apiKey: string): void {
+  for (const name of ['E2B_DEBUG', 'E2B_DOMAIN', 'E2B_API_URL', 'E2B_SANDBOX_URL']) delete process.env[name]
+  process.env.E2B_API_KEY = apiKey
+  if (isDomainMode) process.env.E2B_DOMAIN = testDomain
+  else {
+    process.env.E2B_API_URL = url
+    process.env.E2B_SANDBOX_URL = url
+  }
+}
+
+/** Where requests for sandboxes go that name them by headers. */
+export function sharedUrl(url: string): string {
+  return isDomainMode ? `https://sandbox.${testDomain}` : url
+}
