@@ -46,6 +46,8 @@ export interface Lifecycle {
    * (`start-failed`) ends without an event. Errors: `conflict`, `unavailable`.
    */
   end(sandbox: Sandbox, event: SandboxEvent, reason: string, signal: AbortSignal): Promise<void>
+  /** How many tasks of a sandbox wait or run. */
+  waiting(id: string): number
   /** Resolves when no sandbox has a task waiting or running. */
   idle(): Promise<void>
 }
@@ -70,6 +72,7 @@ export function createLifecycle(parts: {
 
   return {
     exclusive: (id, task, signal) => queue.run(id, async () => task(await store.sandboxes.find(id)), signal),
+    waiting: (id) => queue.waiting(id),
     idle: () => queue.idle(),
 
     async move(sandbox, event, change = {}, told) {

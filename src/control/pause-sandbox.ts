@@ -1,11 +1,16 @@
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
+import { loopTurns } from '../lib/loop-turns.ts'
 import type { ControlContext } from './context.ts'
 import { requireOwned, requireVisible, type SandboxRef } from './find-sandbox.ts'
 import { isAway, recordPause, settle, undoPause } from './settle.ts'
 
 /** How long a pause may take from its turn on, in ms. It goes on when its client leaves. */
 const pauseTimeoutMs = 60_000
+/** Turns of the event loop from a connection's acceptance to its request's arrival in the queue, and some to spare. */
+const turnsToRead = 8
+/** Turns for which requests that keep coming are waited for: one connection is accepted in each. */
+const turnsMax = 4096
 /** How long making good a failed pause may take, in ms. */
 const undoTimeoutMs = 30_000
 
@@ -83,7 +88,21 @@ export async function pause(
     await makeGood(ctx, intent, error)
     throw error
   }
+  // Whoever had asked for it by now asked before it was done, though nobody may have read that yet.
+  if (reason === 'request') await untilRead(ctx, sandbox.id)
   return recordPause(ctx, intent, memory, reason)
+}
+
+/** Resolves when what had arrived at this server by now is in the sandbox's queue. */
+async function untilRead({ lifecycle }: ControlContext, id: string): Promise<void> {
+  for (
+    let turns = 0, before = -1;
+    turns < turnsMax && lifecycle.waiting(id) !== before;
+    turns += turnsToRead
+  ) {
+    before = lifecycle.waiting(id)
+    await loopTurns(turnsToRead)
+  }
 }
 
 /** What can't be made good now is left to reconciliation. */

@@ -5,12 +5,15 @@ export interface KeyedQueue {
    * itself decides when it ends.
    */
   run<T>(key: string, task: () => Promise<T>, signal?: AbortSignal): Promise<T>
+  /** How many tasks of a key wait or run. */
+  waiting(key: string): number
   /** Resolves when every task that was queued has settled. */
   idle(): Promise<void>
 }
 
 export function createKeyedQueue(): KeyedQueue {
   const tails = new Map<string, Promise<unknown>>()
+  const counts = new Map<string, number>()
 
   return {
     run(key, task, signal) {
@@ -25,11 +28,16 @@ export function createKeyedQueue(): KeyedQueue {
       const tail = result
         .catch(() => {})
         .finally(() => {
+          const left = (counts.get(key) ?? 1) - 1
+          if (left > 0) counts.set(key, left)
+          else counts.delete(key)
           if (tails.get(key) === tail) tails.delete(key)
         })
       tails.set(key, tail)
+      counts.set(key, (counts.get(key) ?? 0) + 1)
       return signal === undefined ? result : untilBegun(result, signal, () => hasBegun)
     },
+    waiting: (key) => counts.get(key) ?? 0,
     async idle() {
       while (tails.size > 0) await Promise.all(tails.values())
     },

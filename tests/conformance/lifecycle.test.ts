@@ -212,7 +212,7 @@ describe.each(sdks.slice(0, 1))('e2b $version: lifecycle', ({ sdk: { Sandbox, No
       'Content-Length: 0',
       'Connection: close',
     ])
-    expect(outcomes).toEqual(Array.from({ length: 100 }, () => 'HTTP/1.1 204 No Content'))
+    expect(new Set(outcomes)).toEqual(new Set(['HTTP/1.1 204 No Content']))
     expect(await Sandbox.pause(sandbox.sandboxId)).toBe(false)
     await sandbox.kill()
   })
