@@ -59,9 +59,17 @@ export const suites = [
  * What runs in domain mode when no mode is asked for: the rest depends little on how the server is found, and has been
  * through header mode by then.
  */
-const filesAboutNames = ['domain/', 'ports', 'http2', 'files', 'sandbox', 'examples', 'many', 'python'].map(
-  (name) => `tests/conformance/${name}`,
-)
+const filesAboutNames = [
+  'domain/',
+  'browser',
+  'ports',
+  'http2',
+  'files',
+  'sandbox',
+  'examples',
+  'many',
+  'python',
+].map((name) => `tests/conformance/${name}`)
 
 /** Ways for SDKs to find the server that whole suites are about. */
 export const modes = ['header', 'domain', 'debug']
