@@ -17,6 +17,8 @@ import { reconcileNow, runReconcile, runtimeListener } from '../control/reconcil
 import { runTeamSampling } from '../control/sample-teams.ts'
 import { createWakeSandbox } from '../control/wake-sandbox.ts'
 import type { Authority } from '../domain/credentials.ts'
+import type { Runtime } from '../domain/runtime.ts'
+import type { Store } from '../domain/store.ts'
 import { createEdge } from '../edge/edge.ts'
 import { createFindSigned } from '../edge/signed-urls.ts'
 import type { TrafficServer } from '../edge/traffic-server.ts'
@@ -47,14 +49,20 @@ export interface RunningServer {
   stop(): Promise<number>
 }
 
+/** What a test may put between the server and two of its parts. */
+export interface Decorators {
+  store?: (store: Store) => Store
+  runtime?: (runtime: Runtime) => Runtime
+}
+
 /** Starts the server and resolves when it takes requests; a start that fails leaves nothing. Errors: `ConfigError`. */
-export async function startServer(config: Config): Promise<RunningServer> {
+export async function startServer(config: Config, decorators: Decorators = {}): Promise<RunningServer> {
   prepareStateDir(config.stateDir)
   const claim = claimStateDir(config.stateDir)
   /** What has been started, last first to be undone */
   const undo: (() => unknown)[] = [() => claim.release()]
   try {
-    return await start(config, claim, undo)
+    return await start(config, decorators, claim, undo)
   } catch (error) {
     for (const step of undo.reverse()) await step()
     throw error
@@ -63,13 +71,14 @@ export async function startServer(config: Config): Promise<RunningServer> {
 
 async function start(
   config: Config,
+  { store: decorateStore = same, runtime: decorateRuntime = same }: Decorators,
   claim: ReturnType<typeof claimStateDir>,
   undo: (() => unknown)[],
 ): Promise<RunningServer> {
   const log = pino({ level: config.logLevel })
-  const store = await openSqliteStore({ path: databasePath(config.stateDir) })
+  const store = decorateStore(await openSqliteStore({ path: databasePath(config.stateDir) }))
   undo.push(() => store.close())
-  const runtime = createRuntime(config, store.instanceId, log)
+  const runtime = decorateRuntime(createRuntime(config, store.instanceId, log))
   undo.push(() => runtime.close())
   const { dataDir } = await requireUsable(runtime)
   const teamId = await ensureApiKey(store, config)
@@ -221,6 +230,8 @@ async function listen(server: Server, port: number, host: string): Promise<Addre
   }
   return server.address() as AddressInfo
 }
+
+const same = <T>(part: T): T => part
 
 async function destroyAll(control: ControlContext): Promise<void> {
   const rows = await control.store.sandboxes.list({})

@@ -32,6 +32,8 @@ export interface Expected {
   states: Set<Seen>
   /** What its file may hold; more than one where a write failed */
   contents: Set<string>
+  /** Its guest was ended behind everybody's back, which is noticed at some time: it may be found as anything */
+  wasEnded: boolean
   /** The boot of its agent; null where it may have another by now */
   boot: string | null
   /** The earliest deadline it may have, Unix milliseconds */
@@ -92,6 +94,7 @@ export function createClient(world: World, random: Random, name: string): Client
         options(),
       )
       sandboxes.push(expectedOf(sandbox, contents))
+      await learnBoot(sandboxes.at(-1)!)
     },
     pause: (it: Expected) => pauseIt(it, true),
     pauseFiles: (it: Expected) => pauseIt(it, false),
@@ -159,7 +162,7 @@ export function createClient(world: World, random: Random, name: string): Client
     async die(it: Expected) {
       const row = await world.store.sandboxes.find(it.id)
       if (row?.state !== 'running' || row.handle === null || !random.chance(0.3)) return
-      it.states.add(it.autoPause ? 'paused' : 'gone').add('gone')
+      it.wasEnded = true
       it.boot = null
       try {
         process.kill(Number(row.handle.state.pid), 'SIGKILL')
@@ -204,6 +207,13 @@ export function createClient(world: World, random: Random, name: string): Client
     )
     it.states = new Set(['running'])
     it.endAt = connected.sandbox.endAt
+    if (!memory) await learnBoot(it)
+  }
+
+  /** From now on it is known which processes the sandbox has, unless somebody ended them. */
+  async function learnBoot(it: Expected): Promise<void> {
+    const guest = it.wasEnded ? undefined : await guestOf(it)
+    it.boot = guest === undefined ? null : await bootOf(guest).catch(() => null)
   }
 
   /** Whether it succeeded. Rejects with what it may not end with. */
@@ -217,7 +227,7 @@ export function createClient(world: World, random: Random, name: string): Client
       world.note(it.id, `${name} fails: ${error}`)
       const isRefusal = error instanceof ServerError
       if (!isRefusal && !isInjected(error)) throw error
-      if (isRefusal && error.code === 'not_found' && !it.states.has('gone') && !mayHide(it)) {
+      if (isRefusal && error.code === 'not_found' && !mayHide(it)) {
         throw new Error(
           `${name}: sandbox ${it.id} is said not to exist\n${world.history(it.id).join('\n')}`,
           { cause: error },
@@ -227,9 +237,9 @@ export function createClient(world: World, random: Random, name: string): Client
     }
   }
 
-  /** Operations on running sandboxes answer not_found for paused ones (e2b-wire 2.1). */
+  /** Whether it may be answered as unknown: operations on running sandboxes answer so for paused ones (e2b-wire 2.1). */
   function mayHide(it: Expected): boolean {
-    return it.states.has('paused')
+    return it.wasEnded || it.states.has('paused') || it.states.has('gone')
   }
 
   async function guestOf({ id }: Expected): Promise<Guest | undefined> {
@@ -247,6 +257,7 @@ export function createClient(world: World, random: Random, name: string): Client
       autoPause: sandbox.onTimeout === 'pause',
       states: new Set(['running']),
       contents,
+      wasEnded: false,
       boot: null,
       endAt: sandbox.endAt,
     }

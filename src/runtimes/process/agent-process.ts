@@ -7,7 +7,7 @@ import { ServerError } from '../../domain/error.ts'
 import { awaitListener, pinSocket } from '../../lib/pinned-socket.ts'
 import type { GuestDirs, Owner } from './guest-dir.ts'
 import type { ProcessId } from './handle.ts'
-import { findProcess, guestProcesses, signalProcess } from './proc-table.ts'
+import { findProcess, guestProcesses, isAlive, signalProcess } from './proc-table.ts'
 
 const socketName = 'agent.sock'
 /** Rounds of looking for a guest's processes and killing them; one that forks loses after a few */
@@ -59,6 +59,10 @@ export async function awaitAgent(directory: string, signal: AbortSignal): Promis
   await (await awaitListener(join(directory, socketName), signal)).close()
 }
 
+async function untilEnded(agent: ProcessId, signal: AbortSignal): Promise<void> {
+  while (await isAlive(agent)) await delay(1, undefined, { signal })
+}
+
 /** A new half-open stream. Rejects with the system's error. */
 export async function connectAgent(directory: string, signal: AbortSignal) {
   const socket = await pinSocket(join(directory, socketName))
@@ -79,6 +83,10 @@ export async function killGuest(agent: ProcessId, home: string, signal: AbortSig
     // The agent goes last: while it stands there its processes are found below it.
     const others = members.filter(({ pid }) => pid !== agent.pid)
     for (const member of others.length > 0 ? others : members) await signalProcess(member, 'SIGKILL')
+    // One that stood still and had nobody below it leaves nobody behind.
+    const [last] = members
+    if (members.length === 1 && last?.pid === agent.pid && last.state === 'T')
+      return untilEnded(agent, signal)
     await delay(round < quickRounds ? 1 : 10, undefined, { signal })
   }
   throw new ServerError('internal', 'The processes of the sandbox could not be ended.')
