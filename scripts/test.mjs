@@ -8,14 +8,14 @@ import { setUp } from './setup/set-up.mjs'
 import { summaryLine } from './test/results.mjs'
 import { modes, suites } from './test/suites.mjs'
 
-const chosen = chooseSuites(process.argv.slice(2))
+const { chosen, isWhole } = chooseSuites(process.argv.slice(2))
 await setUp('test')
 
 const total = { passed: 0, failed: 0, skipped: 0 }
 for (const suite of chosen) {
   console.log(`\n== ${suite.title}`)
   const startedAt = performance.now()
-  const counts = await suite.run()
+  const counts = await suite.run({ isWhole })
   for (const key of Object.keys(total)) total[key] += counts[key]
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
   console.log(`-- ${suite.title}: ${summaryLine(counts)} (${seconds} s)`)
@@ -23,17 +23,21 @@ for (const suite of chosen) {
 console.log(`\n${summaryLine(total)}`)
 process.exitCode = total.failed + total.skipped > 0 ? 1 : 0
 
-/** The suites that `--only` names, else all of them. `--mode` takes those of one mode, which are all by default. */
+/**
+ * The suites that `--only` names, else all of them. `--mode` takes those of one mode, or all with nothing left out:
+ * without it domain mode has a choice of its tests.
+ */
 function chooseSuites(args) {
   const { values } = parseArgs({ args, options: { only: { type: 'string' }, mode: { type: 'string' } } })
   const inMode = values.mode === undefined || values.mode === 'all' ? suites : suitesOf(values.mode)
-  if (values.only === undefined) return inMode
+  const isWhole = values.mode !== undefined
+  if (values.only === undefined) return { chosen: inMode, isWhole }
   const names = values.only.split(',')
   requireKnown(
     names,
     suites.map((suite) => suite.name),
   )
-  return inMode.filter((suite) => names.includes(suite.name))
+  return { chosen: inMode.filter((suite) => names.includes(suite.name)), isWhole }
 }
 
 function suitesOf(mode) {

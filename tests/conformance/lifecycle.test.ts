@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openConnection } from '../support/connection.ts'
+import { isDomainMode } from '../support/mode.ts'
 import { type Sandbox, sdks } from '../support/sdks.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 import { proves } from './compat/proves.ts'
@@ -288,11 +289,10 @@ describe.each(sdks.slice(0, 1))('e2b $version: lifecycle', ({ sdk: { Sandbox, No
  * bytes, which then go out one directly after the other.
  */
 async function atOnce(count: number, head: string[]): Promise<string[]> {
-  const { hostname, port } = new URL(server.url)
   const sockets = await Promise.all(
     Array.from({ length: count }, async () => {
-      const socket = connect({ host: hostname, port: Number(port) })
-      await once(socket, 'connect')
+      const socket = openConnection(server.url)
+      await once(socket, isDomainMode ? 'secureConnect' : 'connect')
       socket.write(`${head.join('\r\n')}\r\n`)
       return socket
     }),

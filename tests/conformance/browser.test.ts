@@ -1,13 +1,14 @@
-/** A real browser on `getHost()`: what a person sees of a server inside a sandbox. */
+/** A real browser, and curl, on `getHost()`: what a person sees of a server inside a sandbox. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BrowserContext, chromium } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Sandbox, sdks } from '../../support/sdks.ts'
-import { startTestServer, type TestServer } from '../../support/server.ts'
-import { startWebServer } from '../../support/web-server.ts'
+import { isDomainMode, testDomain } from '../support/mode.ts'
+import { type Sandbox, sdks } from '../support/sdks.ts'
+import { startTestServer, type TestServer } from '../support/server.ts'
+import { startWebServer } from '../support/web-server.ts'
 
 let server: TestServer
 let sandbox: Sandbox
@@ -18,7 +19,7 @@ beforeAll(async () => {
   sandbox = await sdks[0]!.sdk.Sandbox.create({ timeoutMs: 600_000 })
   await startWebServer(sandbox, 3000, sandbox.sandboxId)
   home = mkdtempSync(join(tmpdir(), 'e2b-browser-'))
-  trustAuthority(home)
+  if (isDomainMode) trustAuthority(home)
   browser = await chromium.launchPersistentContext(join(home, 'profile'), {
     executablePath: '/usr/bin/chromium',
     env: { ...process.env, HOME: home } as Record<string, string>,
@@ -34,37 +35,47 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]()
 })
 
+const scheme = isDomainMode ? 'https' : 'http'
+const authority = () => join(server.stateDir, 'tls', testDomain, 'ca.pem')
+
 /** Makes the server's authority one of the browser's, as a person would in its settings. */
 function trustAuthority(folder: string): void {
   const database = join(folder, '.pki', 'nssdb')
   mkdirSync(database, { recursive: true })
   const certutil = (...args: string[]) => execFileSync('certutil', ['-d', `sql:${database}`, ...args])
   certutil('-N', '--empty-password')
-  certutil('-A', '-n', 'e2b-server', '-t', 'C,,', '-i', join(server.stateDir, 'tls/e2b.local/ca.pem'))
+  certutil('-A', '-n', 'e2b-server', '-t', 'C,,', '-i', authority())
 }
 
-test('a page, its WebSocket and its event stream, over HTTPS and HTTP/2', async () => {
+test('a page, its WebSocket and its event stream', async () => {
   const page = await browser.newPage()
-  const answer = await page.goto(`https://${sandbox.getHost(3000)}/`)
+  const answer = await page.goto(`${scheme}://${sandbox.getHost(3000)}/`)
   expect(answer?.status()).toBe(200)
-  expect(await answer?.securityDetails()).toMatchObject({ issuer: expect.stringContaining('e2b-server') })
+  const issuer = { issuer: expect.stringContaining('e2b-server') }
+  if (isDomainMode) expect(await answer?.securityDetails()).toMatchObject(issuer)
   await page.waitForFunction(`document.body.textContent.startsWith('{"who"')`)
   expect(JSON.parse((await page.textContent('body')) ?? '')).toEqual({
     who: sandbox.sandboxId,
-    protocol: 'https:',
+    protocol: `${scheme}:`,
     secure: true,
     events: ['0', '1', '2'],
     echo: 'from the page',
   })
   const protocol = await page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol")
-  expect(protocol).toBe('h2')
+  expect(protocol).toBe(isDomainMode ? 'h2' : 'http/1.1')
 })
 
 test('a closed port and a sandbox that is not there have pages', async () => {
   const page = await browser.newPage()
-  expect((await page.goto(`https://${sandbox.getHost(3999)}/`))?.status()).toBe(502)
+  expect((await page.goto(`${scheme}://${sandbox.getHost(3999)}/`))?.status()).toBe(502)
   expect(await page.textContent('h1')).toBe('Port Not Open')
   const gone = sandbox.getHost(3000).replace(sandbox.sandboxId, 'i0123456789abcdefghij')
-  expect((await page.goto(`https://${gone}/`))?.status()).toBe(502)
+  expect((await page.goto(`${scheme}://${gone}/`))?.status()).toBe(502)
   expect(await page.textContent('h1')).toBe('Sandbox Not Found')
+})
+
+test('curl opens it as it is', () => {
+  const trust = isDomainMode ? ['--cacert', authority()] : []
+  const url = `${scheme}://${sandbox.getHost(3000)}/who`
+  expect(execFileSync('curl', ['-sSf', ...trust, url]).toString()).toBe(sandbox.sandboxId)
 })
