@@ -25,6 +25,7 @@ export const suites = [
   { name: 'guest', title: 'Guest agent', run: cargoTest },
   { name: 'unit', title: 'Unit tests', run: () => vitest('unit') },
   { name: 'docker', title: 'Docker runtime', run: () => vitest('docker') },
+  { name: 'model', title: 'Random schedules with faults against a model', run: () => vitest('model') },
   { name: 'fuzz', title: 'Parsers against random input', run: () => vitest('fuzz') },
   {
     name: 'conformance',

@@ -12,30 +12,37 @@ import { bootOf, type Client, contentOf, createClient, type Expected, type Seen 
 import { createRandom, type Random } from './random.ts'
 import { createWorld, patience, type World } from './world.ts'
 
-/** Schedules in all, and how many of them run side by side. */
-const schedules = Number(process.env.E2B_MODEL_SCHEDULES ?? 10_000)
+/** Schedules of each half of the test, and how many of them run side by side. */
+const schedules = Math.ceil(Number(process.env.E2B_MODEL_SCHEDULES ?? 10_000) / 2)
 const batchSize = 25
 /** Operations of one schedule. */
 const rounds = 5
 /** Share of the steps between use cases on one side, store and runtime on the other that fail. */
 const faultRate = 0.02
-
-const seed = Number(process.env.E2B_MODEL_SEED ?? Math.floor(Math.random() * 2 ** 31))
 /** Worlds side by side, so that one's waits are the other's time. */
 const worlds = 2
 
-test(`${schedules} schedules with faults lose, leak and forget nothing`, { timeout: 3_600_000 }, async () => {
-  console.log(`model: seed ${seed}; repeat with E2B_MODEL_SEED=${seed} npm test -- --only model`)
-  const struck = new Map<string, number>()
-  const perWorld = Math.ceil(schedules / worlds)
-  const done = await Promise.all(
-    Array.from({ length: worlds }, (_, index) => runWorld(createRandom(seed + index), perWorld, struck)),
-  )
-  const faults = [...struck.values()].reduce((sum, count) => sum + count, 0)
-  console.log(`model: ${done.reduce((a, b) => a + b)} schedules, ${faults} faults at ${struck.size} points`)
-  expect(done.reduce((a, b) => a + b)).toBeGreaterThanOrEqual(schedules)
-  expect(struck.size).toBeGreaterThan(schedules >= 1000 ? 40 : 5)
-})
+/** One of the two halves, each of which has a process of its own; `offset` tells their seeds apart. */
+export function testSchedules(offset: number): void {
+  const seed = Number(process.env.E2B_MODEL_SEED ?? Math.floor(Math.random() * 2 ** 31))
+  test(`${schedules} schedules with faults lose, leak and forget nothing`, {
+    timeout: 3_600_000,
+  }, async () => {
+    console.log(`model: seed ${seed}; repeat with E2B_MODEL_SEED=${seed} npm test -- --only model`)
+    const struck = new Map<string, number>()
+    const perWorld = Math.ceil(schedules / worlds)
+    const done = await Promise.all(
+      Array.from({ length: worlds }, (_, index) =>
+        runWorld(createRandom(seed + 1000 * offset + index), perWorld, struck),
+      ),
+    )
+    const ran = done.reduce((sum, count) => sum + count)
+    const faults = [...struck.values()].reduce((sum, count) => sum + count, 0)
+    console.log(`model: ${ran} schedules, ${faults} faults at ${struck.size} points`)
+    expect(ran).toBeGreaterThanOrEqual(schedules)
+    expect(struck.size).toBeGreaterThan(schedules >= 1000 ? 30 : 5)
+  })
+}
 
 async function runWorld(random: Random, count: number, struck: Map<string, number>): Promise<number> {
   await using world = await createWorld(random)
