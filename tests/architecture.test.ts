@@ -26,6 +26,7 @@ const mayImport: Record<string, readonly string[]> = {
   edge: ['domain', 'wire', 'auth', 'telemetry'],
   tls: ['domain'],
   dns: [],
+  webhooks: ['domain'],
   cli: ['wire'],
 }
 const fileMaxLines = 400

@@ -15,6 +15,7 @@ import { addCreateApiKey } from './routes/api-keys/create.ts'
 import { addDeleteApiKey } from './routes/api-keys/delete.ts'
 import { addListApiKeys } from './routes/api-keys/list.ts'
 import { addRenameApiKey } from './routes/api-keys/rename.ts'
+import { addListEvents } from './routes/events/list.ts'
 import { addHealth } from './routes/health.ts'
 import { addOperatorApiKeys } from './routes/operator/api-keys.ts'
 import { addKillTeamSandboxes } from './routes/operator/kill-sandboxes.ts'
@@ -26,6 +27,8 @@ import { addForkSandbox } from './routes/sandboxes/fork.ts'
 import { addGetSandbox } from './routes/sandboxes/get.ts'
 import { addKillSandbox } from './routes/sandboxes/kill.ts'
 import { addListRunning, addListSandboxes } from './routes/sandboxes/list.ts'
+import { addSandboxLogs } from './routes/sandboxes/logs.ts'
+import { addSandboxMetrics } from './routes/sandboxes/metrics.ts'
 import { addPauseSandbox } from './routes/sandboxes/pause.ts'
 import { addRefreshSandbox } from './routes/sandboxes/refresh.ts'
 import { addSetSandboxTimeout } from './routes/sandboxes/set-timeout.ts'
@@ -36,6 +39,7 @@ import { addListSnapshots } from './routes/snapshots/list.ts'
 import { addListTeams } from './routes/teams/list.ts'
 import { addTeamMetrics } from './routes/teams/metrics.ts'
 import { addUnimplemented } from './routes/unimplemented.ts'
+import { addWebhooks } from './routes/webhooks/webhooks.ts'
 
 /** Longest JSON body, in bytes. */
 const bodyMaxBytes = 1024 * 1024
@@ -73,6 +77,10 @@ export function createApi(parts: ApiParts): FastifyInstance {
     addForkSandbox(scope, parts)
     addListSnapshots(scope, parts)
     addDeleteSnapshot(scope, parts)
+    addSandboxMetrics(scope, parts)
+    addSandboxLogs(scope, parts)
+    addListEvents(scope, parts)
+    addWebhooks(scope, parts)
     addListApiKeys(scope, parts)
     addCreateApiKey(scope, parts)
     addRenameApiKey(scope, parts)

@@ -16,6 +16,7 @@ import type { Log } from '../lib/log.ts'
 /** What a sandbox's owner is told of a step. */
 export interface Told {
   type: LifecycleEventType
+  /** Absent: there is nothing to say */
   reason?: string | null
   detail?: Record<string, unknown>
 }
@@ -107,6 +108,19 @@ export function eventOf(sandbox: Sandbox, told: Told, at: number): NewLifecycleE
     type: told.type,
     at,
     reason: told.reason ?? null,
-    detail: told.detail ?? {},
+    detail: { metadata: sandbox.metadata, ...executionOf(sandbox, told, at), ...told.detail },
+  }
+}
+
+/** What ran until now, where it ends or stands still. */
+function executionOf({ startedAt, cpuCount, memoryMb }: Sandbox, { type }: Told, at: number) {
+  if (type !== 'killed' && type !== 'paused') return {}
+  return {
+    execution: {
+      started_at: new Date(startedAt).toISOString(),
+      vcpu_count: cpuCount,
+      memory_mb: memoryMb,
+      execution_time: Math.max(0, Math.round(at - startedAt)),
+    },
   }
 }

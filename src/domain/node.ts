@@ -4,6 +4,7 @@
  */
 import type { Capabilities, GuestCondition, GuestHandle, Images } from './runtime.ts'
 import type { Sandbox } from './sandbox.ts'
+import type { SandboxMetrics } from './sandbox-metrics.ts'
 
 /** Starts of guests since the server started. */
 export interface StartCounts {
@@ -50,6 +51,12 @@ export interface SandboxNode {
 
   /** Errors: those of `Runtime.snapshot`. */
   snapshot(handle: GuestHandle, image: string, signal: AbortSignal): Promise<void>
+
+  /** What a running guest uses now, as its agent says. Errors: `unavailable`, `canceled`. */
+  sample(
+    handle: GuestHandle,
+    signal: AbortSignal,
+  ): Promise<Omit<SandboxMetrics, 'sandboxId' | 'at'> & { timestampMs: number }>
 
   /** Ends a guest and frees all it had. Idempotent. Errors: `unavailable`. */
   destroy(handle: GuestHandle, signal: AbortSignal): Promise<void>

@@ -1,10 +1,13 @@
 import type { LifecycleEventStore } from './lifecycle-event.ts'
 import type { NodeStatusStore } from './node-status.ts'
 import type { SandboxStore } from './sandbox.ts'
+import type { SandboxLogStore } from './sandbox-log.ts'
+import type { SandboxMetricsStore } from './sandbox-metrics.ts'
 import type { SnapshotStore } from './snapshot.ts'
 import type { ApiKeyStore, TeamStore } from './team.ts'
 import type { TeamSampleStore } from './team-sample.ts'
 import type { TemplateStore } from './template.ts'
+import type { WebhookStore } from './webhook.ts'
 
 /**
  * All that is kept. `src/store/store.suite.ts` is the contract's test: every dialect passes it. Each method is
@@ -18,6 +21,9 @@ export interface Store {
   readonly teams: TeamStore
   readonly apiKeys: ApiKeyStore
   readonly teamSamples: TeamSampleStore
+  readonly sandboxMetrics: SandboxMetricsStore
+  readonly logs: SandboxLogStore
+  readonly webhooks: WebhookStore
   readonly nodeStatus: NodeStatusStore
   /** Made with the store and never changed: marks what on this machine belongs to this server. */
   readonly instanceId: string

@@ -9,11 +9,14 @@ import { recordKeyUsage } from '../auth/key-usage.ts'
 import { createAdmission } from '../control/admission.ts'
 import type { ControlContext } from '../control/context.ts'
 import { createDebugSandbox } from '../control/debug-sandbox.ts'
+import { runWebhooks } from '../control/deliver-webhooks.ts'
 import { runExpiry } from '../control/expiry.ts'
 import { killSandbox } from '../control/kill-sandbox.ts'
 import { createLifecycle } from '../control/lifecycle.ts'
 import { createLocalNode } from '../control/local-node.ts'
+import { createLogWriter } from '../control/log-writer.ts'
 import { reconcileNow, runReconcile, runtimeListener } from '../control/reconcile.ts'
+import { runSandboxSampling } from '../control/sample-sandboxes.ts'
 import { runTeamSampling } from '../control/sample-teams.ts'
 import { createWakeSandbox } from '../control/wake-sandbox.ts'
 import type { Authority } from '../domain/credentials.ts'
@@ -29,6 +32,8 @@ import { countStarts } from '../orchestrator/count-starts.ts'
 import { createMachine } from '../orchestrator/machine.ts'
 import { createManager } from '../orchestrator/manager.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
+import { sendDelivery } from '../webhooks/send-delivery.ts'
+import { presentLifecycleEvent } from '../wire/lifecycle-event.ts'
 import { ensureAdminToken } from './admin-token.ts'
 import { ensureApiKey } from './api-keys.ts'
 import { type Config, ConfigError } from './config.ts'
@@ -86,18 +91,20 @@ async function start(
   await putBaseTemplate(store, runtime)
   const credentials = await openCredentials(config, log)
 
+  const clock = systemClock()
+  const logs = createLogWriter({ store, clock, log })
   const envd = createEnvd({ log })
   const { node, counts } = countStarts(
     createManager({
       runtime,
       envd,
       log,
+      logs,
       defaultUser: runtime.capabilities.isolation ? 'user' : 'root',
     }),
   )
   const machine = createMachine([config.stateDir, ...(dataDir ? [dataDir] : [])])
   const localNode = await createLocalNode({ store, machine, starts: counts, version: programVersion(), log })
-  const clock = systemClock()
   const lifecycle = createLifecycle({ store, node, clock, log })
   const control: ControlContext = {
     store,
@@ -165,6 +172,9 @@ async function start(
     runExpiry(control, stopping.signal),
     runReconcile(control, stopping.signal),
     runTeamSampling(control, stopping.signal),
+    runSandboxSampling(control, stopping.signal),
+    runWebhooks({ ctx: control, send: sendDelivery, present: presentLifecycleEvent }, stopping.signal),
+    logs.run(stopping.signal),
     renewing,
   ]
   const authority = credentials?.authority ?? null
@@ -189,6 +199,7 @@ async function start(
       }
       await Promise.all(loops)
       await lifecycle.idle()
+      await logs.flush()
       if (config.destroyOnExit) await destroyAll(control)
       const left = await control.store.sandboxes.count({ states: ['running'] })
       await api.close()

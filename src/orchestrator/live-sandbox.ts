@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { LiveSandbox } from '../domain/live-sandbox.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import type { Envd } from '../envd/envd.ts'
+import type { TargetLog } from '../envd/target.ts'
 import { dial } from '../guest/dial.ts'
 import type { Guest } from '../guest/guest.ts'
 
@@ -12,7 +13,10 @@ export interface LiveEntry {
 }
 
 /** A running sandbox as the edge sees it: envd answered here, every other port dialled through the agent. */
-export function createLiveSandbox(sandbox: Sandbox, guest: Guest, envd: Envd): LiveEntry {
+export function createLiveSandbox(
+  sandbox: Sandbox,
+  { guest, envd, log }: { guest: Guest; envd: Envd; log?: TargetLog },
+): LiveEntry {
   const gone = new AbortController()
   // One listener per open connection, as many as there are.
   setMaxListeners(0, gone.signal)
@@ -22,6 +26,7 @@ export function createLiveSandbox(sandbox: Sandbox, guest: Guest, envd: Envd): L
     accessToken: sandbox.envdAccessToken,
     envVars: sandbox.envVars,
     gone: gone.signal,
+    ...(log && { log }),
   }
   return {
     sandbox: {

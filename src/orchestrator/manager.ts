@@ -8,23 +8,31 @@ import type { SandboxDirectory } from '../domain/live-sandbox.ts'
 import type { SandboxNode } from '../domain/node.ts'
 import type { GuestHandle, GuestSpec, Runtime } from '../domain/runtime.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
+import type { SandboxLogSink } from '../domain/sandbox-log.ts'
 import type { Envd } from '../envd/envd.ts'
+import type { TargetLog } from '../envd/target.ts'
 import { configure } from '../guest/configure.ts'
 import type { Guest } from '../guest/guest.ts'
+import { metrics } from '../guest/metrics.ts'
 import { anySignal } from '../lib/deadline.ts'
 import type { Log } from '../lib/log.ts'
+import { createSemaphore } from '../lib/semaphore.ts'
 import { createLiveSandbox, type LiveEntry } from './live-sandbox.ts'
 
 export interface ManagerParts {
   runtime: Runtime
   envd: Envd
   log: Log
+  /** Where what processes do is written down; absent: nowhere */
+  logs?: SandboxLogSink
   /** User that commands and files belong to when a request names none */
   defaultUser: string
 }
 
 /** How long a fresh agent may take to accept its configuration, in ms. */
 const configureTimeoutMs = 10_000
+/** Processes without a client that are followed at once, for the logs of their sandboxes. */
+const followersMax = 64
 /** How long undoing a failed start or boot may take, in ms. */
 const undoMs = 30_000
 
@@ -32,9 +40,11 @@ export function createManager({
   runtime,
   envd,
   log,
+  logs,
   defaultUser,
 }: ManagerParts): SandboxNode & SandboxDirectory {
   const live = new Map<string, LiveEntry>()
+  const followers = createSemaphore(followersMax)
 
   return {
     runtime: runtime.name,
@@ -62,7 +72,10 @@ export function createManager({
 
     admit(sandbox) {
       if (sandbox.handle === null || live.has(sandbox.id)) return
-      live.set(sandbox.id, createLiveSandbox(sandbox, guestOf(sandbox.handle), envd))
+      live.set(
+        sandbox.id,
+        createLiveSandbox(sandbox, { guest: guestOf(sandbox.handle), envd, ...logOf(sandbox) }),
+      )
     },
 
     withdraw(id) {
@@ -95,8 +108,14 @@ export function createManager({
     recover: (handle, signal) => runtime.recover(handle, signal),
     pause: (handle, options, signal) => runtime.pause(handle, options, signal),
     snapshot: (handle, image, signal) => runtime.snapshot(handle, image, signal),
+    sample: (handle, signal) => metrics(guestOf(handle), signal),
     destroy: (handle, signal) => runtime.destroy(handle, signal),
     guests: (signal) => runtime.list(signal),
+  }
+
+  function logOf({ id: sandboxId, teamId }: Sandbox): { log?: TargetLog } {
+    if (logs === undefined) return {}
+    return { log: { followers, write: (entry) => logs.write({ ...entry, sandboxId, teamId }) } }
   }
 
   function guestOf(handle: GuestHandle): Guest {

@@ -4,6 +4,7 @@
  * 0 and 1, and what has a shape of its own is JSON text.
  */
 import type { Generated } from 'kysely'
+import type { LogLevel } from '../domain/sandbox-log.ts'
 import type { SandboxState } from '../domain/sandbox-state.ts'
 import type { Snapshot } from '../domain/snapshot.ts'
 
@@ -16,6 +17,9 @@ export interface Tables {
   sandboxes: SandboxRow
   snapshots: SnapshotRow
   lifecycle_events: LifecycleEventRow
+  sandbox_metrics: SandboxMetricsRow
+  sandbox_logs: SandboxLogRow
+  webhooks: WebhookRow
   team_samples: TeamSampleRow
   node_status: NodeStatusRow
 }
@@ -139,4 +143,45 @@ export interface TeamSampleRow {
 export interface NodeStatusRow {
   node_id: string
   status: string
+}
+
+export interface SandboxMetricsRow {
+  sandbox_id: string
+  at: number
+  cpu_count: number
+  cpu_used_pct: number
+  mem_used: number
+  mem_total: number
+  mem_cache: number
+  disk_used: number
+  disk_total: number
+}
+
+export interface SandboxLogRow {
+  sequence: Generated<number>
+  team_id: string
+  sandbox_id: string
+  at: number
+  level: LogLevel
+  message: string
+  /** JSON object of strings */
+  fields: string
+}
+
+export interface WebhookRow {
+  id: string
+  team_id: string
+  name: string
+  url: string
+  enabled: number
+  /** JSON array of event types; empty: all */
+  events: string
+  secret: string
+  created_at: number
+  /** `sequence` of the last event that is done with */
+  cursor: number
+  /** Failed attempts at the next one */
+  attempts: number
+  not_before: number
+  last_error: string | null
 }

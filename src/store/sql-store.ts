@@ -6,11 +6,14 @@ import type { Tables } from './schema.ts'
 import { createApiKeyStore } from './sql/api-keys.ts'
 import { createLifecycleEventStore } from './sql/lifecycle-events.ts'
 import { createNodeStatusStore } from './sql/node-status.ts'
+import { createSandboxLogStore } from './sql/sandbox-logs.ts'
+import { createSandboxMetricsStore } from './sql/sandbox-metrics.ts'
 import { createSandboxStore } from './sql/sandboxes.ts'
 import { createSnapshotStore } from './sql/snapshots.ts'
 import { createTeamSampleStore } from './sql/team-samples.ts'
 import { createTeamStore } from './sql/teams.ts'
 import { createTemplateStore } from './sql/templates.ts'
+import { createWebhookStore } from './sql/webhooks.ts'
 
 /**
  * The store over an opened database: migrates it, then serves from it. Takes the connection over: `close` ends it,
@@ -28,6 +31,9 @@ export async function createSqlStore(db: Kysely<Tables>): Promise<Store> {
       teams: createTeamStore(db),
       apiKeys: createApiKeyStore(db),
       teamSamples: createTeamSampleStore(db),
+      sandboxMetrics: createSandboxMetricsStore(db),
+      logs: createSandboxLogStore(db),
+      webhooks: createWebhookStore(db),
       nodeStatus: createNodeStatusStore(db),
       instanceId,
       close: () => db.destroy(),

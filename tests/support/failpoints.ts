@@ -43,5 +43,15 @@ export function withFailpoints<T extends object>(
 const synchronous = new Set(['watch', 'close'])
 
 /** The members of a store and of a runtime that have methods of their own. */
-export const storeParts = ['sandboxes', 'snapshots', 'events', 'templates', 'teams', 'apiKeys'] as const
+export const storeParts = [
+  'sandboxes',
+  'snapshots',
+  'events',
+  'templates',
+  'teams',
+  'apiKeys',
+  'webhooks',
+  'logs',
+  'sandboxMetrics',
+] as const
 export const runtimeParts = ['images'] as const

@@ -8,6 +8,7 @@ import type {
 } from '../../wire/gen/envd/process/process_pb.ts'
 import type { StreamResponse } from '../rpc/stream-response.ts'
 import { createOutputBatch } from './output-batch.ts'
+import type { ProcessRecorder } from './process-recorder.ts'
 
 /** What both `Start` and `Connect` answer with: the two messages are alike. */
 export type ProcessResponse = StreamResponse<typeof StartResponseSchema | typeof ConnectResponseSchema>
@@ -17,21 +18,28 @@ export const keepalive: { event: MessageInitShape<typeof ProcessEventSchema> } =
   event: { event: { case: 'keepalive', value: {} } },
 }
 
+export interface FollowOptions {
+  /** How long the process may live, in milliseconds */
+  timeoutMs?: number | undefined
+  recorder?: ProcessRecorder | undefined
+}
+
 /**
  * Sends a process's events: `start` at once, then output as it comes and at the pace the client takes it, then `end`
- * (e2b-wire 3.2). A process that was killed for having lived `processTimeoutMs` has no `end`. Errors:
+ * (e2b-wire 3.2). A process that was killed for having lived `timeoutMs` has no `end`. Errors:
  * `deadline_exceeded` for that; those of the stream.
  */
 export async function follow(
   { pid, events }: ProcessStream,
   response: ProcessResponse,
-  processTimeoutMs?: number,
+  { timeoutMs, recorder }: FollowOptions = {},
 ): Promise<void> {
   try {
     response.send({ event: { event: { case: 'start', value: { pid } } } })
-    const exit = await sendOutput(events, response)
-    if (processTimeoutMs !== undefined && exit.timedOut) {
-      const reason = `The process was killed: it ran longer than ${processTimeoutMs} ms.`
+    const exit = await sendOutput(events, response, recorder)
+    recorder?.ended(exit)
+    if (timeoutMs !== undefined && exit.timedOut) {
+      const reason = `The process was killed: it ran longer than ${timeoutMs} ms.`
       throw new ServerError('deadline_exceeded', reason)
     }
     response.send({ event: { event: { case: 'end', value: toEnd(exit) } } })
@@ -40,7 +48,11 @@ export async function follow(
   }
 }
 
-async function sendOutput(events: ProcessStream['events'], response: ProcessResponse): Promise<ProcessExit> {
+async function sendOutput(
+  events: ProcessStream['events'],
+  response: ProcessResponse,
+  recorder: ProcessRecorder | undefined,
+): Promise<ProcessExit> {
   const batch = createOutputBatch()
   for (;;) {
     const { value: first } = await events.next()
@@ -49,6 +61,7 @@ async function sendOutput(events: ProcessStream['events'], response: ProcessResp
       for (let event: typeof first | undefined = first; event !== undefined; event = events.take()) {
         if (event.type === 'end') return event.exit
         batch.add(event.type, event.bytes)
+        recorder?.output(event.type, event.bytes)
       }
     } finally {
       response.write(batch.take(response.codec))

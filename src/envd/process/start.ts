@@ -8,6 +8,8 @@ import {
 import type { RpcCall } from '../rpc/rpc-call.ts'
 import type { StreamMethod } from '../rpc/stream-handler.ts'
 import { follow, keepalive } from './follow.ts'
+import { createProcessRecorder } from './process-recorder.ts'
+import { recordOn } from './record-on.ts'
 
 /** How much later than the process's own end the stream gives up waiting for word of it, in milliseconds. */
 const timeoutGraceMs = 5_000
@@ -23,7 +25,16 @@ export const start: StreamMethod<typeof StartRequestSchema, typeof StartResponse
   async serve(call, request, response) {
     const { timeoutMs } = call
     if (timeoutMs !== undefined) call.limit(timeoutMs + timeoutGraceMs)
-    await follow(await exec(call.target.guest, toExec(request, call), call.signal), response, timeoutMs)
+    const { target, signal } = call
+    const toStart = toExec(request, call)
+    const process = await exec(target.guest, toStart, signal)
+    const recorder = target.log && createProcessRecorder(toStart, target.log.write)
+    recorder?.started(process.pid)
+    try {
+      await follow(process, response, { timeoutMs, recorder })
+    } finally {
+      if (recorder?.hasEnded === false) void recordOn(target, process.pid, recorder)
+    }
   },
 }
 

@@ -361,22 +361,142 @@ export const openapi = {
     },
     "/sandboxes/{sandboxID}/metrics": {
       "get": {
-        "x-unimplemented": true
+        "summary": "What a sandbox used between two times",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/MetricsQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "Oldest first"
+          }
+        }
       }
     },
     "/sandboxes/metrics": {
       "get": {
-        "x-unimplemented": true
+        "summary": "The newest figures of several sandboxes",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/BatchMetricsQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "By id"
+          }
+        }
       }
     },
     "/sandboxes/{sandboxID}/logs": {
       "get": {
-        "x-unimplemented": true
+        "summary": "What a sandbox's processes did and said (first generation)",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/LogsQueryV1"
+        },
+        "responses": {
+          "200": {
+            "description": "Oldest first; each line is JSON in text"
+          }
+        }
       }
     },
     "/v2/sandboxes/{sandboxID}/logs": {
       "get": {
-        "x-unimplemented": true
+        "summary": "What a sandbox's processes did and said",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/LogsQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "In the direction that was asked for"
+          }
+        }
+      }
+    },
+    "/events/sandboxes": {
+      "get": {
+        "summary": "What happened to the team's sandboxes",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/EventsQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "Newest first unless asked otherwise"
+          }
+        }
+      }
+    },
+    "/events/sandboxes/{sandboxID}": {
+      "get": {
+        "summary": "What happened to a sandbox",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/EventsQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "Newest first unless asked otherwise"
+          }
+        }
+      }
+    },
+    "/events/webhooks": {
+      "get": {
+        "summary": "List the team's webhooks",
+        "responses": {
+          "200": {
+            "description": "Without their secrets"
+          }
+        }
+      },
+      "post": {
+        "summary": "Make a webhook",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/NewWebhook"
+              }
+            }
+          }
+        },
+        "responses": {
+          "201": {
+            "description": "It is told of what happens from now on"
+          }
+        }
+      }
+    },
+    "/events/webhooks/{webhookID}": {
+      "get": {
+        "summary": "A webhook",
+        "responses": {
+          "200": {
+            "description": "Without its secret"
+          }
+        }
+      },
+      "patch": {
+        "summary": "Change a webhook",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/WebhookUpdate"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "As it is now"
+          }
+        }
+      },
+      "delete": {
+        "summary": "Delete a webhook",
+        "responses": {
+          "200": {
+            "description": "It is told of nothing more"
+          }
+        }
       }
     },
     "/snapshots": {
@@ -2063,6 +2183,180 @@ export const openapi = {
           },
           "failedCount": {
             "type": "integer"
+          }
+        }
+      },
+      "MetricsQuery": {
+        "type": "object",
+        "properties": {
+          "start": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 253402300799,
+            "description": "Unix seconds"
+          },
+          "end": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 253402300799,
+            "description": "Unix seconds"
+          }
+        }
+      },
+      "BatchMetricsQuery": {
+        "type": "object",
+        "required": [
+          "sandbox_ids"
+        ],
+        "properties": {
+          "sandbox_ids": {
+            "type": "string",
+            "maxLength": 8192,
+            "description": "1 to 100, with commas between them"
+          }
+        }
+      },
+      "LogsQueryV1": {
+        "type": "object",
+        "properties": {
+          "start": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "Unix milliseconds"
+          },
+          "limit": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 1000,
+            "default": 1000
+          }
+        }
+      },
+      "LogsQuery": {
+        "type": "object",
+        "properties": {
+          "cursor": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "Unix milliseconds"
+          },
+          "limit": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 1000,
+            "default": 1000
+          },
+          "direction": {
+            "type": "string",
+            "enum": [
+              "forward",
+              "backward"
+            ],
+            "default": "forward"
+          },
+          "level": {
+            "type": "string",
+            "maxLength": 16,
+            "description": "This one and those above it"
+          },
+          "search": {
+            "type": "string",
+            "maxLength": 256,
+            "description": "Has to occur in the message"
+          }
+        }
+      },
+      "EventsQuery": {
+        "type": "object",
+        "properties": {
+          "offset": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 10000,
+            "default": 0
+          },
+          "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100,
+            "default": 10
+          },
+          "orderAsc": {
+            "type": "boolean",
+            "default": false
+          },
+          "types": {
+            "type": "string",
+            "maxLength": 1024,
+            "description": "With commas between them"
+          }
+        }
+      },
+      "NewWebhook": {
+        "type": "object",
+        "required": [
+          "name",
+          "url",
+          "signatureSecret"
+        ],
+        "properties": {
+          "name": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 256
+          },
+          "url": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 2048
+          },
+          "enabled": {
+            "type": "boolean",
+            "default": true
+          },
+          "events": {
+            "type": "array",
+            "maxItems": 32,
+            "default": [],
+            "items": {
+              "type": "string"
+            },
+            "description": "None: all"
+          },
+          "signatureSecret": {
+            "type": "string",
+            "minLength": 16,
+            "maxLength": 256
+          }
+        }
+      },
+      "WebhookUpdate": {
+        "type": "object",
+        "properties": {
+          "name": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 256
+          },
+          "url": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 2048
+          },
+          "enabled": {
+            "type": "boolean"
+          },
+          "events": {
+            "type": "array",
+            "maxItems": 32,
+            "items": {
+              "type": "string"
+            }
+          },
+          "signatureSecret": {
+            "type": "string",
+            "minLength": 16,
+            "maxLength": 256
           }
         }
       }

@@ -74,7 +74,7 @@ export const sections: Section[] = [
         'Sandbox.createSnapshot sandbox.createSnapshot Sandbox.listSnapshots sandbox.listSnapshots snapshotPaginator.nextItems Sandbox.deleteSnapshot',
         'on Docker of the files alone: running processes are not in them, and `mode: "full"` is refused',
       ),
-      claim('not yet', 'Sandbox.getMetrics sandbox.getMetrics'),
+      claim('works', 'Sandbox.getMetrics sandbox.getMetrics', 'a sample every 5 s'),
       claim(
         'works',
         'Sandbox.updateNetwork sandbox.updateNetwork',

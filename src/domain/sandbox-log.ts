@@ -1,0 +1,45 @@
+/** What a sandbox's processes did and said, for its owner. Bounded everywhere: it is a help, not a record. */
+
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+export interface SandboxLogEntry {
+  /** Unix milliseconds */
+  at: number
+  level: LogLevel
+  message: string
+  /** Always with `logger`: `process`, `lifecycle` */
+  fields: Record<string, string>
+}
+
+export interface StoredLogEntry extends SandboxLogEntry {
+  teamId: string
+  sandboxId: string
+}
+
+/** Takes entries in without waiting and never fails; what can't be kept is dropped and counted. */
+export interface SandboxLogSink {
+  write(entry: StoredLogEntry): void
+}
+
+export interface SandboxLogFilter {
+  teamId: string
+  sandboxId: string
+  /** Unix milliseconds, inclusive */
+  from?: number
+  /** Unix milliseconds, inclusive */
+  to?: number
+  levels?: readonly LogLevel[]
+  /** Has to occur in the message */
+  search?: string
+  /** By time; oldest first by default */
+  order?: 'asc' | 'desc'
+  limit: number
+}
+
+export interface SandboxLogStore {
+  add(entries: readonly StoredLogEntry[]): Promise<void>
+  list(filter: SandboxLogFilter): Promise<SandboxLogEntry[]>
+  /** Removes those from before a time, those of sandboxes that ended before `endedBefore`, and all but the newest `max` of each. */
+  trim(limits: { before: number; endedBefore: number; max: number }): Promise<void>
+}

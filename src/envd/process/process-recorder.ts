@@ -1,0 +1,87 @@
+/**
+ * What a process did and said, for its sandbox's log: its start, the first lines of its output, its end. Whatever it
+ * prints after the first 64 KiB costs one comparison.
+ */
+import type { SandboxLogEntry } from '../../domain/sandbox-log.ts'
+import type { ExecRequest } from '../../guest/exec.ts'
+import type { ProcessExit } from '../../guest/process-stream.ts'
+import type { OutputKind } from './output-batch.ts'
+
+/** Output of one process that is logged, in bytes. */
+const outputMaxBytes = 64 * 1024
+/** Longest line, and longest command line, in characters. */
+const lineMaxLength = 4096
+
+export interface ProcessRecorder {
+  started(pid: number): void
+  output(kind: OutputKind, bytes: Buffer): void
+  ended(exit: ProcessExit): void
+  /** Bytes of all outputs so far */
+  readonly seenBytes: number
+  readonly hasEnded: boolean
+  /** Whether further output isn't logged */
+  readonly isFull: boolean
+}
+
+/** Writes with `write`, which takes what it gets at once. Output of terminals isn't logged: it is drawing, not lines. */
+export function createProcessRecorder(
+  request: ExecRequest,
+  write: (entry: SandboxLogEntry) => void,
+): ProcessRecorder {
+  let pid = 0
+  let seenBytes = 0
+  let isFull = false
+  let hasEnded = false
+  /** The lines that haven't ended yet */
+  const rest = { stdout: '', stderr: '', pty: '' }
+
+  const entry = (level: SandboxLogEntry['level'], message: string, fields: Record<string, string> = {}) =>
+    write({ at: Date.now(), level, message, fields: { logger: 'process', pid: String(pid), ...fields } })
+  const say = (kind: OutputKind, line: string) =>
+    entry(kind === 'stderr' ? 'warn' : 'info', line.slice(0, lineMaxLength), { stream: kind })
+  const sayRest = () => {
+    for (const kind of ['stdout', 'stderr'] as const) {
+      if (rest[kind] !== '') say(kind, rest[kind])
+      rest[kind] = ''
+    }
+  }
+
+  return {
+    get seenBytes() {
+      return seenBytes
+    },
+    get hasEnded() {
+      return hasEnded
+    },
+    get isFull() {
+      return isFull
+    },
+    started(started) {
+      pid = started
+      const { cmd, args, user, cwd, tag } = request
+      entry('info', 'process started', {
+        cmd: [cmd, ...args].join(' ').slice(0, lineMaxLength),
+        ...(user !== undefined && user !== '' && { user }),
+        ...(cwd !== undefined && { cwd }),
+        ...(tag !== undefined && { tag }),
+      })
+    },
+    output(kind, bytes) {
+      const before = seenBytes
+      seenBytes += bytes.length
+      if (isFull || kind === 'pty') return
+      const lines = `${rest[kind]}${bytes.toString('utf8', 0, outputMaxBytes - before)}`.split('\n')
+      rest[kind] = (lines.pop() ?? '').slice(0, lineMaxLength)
+      for (const line of lines) say(kind, line)
+      if (seenBytes < outputMaxBytes) return
+      isFull = true
+      sayRest()
+      entry('info', `the rest of the output isn't logged: more than ${outputMaxBytes} bytes`)
+    },
+    ended({ status, exitCode }) {
+      hasEnded = true
+      sayRest()
+      entry(exitCode === 0 ? 'info' : 'warn', 'process ended', { status })
+    },
+  }
+}

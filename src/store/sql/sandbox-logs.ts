@@ -1,0 +1,72 @@
+import { type Kysely, sql } from 'kysely'
+import type { SandboxLogEntry, SandboxLogStore, StoredLogEntry } from '../../domain/sandbox-log.ts'
+import type { SandboxLogRow, Tables } from '../schema.ts'
+
+/** What sandboxes' processes did and said. */
+export function createSandboxLogStore(db: Kysely<Tables>): SandboxLogStore {
+  return {
+    async add(entries) {
+      if (entries.length === 0) return
+      await db.insertInto('sandbox_logs').values(entries.map(toRow)).execute()
+    },
+
+    async list({ teamId, sandboxId, from, to, levels, search, order = 'asc', limit }) {
+      let query = db
+        .selectFrom('sandbox_logs')
+        .selectAll()
+        .where('team_id', '=', teamId)
+        .where('sandbox_id', '=', sandboxId)
+        .orderBy('at', order)
+        .orderBy('sequence', order)
+        .limit(limit)
+      if (from !== undefined) query = query.where('at', '>=', from)
+      if (to !== undefined) query = query.where('at', '<=', to)
+      if (levels !== undefined) query = query.where('level', 'in', levels)
+      if (search !== undefined) {
+        query = query.where(sql<boolean>`message like ${`%${escapeLike(search)}%`} escape '\\'`)
+      }
+      return (await query.execute()).map(toEntry)
+    },
+
+    async trim({ before, endedBefore, max }) {
+      await db.deleteFrom('sandbox_logs').where('at', '<', before).execute()
+      await db
+        .deleteFrom('sandbox_logs')
+        .where('at', '<', endedBefore)
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom('sandboxes').select('id').whereRef('sandboxes.id', '=', 'sandbox_logs.sandbox_id'),
+            ),
+          ),
+        )
+        .execute()
+      await sql`delete from sandbox_logs where sequence in (
+        select sequence from (
+          select sequence, row_number() over (partition by sandbox_id order by sequence desc) as place
+          from sandbox_logs
+        ) as numbered where place > ${max}
+      )`.execute(db)
+    },
+  }
+}
+
+/** What has a meaning in a pattern, as itself. */
+function escapeLike(text: string): string {
+  return text.replaceAll(/[\\%_]/g, (character) => `\\${character}`)
+}
+
+function toRow(entry: StoredLogEntry): Omit<SandboxLogRow, 'sequence'> {
+  return {
+    team_id: entry.teamId,
+    sandbox_id: entry.sandboxId,
+    at: entry.at,
+    level: entry.level,
+    message: entry.message,
+    fields: JSON.stringify(entry.fields),
+  }
+}
+
+function toEntry(row: Pick<SandboxLogRow, 'at' | 'level' | 'message' | 'fields'>): SandboxLogEntry {
+  return { at: row.at, level: row.level, message: row.message, fields: JSON.parse(row.fields) }
+}
