@@ -13,7 +13,8 @@ interface BetaSandbox {
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startTestServer()
+  // Fifty resumes at once wait for each other.
+  server = await startTestServer({ flags: ['--start-wait', '120'] })
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
@@ -260,10 +261,12 @@ describe.each(sdks.slice(0, 1))('e2b $version: lifecycle', ({ sdk: { Sandbox, No
     },
   )
 
-  test('twenty sandboxes paused and resumed side by side keep files, processes and boot ids', async () => {
-    const sandboxes = await Promise.all(
-      Array.from({ length: 20 }, () => Sandbox.create({ timeoutMs: 300_000 })),
-    )
+  test('fifty sandboxes paused and resumed side by side keep files, processes and boot ids', async () => {
+    const sandboxes: Sandbox[] = []
+    for (let batch = 0; batch < 5; batch++) {
+      const started = Array.from({ length: 10 }, () => Sandbox.create({ timeoutMs: 600_000 }))
+      sandboxes.push(...(await Promise.all(started)))
+    }
     const before = await Promise.all(
       sandboxes.map(async (sandbox, i) => {
         await sandbox.files.write('mine', String(i))

@@ -8,7 +8,7 @@ import type { Capabilities, Runtime } from '../../domain/runtime.ts'
 import { checkSandboxId } from '../../domain/sandbox-id.ts'
 import { linkSignals } from '../../lib/linked-signal.ts'
 import type { Log } from '../../lib/log.ts'
-import { createSemaphore } from '../../lib/semaphore.ts'
+import { createSemaphore, type Semaphore } from '../../lib/semaphore.ts'
 import { createBootIds } from './boot-ids.ts'
 import { checkSpec, containerName } from './container.ts'
 import { createEngine } from './engine.ts'
@@ -43,6 +43,9 @@ const capabilities: Capabilities = {
   isolation: true,
 }
 
+/** Snapshots that are made at once: each reads and writes whole file systems. */
+const copiesMax = 2
+
 export interface DockerRuntimeOptions {
   /** Value of DOCKER_HOST: `unix:///path`. Absent: the engine's usual socket */
   dockerHost?: string
@@ -70,6 +73,17 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   const bootIds = createBootIds({ engine, engineHost, guestBinary, scratch: dirs.root, log })
   const reclaim = createMemoryReclaim({ engineHost, log })
   const slots = createSemaphore(options.startConcurrency ?? Math.max(4, 2 * availableParallelism()))
+  // A freeze takes the engine a process or two: fifty at once would keep it from answering anything else.
+  const changes = createSemaphore(Math.max(4, 2 * availableParallelism()))
+  const copies = createSemaphore(copiesMax)
+  const inTurn = async <T>(turns: Semaphore, signal: AbortSignal, task: () => Promise<T>): Promise<T> => {
+    const release = await turns.acquire(signal)
+    try {
+      return await task()
+    } finally {
+      release()
+    }
+  }
   const parts: DockerParts = {
     engine,
     engineHost,
@@ -97,21 +111,19 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
       typed(async () => {
         checkSpec(spec)
         checkSandboxId(spec.sandboxId)
-        const release = await slots.acquire(signal)
-        try {
-          return toHandle(await startGuest(parts, spec, signal))
-        } finally {
-          release()
-        }
+        return inTurn(slots, signal, async () => toHandle(await startGuest(parts, spec, signal)))
       }),
     recover: (handle, signal) => typed(() => recoverGuest(parts, fromHandle(handle), signal)),
-    pause: (handle, how, signal) => typed(() => pauseGuest(parts, fromHandle(handle), how, signal)),
+    pause: (handle, how, signal) =>
+      typed(() => inTurn(changes, signal, () => pauseGuest(parts, fromHandle(handle), how, signal))),
     resume: (handle, signal) =>
       typed(async () => {
-        const { guest, booted } = await resumeGuest(parts, fromHandle(handle), signal)
+        const resumed = () => resumeGuest(parts, fromHandle(handle), signal)
+        const { guest, booted } = await inTurn(changes, signal, resumed)
         return { handle: toHandle(guest), booted }
       }),
-    snapshot: (handle, image, signal) => typed(() => snapshotGuest(parts, fromHandle(handle), image, signal)),
+    snapshot: (handle, image, signal) =>
+      typed(() => inTurn(copies, signal, () => snapshotGuest(parts, fromHandle(handle), image, signal))),
     connect: (handle, signal) =>
       typed(() => {
         const guest = fromHandle(handle)

@@ -1,0 +1,83 @@
+/** The official command line against the server, by its commands that need no terminal. */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startTestServer, type TestServer } from '../support/server.ts'
+
+const cli = join(import.meta.dirname, '../../node_modules/@e2b/cli/dist/index.js')
+const home = mkdtempSync(join(tmpdir(), 'e2b-cli-'))
+let server: TestServer
+beforeAll(async () => {
+  server = await startTestServer()
+})
+afterAll(async () => {
+  await server[Symbol.asyncDispose]()
+  rmSync(home, { recursive: true, force: true })
+})
+
+describe('@e2b/cli', () => {
+  test('create, list, info, exec, pause, resume, logs, metrics, snapshot, kill', {
+    timeout: 180_000,
+  }, async () => {
+    const id = (await run('sandbox', 'create', '-d', 'base')).trim().split(/\s+/).at(-1)!
+    expect(id).toMatch(/^i[a-z0-9]{20}$/)
+    expect(await run('sandbox', 'list', '--format', 'json')).toContain(id)
+    expect(await run('sandbox', 'info', id, '--format', 'json')).toContain('"state": "running"')
+    expect(await run('sandbox', 'exec', id, 'echo', 'hello from inside')).toContain('hello from inside')
+
+    expect(await run('sandbox', 'pause', id)).toContain(id)
+    expect(await run('sandbox', 'info', id, '--format', 'json')).toContain('"state": "paused"')
+    expect(await run('sandbox', 'list', '--state', 'paused', '--format', 'json')).toContain(id)
+    expect(await run('sandbox', 'resume', id)).toContain(id)
+    expect(await run('sandbox', 'info', id, '--format', 'json')).toContain('"state": "running"')
+
+    await expect
+      .poll(() => run('sandbox', 'logs', id, '--format', 'json'), { timeout: 20_000, interval: 500 })
+      .toContain('hello from inside')
+    await expect
+      .poll(() => run('sandbox', 'metrics', id, '--format', 'json'), { timeout: 30_000, interval: 1_000 })
+      .toMatch(/cpu/i)
+
+    const made = await run('sandbox', 'snapshot', 'create', id, '--format', 'json').catch(() =>
+      run('sandbox', 'snapshot', 'create', id),
+    )
+    const snapshotId = /[a-z0-9]{20}:default/.exec(made)?.[0]
+    expect(snapshotId, made).toBeDefined()
+    expect(await run('sandbox', 'snapshot', 'list')).toContain(snapshotId!.split(':')[0])
+    await run('sandbox', 'snapshot', 'delete', '-y', snapshotId!).catch(() =>
+      run('sandbox', 'snapshot', 'delete', snapshotId!),
+    )
+    expect(await run('sandbox', 'snapshot', 'list')).not.toContain(snapshotId!.split(':')[0])
+
+    expect(await run('sandbox', 'kill', id)).toContain(id)
+    expect(await run('sandbox', 'list', '--format', 'json')).not.toContain(id)
+  })
+})
+
+/** What a command prints; rejects with it where the command fails. */
+async function run(...args: string[]): Promise<string> {
+  const child = spawn(process.execPath, [cli, ...args], {
+    cwd: home,
+    env: {
+      PATH: process.env.PATH,
+      HOME: home,
+      NO_UPDATE_NOTIFIER: '1',
+      NO_COLOR: '1',
+      E2B_API_KEY: server.apiKey,
+      E2B_API_URL: process.env.E2B_API_URL,
+      E2B_SANDBOX_URL: process.env.E2B_SANDBOX_URL,
+      E2B_DOMAIN: process.env.E2B_DOMAIN,
+      NODE_EXTRA_CA_CERTS: process.env.NODE_EXTRA_CA_CERTS,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 60_000,
+  })
+  let printed = ''
+  child.stdout.on('data', (text) => (printed += text))
+  child.stderr.on('data', (text) => (printed += text))
+  const code = await new Promise((resolve) => child.once('close', resolve))
+  if (code !== 0) throw new Error(`e2b ${args.join(' ')} ended with ${code}:\n${printed}`)
+  return printed
+}
