@@ -3,6 +3,7 @@
  * half minute. What a crash interrupted is completed or undone (`settle`), running sandboxes take traffic again, and
  * guests and images that nothing refers to are removed.
  */
+import { setMaxListeners } from 'node:events'
 import { ServerError } from '../domain/error.ts'
 import type { GuestHandle, RuntimeEvent } from '../domain/runtime.ts'
 import { sleep } from '../lib/deadline.ts'
@@ -19,6 +20,8 @@ const parallel = 8
 
 /** One pass. Errors: `unavailable` when the node can't say what it has; whatever could be settled by then is. */
 export async function reconcile(ctx: ControlContext, signal: AbortSignal): Promise<void> {
+  // One listener for each that is under way at a time, more than Node expects.
+  setMaxListeners(0, signal)
   // What exists first, rows second: a row is written before its guest or image is made, so what has no row by now
   // has no owner.
   const guests = new Map<string, GuestHandle>()

@@ -3,7 +3,7 @@
  * is left alone. After the restart the sandbox is in a state that lasts, what was running runs on, and store, engine
  * and disk agree.
  */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Docker from 'dockerode'
@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Store } from '../../src/domain/store.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
 import { bundleCrashServer, type CrashServer, startCrashServer } from './support/crash-server-process.ts'
+import { disagreements } from './support/disagreements.ts'
 
 const stateDir = mkdtempSync(join(tmpdir(), 'e2b-crash-'))
 const docker = new Docker()
@@ -137,7 +138,9 @@ async function crashAt(operation: Operation, at: number, step: string): Promise<
   server = await startCrashServer(stateDir)
 
   const where = `${operation.name}, killed at ${step}`
-  await expect.poll(() => disagreements(), { message: where, timeout: 20_000 }).toEqual([])
+  await expect
+    .poll(() => disagreements({ store, docker, stateDir }), { message: where, timeout: 20_000 })
+    .toEqual([])
   const id = witness?.id ?? (await store.sandboxes.list({})).find((row) => !before.has(row.id))?.id
   const found = id === undefined ? 'gone' : await stateOf(id)
   expect(operation.outcomes, `${where}: found ${found}`).toContain(found)
@@ -173,37 +176,6 @@ async function checkWitness({ id, pid }: Witness, operation: Operation, where: s
 async function stateOf(id: string): Promise<string> {
   const { status, body } = await call('GET', `/sandboxes/${id}`)
   return status === 404 ? 'gone' : (JSON.parse(body) as { state: string }).state
-}
-
-/** What doesn't agree among store, engine and disk. */
-async function disagreements(): Promise<string[]> {
-  const rows = await store.sandboxes.list({})
-  const filters = { label: [`e2b-server.instance=${store.instanceId}`] }
-  const containers = await docker.listContainers({ all: true, filters })
-  const images = (await docker.listImages({ filters })).flatMap(({ RepoTags }) => RepoTags ?? [])
-  const snapshots = await store.snapshots.list({})
-  const runDirs = readdirSync(join(stateDir, 'run'))
-  const state = new Map(containers.map(({ Labels, State }) => [Labels['e2b-server.sandbox'], State]))
-  return [
-    ...rows
-      .filter((row) => row.state !== 'running' && row.state !== 'paused')
-      .map((row) => `${row.id} is still ${row.state}`),
-    ...rows.flatMap((row) => {
-      const wanted = row.state === 'running' ? 'running' : row.pausedWithMemory ? 'paused' : 'exited'
-      const found = state.get(row.id)
-      return found === wanted ? [] : [`${row.id} is ${row.state}, its container ${found}`]
-    }),
-    ...[...state.keys()].filter((id) => !rows.some((row) => row.id === id)).map((id) => `container of ${id}`),
-    ...(runDirs.length === rows.length
-      ? []
-      : [`run directories: ${runDirs.length} for ${rows.length} sandboxes`]),
-    ...snapshots
-      .filter((snapshot) => snapshot.state !== 'ready')
-      .map(({ id }) => `snapshot ${id} is incomplete`),
-    ...images
-      .filter((image) => !snapshots.some((snapshot) => snapshot.image === image))
-      .map((image) => `image ${image}`),
-  ]
 }
 
 function sdk() {

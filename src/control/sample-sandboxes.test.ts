@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest'
+import { anySandbox, startControl } from '../../tests/support/control.ts'
+import { createSandbox } from './create-sandbox.ts'
+import { killSandbox } from './kill-sandbox.ts'
+import { pauseSandbox } from './pause-sandbox.ts'
+import { sampleSandboxes, trimSamples } from './sample-sandboxes.ts'
+import { latestMetrics, sandboxMetrics } from './sandbox-metrics.ts'
+
+const quiet = { signal: AbortSignal.timeout(60_000), phase: () => {} }
+const minute = 60_000
+const hour = 60 * minute
+
+test('running sandboxes are sampled, old samples thinned out, those of the dead dropped', async () => {
+  let now = 1_800_000_000_000
+  await using parts = await startControl({ clock: { now: () => now } })
+  const { control } = parts
+  const sample = () => sampleSandboxes(control, quiet.signal)
+  const ref = { teamId: 'team', id: (await createSandbox(control, anySandbox, quiet)).id }
+  const started = now
+  for (let i = 0; i < 12; i++) {
+    await sample()
+    now += 5_000
+  }
+  const all = await sandboxMetrics(control, ref, {})
+  expect(all.map(({ at }) => at)).toEqual(Array.from({ length: 12 }, (_, i) => started + i * 5_000))
+  expect(all[0]).toMatchObject({ cpuCount: expect.any(Number), memTotal: expect.any(Number) })
+  expect(await sandboxMetrics(control, ref, { to: started - 1 })).toEqual([])
+  expect(await latestMetrics(control, { teamId: 'team', ids: [ref.id, 'inone'] })).toEqual([all.at(-1)])
+  expect(await latestMetrics(control, { teamId: 'other', ids: [ref.id] })).toEqual([])
+  await expect(sandboxMetrics(control, { ...ref, teamId: 'other' }, {})).rejects.toMatchObject({
+    code: 'not_found',
+  })
+
+  // A paused one has no new samples, and keeps its old ones.
+  await pauseSandbox(control, ref, { memory: true }, quiet.signal)
+  await sample()
+  expect(await sandboxMetrics(control, ref, {})).toHaveLength(12)
+
+  // An hour later one is left of each half minute, a week later none.
+  now = started + hour + 2 * minute
+  await trimSamples(control)
+  const steps = (await sandboxMetrics(control, ref, {})).map(({ at }) => Math.floor(at / 30_000))
+  expect(new Set(steps).size).toBe(steps.length)
+  expect(steps.length).toBeLessThanOrEqual(3)
+  now = started + 8 * 24 * hour
+  await trimSamples(control)
+  expect(await sandboxMetrics(control, ref, {})).toEqual([])
+
+  await killSandbox(control, ref, quiet.signal)
+  await control.store.sandboxMetrics.add([{ ...all[0]!, at: now }])
+  await trimSamples(control)
+  expect(await control.store.sandboxMetrics.latest([ref.id])).toEqual([])
+})
