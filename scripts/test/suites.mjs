@@ -25,7 +25,11 @@ export const suites = [
   { name: 'guest', title: 'Guest agent', run: cargoTest },
   { name: 'unit', title: 'Unit tests', run: () => vitest('unit') },
   { name: 'docker', title: 'Docker runtime', run: () => vitest('docker') },
-  { name: 'model', title: 'Random schedules with faults against a model', run: () => vitest('model') },
+  {
+    name: 'model',
+    title: 'Random schedules with faults against a model',
+    run: () => vitest('model', { args: ['--maxWorkers=2'] }),
+  },
   { name: 'fuzz', title: 'Parsers against random input', run: () => vitest('fuzz') },
   {
     name: 'conformance',
@@ -99,7 +103,7 @@ async function checkClaims() {
 }
 
 /** `prefix`: a command that runs vitest as its arguments; `env`: variables for it; `files`: only those, if any. */
-async function vitest(project, { keepAs, prefix = [], env = {}, files = [] } = {}) {
+async function vitest(project, { keepAs, prefix = [], env = {}, files = [], args: more = [] } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'e2b-test-'))
   const file = join(folder, 'results.json')
   try {
@@ -108,6 +112,7 @@ async function vitest(project, { keepAs, prefix = [], env = {}, files = [] } = {
       ...prefix,
       join(root, 'node_modules', '.bin', 'vitest'),
       ...['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
+      ...more,
       ...files,
     ]
     const { code } = await runVisibly(command, args, { cwd: root, env })

@@ -1,0 +1,196 @@
+import { expect, test } from 'vitest'
+import { anySandbox, startControl } from '../../tests/support/control.ts'
+import { ServerError } from '../domain/error.ts'
+import type { LifecycleEventType } from '../domain/lifecycle-event.ts'
+import { connectSandbox, resumeSandbox } from './connect-sandbox.ts'
+import type { ControlContext } from './context.ts'
+import { type CreateSandboxRequest, createSandbox } from './create-sandbox.ts'
+import { killSandbox } from './kill-sandbox.ts'
+import { pauseSandbox } from './pause-sandbox.ts'
+import { reconcile } from './reconcile.ts'
+import { refreshSandbox, setSandboxTimeout } from './set-timeout.ts'
+import { createWakeSandbox } from './wake-sandbox.ts'
+
+const signal = () => AbortSignal.timeout(30_000)
+const options = () => ({ signal: signal(), phase: () => {} })
+const again = { timeoutS: 60, memory: true }
+
+async function started(control: ControlContext, request: Partial<CreateSandboxRequest> = {}) {
+  const { id, teamId } = await createSandbox(control, { ...anySandbox, ...request }, options())
+  return { id, teamId }
+}
+
+const stateOf = async ({ store }: ControlContext, id: string) => (await store.sandboxes.find(id))?.state
+const typesOf = async ({ store }: ControlContext, sandboxId: string): Promise<LifecycleEventType[]> =>
+  (await store.events.list({ sandboxId, limit: 100 })).map(({ type }) => type)
+
+test('a pause that fails leaves the sandbox running and open to traffic, and no event', async () => {
+  await using parts = await startControl({ faults: { failPause: true } })
+  const ref = await started(parts.control)
+  for (const memory of [true, false]) {
+    await expect(pauseSandbox(parts.control, ref, { memory }, signal())).rejects.toMatchObject({
+      code: 'internal',
+    })
+    expect(await stateOf(parts.control, ref.id)).toBe('running')
+    expect(parts.directory.find(ref.id)).toBeDefined()
+  }
+  expect(await typesOf(parts.control, ref.id)).toEqual(['created'])
+})
+
+test('a resume that fails leaves the sandbox paused; the next one succeeds', async () => {
+  const faults = { failResume: false }
+  await using parts = await startControl({ faults })
+  const ref = await started(parts.control)
+  await pauseSandbox(parts.control, ref, { memory: false }, signal())
+  faults.failResume = true
+  await expect(connectSandbox(parts.control, ref, again, options())).rejects.toMatchObject({
+    code: 'internal',
+  })
+  expect(await stateOf(parts.control, ref.id)).toBe('paused')
+  expect(parts.directory.find(ref.id)).toBeUndefined()
+  faults.failResume = false
+  expect(await connectSandbox(parts.control, ref, again, options())).toMatchObject({ resumed: true })
+  expect(await typesOf(parts.control, ref.id)).toEqual(['created', 'paused', 'resumed'])
+})
+
+test('a runtime that is away in the middle: the row keeps the intent, and the next pass settles it', async () => {
+  await using parts = await startControl()
+  const ref = await started(parts.control)
+  const away = async () => {
+    throw new ServerError('unavailable', 'away')
+  }
+  const control = { ...parts.control, node: { ...parts.control.node, pause: away, recover: away } }
+  await expect(pauseSandbox(control, ref, { memory: true }, signal())).rejects.toMatchObject({
+    code: 'unavailable',
+  })
+  expect(await stateOf(parts.control, ref.id)).toBe('pausing')
+  await reconcile(parts.control, signal())
+  expect(await stateOf(parts.control, ref.id)).toBe('paused')
+  expect(await typesOf(parts.control, ref.id)).toEqual(['created', 'paused'])
+})
+
+test('of pauses at once one pauses and all succeed; a later one is a conflict, with its text', async () => {
+  await using parts = await startControl()
+  const ref = await started(parts.control)
+  const pauses = Array.from({ length: 20 }, () =>
+    pauseSandbox(parts.control, ref, { memory: true }, signal()),
+  )
+  await Promise.all(pauses)
+  await expect(pauseSandbox(parts.control, ref, { memory: true }, signal())).rejects.toMatchObject({
+    code: 'conflict',
+    message: `Error pausing sandbox - sandbox '${ref.id}' is already paused`,
+  })
+  expect(await typesOf(parts.control, ref.id)).toEqual(['created', 'paused'])
+})
+
+test('a request whose time is over before its turn has no effect', async () => {
+  await using parts = await startControl({ faults: { pauseDelayMs: 300 } })
+  const ref = await started(parts.control)
+  const pausing = pauseSandbox(parts.control, ref, { memory: true }, signal())
+  const leaving = new AbortController()
+  const waiting = connectSandbox(parts.control, ref, again, { signal: leaving.signal })
+  leaving.abort()
+  await expect(waiting).rejects.toMatchObject({ name: 'AbortError' })
+  await pausing
+  await parts.control.lifecycle.idle()
+  expect(await stateOf(parts.control, ref.id)).toBe('paused')
+})
+
+test('another team’s sandbox is not found, whatever is asked of it', async () => {
+  await using parts = await startControl()
+  const { control } = parts
+  const { id } = await started(control)
+  const foreign = { teamId: 'other', id }
+  const asked = [
+    pauseSandbox(control, foreign, { memory: true }, signal()),
+    connectSandbox(control, foreign, again, options()),
+    resumeSandbox(control, foreign, { timeoutS: 60, autoPause: undefined }, options()),
+    setSandboxTimeout(control, foreign, 10),
+    refreshSandbox(control, foreign, 10),
+    killSandbox(control, foreign, signal()),
+  ]
+  for (const outcome of await Promise.allSettled(asked)) {
+    expect(outcome).toMatchObject({
+      status: 'rejected',
+      reason: { code: 'not_found', message: `Sandbox "${id}" doesn't exist or you don't have access to it` },
+    })
+  }
+  expect(await stateOf(control, id)).toBe('running')
+})
+
+test('a resume of a running sandbox is a conflict; of a paused one it may change what its deadline does', async () => {
+  await using parts = await startControl()
+  const ref = await started(parts.control)
+  const resume = (autoPause: boolean | undefined) =>
+    resumeSandbox(parts.control, ref, { timeoutS: 60, autoPause }, options())
+  await expect(resume(undefined)).rejects.toMatchObject({ code: 'conflict' })
+  await pauseSandbox(parts.control, ref, { memory: true }, signal())
+  expect(await resume(true)).toMatchObject({ state: 'running', onTimeout: 'pause' })
+})
+
+test('what is asked with an Idempotency-Key is done once', async () => {
+  await using parts = await startControl()
+  const request = { ...anySandbox, idempotencyKey: 'once', metadata: { a: 'b' } }
+  const made = await Promise.all(
+    Array.from({ length: 5 }, () => createSandbox(parts.control, request, options())),
+  )
+  expect(new Set(made.map(({ id }) => id)).size).toBe(1)
+  expect(await parts.guests()).toHaveLength(1)
+  await expect(createSandbox(parts.control, { ...request, timeoutS: 61 }, options())).rejects.toMatchObject({
+    code: 'conflict',
+  })
+  await killSandbox(parts.control, made[0]!, signal())
+  expect((await createSandbox(parts.control, request, options())).id).not.toBe(made[0]!.id)
+})
+
+test('traffic wakes what may be woken, once, and only with its tokens', async () => {
+  await using parts = await startControl()
+  const { control } = parts
+  const wake = createWakeSandbox(control, parts.directory)
+  const request = { port: 8000, accessToken: undefined, trafficAccessToken: undefined }
+  const asleep = async (settings: Partial<CreateSandboxRequest>, memory = true) => {
+    const ref = await started(control, settings)
+    await pauseSandbox(control, ref, { memory }, signal())
+    return ref.id
+  }
+  const mayWake = { onTimeout: 'pause', autoResume: true } as const
+
+  const open = await asleep({ ...mayWake, timeoutS: 20 })
+  const woken = await Promise.all(Array.from({ length: 10 }, () => wake(open, request, signal())))
+  expect(woken.every((sandbox) => sandbox?.id === open)).toBe(true)
+  expect(await typesOf(control, open)).toEqual(['created', 'paused', 'resumed'])
+  const row = await control.store.sandboxes.find(open)
+  expect(row!.endAt - row!.startedAt).toBe(300_000)
+
+  expect(await wake(await asleep({ autoResume: false }), request, signal())).toBeUndefined()
+  expect(await wake(await asleep(mayWake, false), request, signal())).toBeUndefined()
+  expect(await wake('inothing', request, signal())).toBeUndefined()
+  expect(await wake('../no', request, signal())).toBeUndefined()
+
+  const secured = await asleep({ ...mayWake, secure: true })
+  const { envdAccessToken } = (await control.store.sandboxes.find(secured))!
+  const envd = { ...request, port: 49_983 }
+  await expect(wake(secured, envd, signal())).rejects.toMatchObject({ code: 'forbidden' })
+  await expect(wake(secured, { ...envd, accessToken: 'wrong' }, signal())).rejects.toMatchObject({
+    code: 'forbidden',
+  })
+  expect((await wake(secured, { ...envd, accessToken: envdAccessToken! }, signal()))?.id).toBe(secured)
+})
+
+test('a guest that dies: its sandbox ends, or is kept as files where its deadline is a pause', async () => {
+  await using parts = await startControl()
+  const { control, runtime } = parts
+  const passing = await started(control)
+  const persistent = await started(control, { onTimeout: 'pause' })
+  for (const { id } of [passing, persistent]) {
+    const { handle } = (await control.store.sandboxes.find(id))!
+    // As a restart of the host leaves it: the files are there and nothing runs.
+    await runtime.pause(handle!, { memory: false }, signal())
+  }
+  await reconcile(control, signal())
+  expect(await stateOf(control, passing.id)).toBeUndefined()
+  expect(await stateOf(control, persistent.id)).toBe('paused')
+  const [last] = await control.store.events.list({ sandboxId: passing.id, order: 'desc', limit: 1 })
+  expect(last).toMatchObject({ type: 'killed', reason: 'ended' })
+  expect((await connectSandbox(control, persistent, again, options())).resumed).toBe(true)
+})
