@@ -6,7 +6,7 @@
 import { createHash, createHmac, randomUUID } from 'node:crypto'
 import type { LifecycleEvent, LifecycleEventType } from '../domain/lifecycle-event.ts'
 import type { SendDelivery, Webhook } from '../domain/webhook.ts'
-import { sleep } from '../lib/deadline.ts'
+import { anySignal, sleep } from '../lib/deadline.ts'
 import type { ControlContext } from './context.ts'
 
 /** Time between two looks for new events, in ms. */
@@ -125,8 +125,8 @@ async function attempt(
   const { id, url } = webhook
   const done = { cursor: event.sequence, attempts: 0, notBefore: 0 }
   try {
-    const timeout = AbortSignal.timeout(attemptTimeoutMs)
-    await send({ url, body, headers: headersOf(webhook, body) }, timeout)
+    const either = anySignal(signal, AbortSignal.timeout(attemptTimeoutMs))
+    await send({ url, body, headers: headersOf(webhook, body) }, either)
     await store.webhooks.update(id, { ...done, lastError: null })
     return true
   } catch (error) {

@@ -29,7 +29,8 @@ export async function reconcile(ctx: ControlContext, signal: AbortSignal): Promi
   const images = await ctx.node.images.list(signal)
   const rows = await ctx.store.sandboxes.list({})
 
-  await forEachLimit(rows, parallel, ({ id }) =>
+  // A sandbox that can't be settled now keeps nothing else from it.
+  const settling = forEachLimit(rows, parallel, ({ id }) =>
     ctx.lifecycle.exclusive(
       id,
       async (row) => {
@@ -40,6 +41,7 @@ export async function reconcile(ctx: ControlContext, signal: AbortSignal): Promi
       signal,
     ),
   )
+  const [settled] = await Promise.allSettled([settling])
   await forEachLimit(guests.values(), parallel, async (handle) => {
     if ((await ctx.store.sandboxes.find(handle.sandboxId)) !== undefined) return
     ctx.log.warn({ sandboxId: handle.sandboxId }, 'removing a guest that nobody owns')
@@ -47,6 +49,7 @@ export async function reconcile(ctx: ControlContext, signal: AbortSignal): Promi
   })
   await settleSnapshots(ctx, signal)
   await removeImages(ctx, images, signal)
+  if (settled.status === 'rejected') throw settled.reason
 }
 
 /**

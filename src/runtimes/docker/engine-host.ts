@@ -1,4 +1,4 @@
-/** What the engine runs on, asked once. */
+/** What the engine runs on, asked once, and again when it has been away. */
 import type { Engine } from './engine.ts'
 import { type EngineInfo, engineInfo, isOwnKernel, isRootless } from './fingerprint.ts'
 
@@ -14,6 +14,9 @@ export interface EngineHost {
 
 export function createEngineHost(engine: Engine): EngineHost {
   let known: EngineInfo | undefined
+  engine.health.onChange(() => {
+    known = undefined
+  })
   const info = async (signal: AbortSignal) => {
     known ??= await engineInfo(engine, signal)
     return known

@@ -24,6 +24,7 @@ test.each(['', 'x', '1', '1.4.1', '1.41\n/evil'])('%j is no version of an API', 
 describe('transport', () => {
   const info: EngineInfo = {
     operatingSystem: 'Debian GNU/Linux 12 (bookworm)',
+    id: 'one',
     osType: 'linux',
     securityOptions: ['name=seccomp,profile=default'],
     versions: {},

@@ -7,6 +7,8 @@ import type { TransportName } from './handle.ts'
 
 /** What of `docker info` matters here. Absent where the engine doesn't say. */
 export interface EngineInfo {
+  /** Tells engines apart by their own ids and their data's place: several on one machine may share an id */
+  id: string
   operatingSystem: string
   osType: string
   securityOptions: string[]
@@ -26,6 +28,7 @@ export function engineInfo(engine: Engine, signal: AbortSignal): Promise<EngineI
     const number = (name: string) => (typeof info[name] === 'number' ? (info[name] as number) : 0)
     const runc = version.Components?.find(({ Name }) => Name === 'runc')?.Version
     return {
+      id: `${text('ID')} ${text('DockerRootDir')}`,
       operatingSystem: text('OperatingSystem'),
       osType: text('OSType'),
       securityOptions: Array.isArray(info.SecurityOptions) ? info.SecurityOptions.map(String) : [],

@@ -16,15 +16,17 @@ export interface DockerGuest {
   transport: TransportName
   /** Port on 127.0.0.1 of the host; 0 with the unix transport */
   port: number
+  /** The engine that has the container (`EngineInfo.id`), where that is known */
+  engine?: string
 }
 
-export function toHandle({ sandboxId, containerId, transport, port }: DockerGuest): GuestHandle {
-  return { runtime: runtimeName, version: handleVersion, sandboxId, state: { containerId, transport, port } }
+export function toHandle({ sandboxId, ...state }: DockerGuest): GuestHandle {
+  return { runtime: runtimeName, version: handleVersion, sandboxId, state }
 }
 
 /** Errors: `invalid_argument` for a handle that this runtime didn't make. */
 export function fromHandle(handle: GuestHandle): DockerGuest {
-  const { containerId, transport, port } = handle.state
+  const { containerId, transport, port, engine } = handle.state
   if (
     handle.runtime !== runtimeName ||
     handle.version !== handleVersion ||
@@ -37,5 +39,11 @@ export function fromHandle(handle: GuestHandle): DockerGuest {
       `The sandbox's handle is not one of the ${runtimeName} runtime.`,
     )
   }
-  return { sandboxId: checkSandboxId(handle.sandboxId), containerId, transport, port }
+  return {
+    sandboxId: checkSandboxId(handle.sandboxId),
+    containerId,
+    transport,
+    port,
+    ...(typeof engine === 'string' && { engine }),
+  }
 }

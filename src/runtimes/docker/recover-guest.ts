@@ -1,4 +1,4 @@
-import { toError } from '../../domain/error.ts'
+import { ServerError, toError } from '../../domain/error.ts'
 import type { GuestCondition } from '../../domain/runtime.ts'
 import { findContainer } from './find-container.ts'
 import type { DockerGuest } from './handle.ts'
@@ -6,6 +6,20 @@ import type { DockerParts } from './parts.ts'
 
 /** What a connection fails with where no agent will ever answer again; the rest may be load, and passes. */
 const agentGone = ['ENOENT', 'ENOTSOCK', 'ELOOP', 'ECONNREFUSED']
+
+/** Another engine knows nothing of a guest, and so can't say that it is gone. Errors: `unavailable`. */
+async function checkEngine(
+  { engineHost }: DockerParts,
+  { engine, sandboxId }: DockerGuest,
+  signal: AbortSignal,
+): Promise<void> {
+  if (engine === undefined || engine === (await engineHost.info(signal)).id) return
+  throw new ServerError(
+    'unavailable',
+    `Sandbox ${sandboxId} is on another Docker engine than the one that answers. Start the server with that one ` +
+      '(DOCKER_HOST), or kill the sandbox.',
+  )
+}
 
 /**
  * What a guest from before a restart is found as. A running container whose agent can't be reached just now is
@@ -17,7 +31,10 @@ export async function recoverGuest(
   signal: AbortSignal,
 ): Promise<GuestCondition> {
   const found = await findContainer(parts, guest, signal)
-  if (found === undefined) return 'gone'
+  if (found === undefined) {
+    await checkEngine(parts, guest, signal)
+    return 'gone'
+  }
   if (found.condition !== 'running') return found.condition
   try {
     const stream = await parts.transports.connect(found.guest, parts.dirs.path(guest.sandboxId), signal)

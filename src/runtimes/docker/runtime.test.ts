@@ -106,6 +106,18 @@ describe('docker runtime', () => {
     expect(await runtime.list(patience())).toEqual([])
   })
 
+  test('a guest that another engine has is not taken for gone', async () => {
+    const handle = await runtime.start(guestSpec(image), patience())
+    const elsewhere = { ...handle, state: { ...handle.state, engine: 'another one' } }
+    expect(await runtime.recover(elsewhere, patience())).toBe('running')
+    await runtime.destroy(handle, patience())
+    expect(await runtime.recover(handle, patience())).toBe('gone')
+    await expect(runtime.recover(elsewhere, patience())).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('another Docker engine'),
+    })
+  })
+
   test('sandboxes share a network and do not reach each other', async () => {
     const [first, second] = await Promise.all([
       runtime.start(guestSpec(image), patience()),

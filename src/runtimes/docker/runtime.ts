@@ -111,7 +111,10 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
       typed(async () => {
         checkSpec(spec)
         checkSandboxId(spec.sandboxId)
-        return inTurn(slots, signal, async () => toHandle(await startGuest(parts, spec, signal)))
+        const { id: engineId } = await engineHost.info(signal)
+        return inTurn(slots, signal, async () =>
+          toHandle({ ...(await startGuest(parts, spec, signal)), engine: engineId }),
+        )
       }),
     recover: (handle, signal) => typed(() => recoverGuest(parts, fromHandle(handle), signal)),
     pause: (handle, how, signal) =>
