@@ -11,6 +11,7 @@ import { benchCommands } from './groups/commands.ts'
 import { benchCreate } from './groups/create.ts'
 import { benchEdge } from './groups/edge.ts'
 import { benchFiles } from './groups/files.ts'
+import { benchLifecycle } from './groups/lifecycle.ts'
 import { benchMemory } from './groups/memory.ts'
 import { benchOutput } from './groups/output.ts'
 import { benchPorts } from './groups/ports.ts'
@@ -26,6 +27,7 @@ const groups: Record<string, Group> = {
   files: benchFiles,
   ports: benchPorts,
   edge: benchEdge,
+  lifecycle: benchLifecycle,
   memory: benchMemory,
 }
 
