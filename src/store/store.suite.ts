@@ -1,6 +1,7 @@
 /** The contract's test: every dialect passes it. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Sandbox } from '../domain/sandbox.ts'
+import type { Snapshot } from '../domain/snapshot.ts'
 import type { Store } from '../domain/store.ts'
 import type { ApiKey, Team } from '../domain/team.ts'
 import type { Template } from '../domain/template.ts'
@@ -20,6 +21,7 @@ export function testStore(name: string, open: () => Promise<Store>): void {
 
     describe('sandboxes', () => testSandboxes(() => store))
     describe('sandbox lists', () => testSandboxLists(() => store))
+    describe('events and snapshots', () => testEventsAndSnapshots(() => store))
     describe('templates', () => testTemplates(() => store))
     describe('teams and keys', () => testTeamsAndKeys(() => store))
     describe('figures', () => testFigures(() => store))
@@ -229,6 +231,72 @@ function testSandboxLists(store: () => Store): void {
     expect(await ids({ metadata: { key: 'one' } })).toEqual([])
     expect(await ids({ metadata: { key: 'one\0three' } })).toEqual([])
     expect(await ids({ metadata: { key: 'one\0two' } })).toEqual(['ia'])
+  })
+}
+
+function testEventsAndSnapshots(store: () => Store): void {
+  const event = (sandboxId: string) => ({
+    teamId: 'team',
+    sandboxId,
+    templateId: 'base',
+    type: 'paused' as const,
+    at: 5,
+    reason: 'request',
+    detail: { memory: true },
+  })
+
+  test('an event is written with its change, and not without', async () => {
+    const { sandboxes, events } = store()
+    await sandboxes.create(sandbox({ id: 'ione' }))
+    await sandboxes.update('ione', { state: 'paused' }, event('ione'))
+    await expect(sandboxes.update('inone', { state: 'paused' }, event('inone'))).rejects.toMatchObject({
+      code: 'not_found',
+    })
+    await sandboxes.remove('ione', event('ione'))
+    await sandboxes.remove('ione', event('ione'))
+    const all = await events.list({ limit: 10 })
+    expect(all.map(({ sandboxId }) => sandboxId)).toEqual(['ione', 'ione'])
+    expect(all[0]).toMatchObject({ ...event('ione'), id: expect.stringMatching(/^[0-9a-f-]{36}$/) })
+    expect(all[1]!.sequence).toBeGreaterThan(all[0]!.sequence)
+    expect(await events.list({ afterSequence: all[0]!.sequence, limit: 10 })).toEqual([all[1]])
+    expect(await events.list({ teamId: 'other', limit: 10 })).toEqual([])
+    expect(await events.removeBefore(6)).toBe(2)
+  })
+
+  test('snapshots come newest first, page by page, and are complete once', async () => {
+    const { snapshots, events } = store()
+    const snapshot = (id: string, createdAt: number): Snapshot => ({
+      id,
+      teamId: 'team',
+      sandboxId: 'ione',
+      templateId: 'base',
+      name: null,
+      tag: 'default',
+      internal: false,
+      state: 'creating',
+      image: `image-${id}`,
+      runtime: 'docker',
+      cpuCount: 2,
+      memoryMb: 512,
+      diskMb: 1024,
+      createdAt,
+    })
+    for (const [at, id] of ['a', 'b', 'c'].entries()) await snapshots.create(snapshot(id, at))
+    await expect(snapshots.create(snapshot('a', 9))).rejects.toMatchObject({ code: 'conflict' })
+    await snapshots.complete('c', event('ione'))
+    await expect(snapshots.complete('none', event('ione'))).rejects.toMatchObject({ code: 'not_found' })
+    expect(await events.list({ limit: 10 })).toHaveLength(1)
+    expect((await snapshots.list({})).map(({ id, state }) => `${id} ${state}`)).toEqual([
+      'c ready',
+      'b creating',
+      'a creating',
+    ])
+    expect(
+      (await snapshots.list({ after: { createdAt: 2, id: 'c' }, limit: 1 })).map(({ id }) => id),
+    ).toEqual(['b'])
+    await snapshots.remove('c')
+    await snapshots.remove('c')
+    expect(await snapshots.find('c')).toBeUndefined()
   })
 }
 
