@@ -63,7 +63,7 @@ function settingsOf(body: NewSandboxBody, secure: boolean, capabilities: Capabil
     throw invalid('autoPauseMemory: false is only for sandboxes with autoPause: true.')
   if (!autoPauseMemory && autoResume) {
     throw invalid(
-      'A sandbox that is paused without memory can't be resumed by traffic: autoResume needs autoPauseMemory: true.',
+      'Traffic only resumes sandboxes that are paused with their memory: autoResume needs autoPauseMemory: true.',
     )
   }
   const network = body.network == null ? null : parseNetwork(body.network)
