@@ -68,7 +68,6 @@ describe('requests that can’t be served are answered in JSON, by name', () => 
   })
 
   test.each([
-    '{"templateID":"base","autoPause":true}',
     '{"templateID":"base","allow_internet_access":false}',
     '{"templateID":"base","network":{"denyOut":["0.0.0.0/0"]}}',
     '{"templateID":"base","volumeMounts":[{"name":"v","path":"/v"}]}',
@@ -76,6 +75,29 @@ describe('requests that can’t be served are answered in JSON, by name', () => 
   ])('what isn’t there yet is refused, not ignored: %s', async (body) => {
     const answer = await call('/v2/sandboxes', { body })
     expect(answer).toMatchObject({ status: 501, body: { code: 501 } })
+  })
+
+  test.each([
+    ['timeout 0', '{"templateID":"base","timeout":0}', 'Timeout must be greater than 0'],
+    [
+      'a pause without memory that nothing asks for',
+      '{"templateID":"base","autoPauseMemory":false}',
+      'autoPause: true',
+    ],
+    [
+      'traffic that is to wake files',
+      '{"templateID":"base","autoPause":true,"autoPauseMemory":false,"autoResume":{"enabled":true}}',
+      'autoResume',
+    ],
+    [
+      'allowed domains in an open network',
+      '{"templateID":"base","network":{"allowOut":["example.com"]}}',
+      "When specifying allowed domains in allow out, you must include 'ALL_TRAFFIC' in deny out to block all other traffic.",
+    ],
+  ])('rules between fields, %s: 400', async (_name, body, message) => {
+    const answer = await call('/v2/sandboxes', { body })
+    expect(answer).toMatchObject({ status: 400, body: { code: 400 } })
+    expect(answer.body.message).toContain(message)
   })
 
   test('unknown routes and methods: 404 in JSON', async () => {
