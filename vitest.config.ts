@@ -7,7 +7,12 @@ const conformance = {
   fileParallelism: false,
 }
 /** What is about one way of finding the server; everything else is the same in each. */
-const inHeaderModeOnly = ['tests/conformance/cli.test.ts', 'tests/conformance/signed-urls.test.ts']
+/** What isn't about how a server is found, or about one way only. */
+const inHeaderModeOnly = [
+  'tests/chaos/**',
+  'tests/conformance/cli.test.ts',
+  'tests/conformance/signed-urls.test.ts',
+]
 const inDomainModeOnly = ['tests/conformance/domain/**']
 const inDebugModeOnly = ['tests/conformance/debug-mode.test.ts']
 

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Sandbox } from 'e2b'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Store } from '../../src/domain/store.ts'
 import { baseImage } from '../../src/main/installation.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
@@ -26,6 +26,11 @@ afterAll(async () => {
   await server?.[Symbol.asyncDispose]()
   await engine?.[Symbol.asyncDispose]()
 }, 180_000)
+
+afterEach(async () => {
+  // A test that has failed leaves it to the next ones as it was.
+  await engine.start()
+})
 
 const call = (method: string, path: string, body: object = {}) =>
   fetch(`${server.url}${path}`, {

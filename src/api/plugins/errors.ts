@@ -3,6 +3,9 @@ import { ServerError, toError } from '../../domain/error.ts'
 import type { Log } from '../../lib/log.ts'
 import { errorBody, httpStatus } from '../../wire/error-map.ts'
 
+/** When what is unavailable may be tried again where nobody knows better, in seconds: clients only retry if told. */
+const unavailableRetryAfterS = 1
+
 /** Every failure as `{code, message}` with the status of the one table; causes go to the log only. */
 export function addErrors(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((thrown, request, reply) => answer(fromFramework(thrown), request, reply))
@@ -17,7 +20,8 @@ export function addErrors(app: FastifyInstance, log: Log): void {
     const what = { code: error.code, method, route: routeOptions.url }
     if (error.code === 'internal') log.error({ ...what, err: error }, 'a request failed')
     else if (status >= 500) log.debug({ ...what, reason: error.message }, 'a request could not be served')
-    if (error.retryAfterS !== undefined) reply.header('retry-after', error.retryAfterS)
+    const retryAfterS = error.retryAfterS ?? (status === 503 ? unavailableRetryAfterS : undefined)
+    if (retryAfterS !== undefined) reply.header('retry-after', retryAfterS)
     reply.status(status).send(errorBody(status, error.message))
   }
 }

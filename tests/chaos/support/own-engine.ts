@@ -17,7 +17,7 @@ export interface OwnEngine extends AsyncDisposable {
   readonly docker: Docker
   /** As `kill -9`; its containers live on. */
   kill(): Promise<void>
-  /** Starts it again and resolves when it answers. */
+  /** Starts it again and resolves when it answers; one that runs is left alone. */
   start(): Promise<void>
 }
 
@@ -36,7 +36,7 @@ export async function startOwnEngine(image: string): Promise<OwnEngine> {
     dockerHost: `unix://${socket}`,
     docker,
     async kill() {
-      if (engine === undefined || engine.exitCode !== null) return
+      if (engine === undefined || engine.exitCode !== null || engine.signalCode !== null) return
       const ended = once(engine, 'exit')
       engine.kill('SIGKILL')
       await ended
@@ -44,6 +44,7 @@ export async function startOwnEngine(image: string): Promise<OwnEngine> {
       await untilContainerdIsGone(join(folder, 'exec/containerd/containerd.pid'))
     },
     async start() {
+      if (engine !== undefined && engine.exitCode === null && engine.signalCode === null) return
       const log = openSync(logFile, 'a')
       engine = spawn(
         'nsenter',
