@@ -197,6 +197,8 @@ async function start(
         server.close()
         server.closeAllConnections()
       }
+      // Whoever follows a process inside lets go of it: an open stream would keep this process from ending.
+      for (const { id } of [...node.all()]) node.withdraw(id)
       await Promise.all(loops)
       await lifecycle.idle()
       await logs.flush()

@@ -34,6 +34,21 @@ describe('a restart', () => {
     expect(await sandbox.kill()).toBe(true)
   })
 
+  test('a process whose client has left doesn’t keep the server from stopping', async () => {
+    const sandbox = await Sandbox.create({ timeoutMs: 300_000 })
+    const command = await sandbox.commands.run('sleep 1000', { background: true, timeoutMs: 0 })
+    await command.disconnect()
+    await sandbox.commands.run('true')
+    const ended = await Promise.race([
+      server.end('SIGTERM'),
+      new Promise<string>((resolve) => setTimeout(resolve, 20_000, 'it did not stop').unref()),
+    ])
+    expect(ended).toContain('1 sandbox keeps running')
+    await server.restart()
+    expect((await sandbox.commands.list()).map(({ pid }) => pid)).toEqual([command.pid])
+    await sandbox.kill()
+  })
+
   test('a sandbox whose time came while the server was away ends at the start', async () => {
     const sandbox = await Sandbox.create({ timeoutMs: 2_000 })
     await server.end('SIGKILL')
