@@ -21,12 +21,6 @@ export async function createWebhook(
   settings: WebhookSettings,
 ): Promise<Webhook> {
   checkUrl(settings.url)
-  if ((await store.webhooks.list({ teamId })).length >= perTeamMax) {
-    throw new ServerError(
-      'resource_exhausted',
-      `A team has at most ${perTeamMax} webhooks. Delete one first.`,
-    )
-  }
   const [newest] = await store.events.list({ order: 'desc', limit: 1 })
   const webhook: Webhook = {
     ...settings,
@@ -38,8 +32,8 @@ export async function createWebhook(
     notBefore: 0,
     lastError: null,
   }
-  await store.webhooks.create(webhook)
-  return webhook
+  if (await store.webhooks.create(webhook, perTeamMax)) return webhook
+  throw new ServerError('resource_exhausted', `A team has at most ${perTeamMax} webhooks. Delete one first.`)
 }
 
 export function listWebhooks({ store }: Context, teamId: string): Promise<Webhook[]> {

@@ -31,7 +31,8 @@ export type WebhookUpdate = Partial<
 >
 
 export interface WebhookStore {
-  create(webhook: Webhook): Promise<void>
+  /** Whether it was made: not where its team has `teamMax` already. */
+  create(webhook: Webhook, teamMax: number): Promise<boolean>
   find(id: string): Promise<Webhook | undefined>
   /** Oldest first; of every team where none is named. */
   list(filter: { teamId?: string; enabled?: boolean }): Promise<Webhook[]>

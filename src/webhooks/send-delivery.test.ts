@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { expect, test } from 'vitest'
 import { isRefused, sendDelivery } from './send-delivery.ts'
 
@@ -54,3 +54,55 @@ test('redirects are not followed, long answers not read to their end, silence ha
   server.closeAllConnections()
   server.close()
 })
+
+test('one connection serves several deliveries, and one that was hung up on meanwhile costs none', async () => {
+  await using receiver = await receive((connection, request) =>
+    connection === 1 && request === 3 ? undefined : 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok',
+  )
+  for (let delivery = 1; delivery <= 3; delivery++) await receiver.deliver()
+  expect(receiver.requests).toEqual([3, 1])
+})
+
+test('no answer on a new connection is a failure, told once', async () => {
+  await using receiver = await receive(() => undefined)
+  await expect(receiver.deliver()).rejects.toThrow()
+  expect(receiver.requests).toEqual([1])
+})
+
+test('an answer that changes the protocol is a failure like any other', async () => {
+  await using receiver = await receive(
+    () => 'HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n',
+  )
+  await expect(receiver.deliver()).rejects.toThrow('It answered 101.')
+})
+
+/**
+ * A receiver that answers in so many bytes: by the number of the connection and of the request on it, from 1. With
+ * undefined it hangs up.
+ */
+async function receive(answer: (connection: number, request: number) => string | undefined) {
+  /** How many came, by connection */
+  const requests: number[] = []
+  const server = createTcpServer((socket) => {
+    const connection = requests.push(0)
+    let text = ''
+    socket.on('error', () => {})
+    socket.on('data', (chunk) => {
+      text += chunk
+      if (!text.endsWith('\r\n\r\n{}')) return
+      text = ''
+      const bytes = answer(connection, ++requests[connection - 1]!)
+      if (bytes === undefined) socket.destroy()
+      else socket.write(bytes)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  return {
+    requests,
+    deliver: () => sendDelivery({ url, headers: {}, body: '{}' }, AbortSignal.timeout(20_000)),
+    [Symbol.asyncDispose]: async () => {
+      server.close()
+    },
+  }
+}

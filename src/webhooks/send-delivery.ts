@@ -4,13 +4,28 @@
  * is the one that is connected to, whatever the name means a moment later. Redirects aren't followed.
  */
 import { type LookupAddress, lookup } from 'node:dns'
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import {
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 import type { Delivery } from '../domain/webhook.ts'
 
 /** What is read of an answer, in bytes. */
 const answerMaxBytes = 64 * 1024
+/**
+ * How long a connection waits for the next delivery, in ms: less than the five seconds after which common servers
+ * hang up.
+ */
+const idleMs = 4_000
+/** Connections to one receiver that wait. */
+const idleMax = 8
+
+const agentOptions = { keepAlive: true, timeout: idleMs, maxFreeSockets: idleMax }
+const agents = { 'http:': new HttpAgent(agentOptions), 'https:': new HttpsAgent(agentOptions) }
 
 const refused = new BlockList()
 refused.addSubnet('169.254.0.0', 16, 'ipv4')
@@ -19,35 +34,59 @@ refused.addSubnet('0.0.0.0', 8, 'ipv4')
 refused.addSubnet('fd00:ec2::', 32, 'ipv6')
 
 /** Resolves when the receiver answers 2xx; else rejects with what it did, for its owner. */
-export function sendDelivery({ url, headers, body }: Delivery, signal: AbortSignal): Promise<void> {
+export async function sendDelivery({ url, headers, body }: Delivery, signal: AbortSignal): Promise<void> {
   const target = new URL(url)
   const host = target.hostname.replace(/^\[|\]$/g, '')
+  if (isIP(host) !== 0 && isRefused(host)) throw new Error(refusalOf(host))
   const bytes = Buffer.from(body)
+  const options = {
+    method: 'POST',
+    headers: { ...headers, 'content-length': bytes.length },
+    lookup: checkedLookup,
+    signal,
+  }
+  const status = (await post(target, options, bytes, true)) ?? (await post(target, options, bytes, false))
+  if (status === undefined) throw new Error('It closed the connection without an answer.')
+  if (status < 200 || status > 299) throw new Error(`It answered ${status}.`)
+}
+
+/**
+ * The status of the answer, once it is over. Undefined when the connection was one that had waited and ended before
+ * there was an answer: the receiver may just have hung up on it, which says nothing about the delivery.
+ */
+function post(
+  target: URL,
+  options: RequestOptions & { signal: AbortSignal },
+  bytes: Buffer,
+  mayReuse: boolean,
+): Promise<number | undefined> {
+  const isHttps = target.protocol === 'https:'
+  const agent = mayReuse ? agents[isHttps ? 'https:' : 'http:'] : false
   return new Promise((resolve, reject) => {
-    if (isIP(host) !== 0 && isRefused(host)) return reject(new Error(refusalOf(host)))
-    const open = target.protocol === 'https:' ? httpsRequest : httpRequest
-    const sent: ClientRequest = open(target, {
-      method: 'POST',
-      headers: { ...headers, 'content-length': bytes.length },
-      lookup: checkedLookup,
-      agent: false,
-      signal,
+    let isAnswered = false
+    const sent = (isHttps ? httpsRequest : httpRequest)(target, { ...options, agent })
+    sent.on('error', (error) => {
+      if (options.signal.aborted) reject(new Error('It took too long to answer.'))
+      else if (sent.reusedSocket && !isAnswered) resolve(undefined)
+      else reject(error)
     })
-    sent.once('error', (error) =>
-      reject(new Error(signal.aborted ? 'It took too long to answer.' : error.message)),
-    )
-    sent.once('response', (answer: IncomingMessage) => {
-      const status = answer.statusCode ?? 0
+    // An answer that changes the protocol leaves the connection to us, and nothing else would tell of its end.
+    sent.on('upgrade', (answer, socket) => {
+      socket.destroy()
+      resolve(answer.statusCode ?? 0)
+    })
+    sent.on('close', () => {
+      if (!isAnswered) reject(new Error('It closed the connection without an answer.'))
+    })
+    sent.on('response', (answer: IncomingMessage) => {
+      isAnswered = true
       let read = 0
       answer.on('data', (chunk: Buffer) => {
         read += chunk.length
         if (read > answerMaxBytes) answer.destroy()
       })
-      answer.once('error', () => {})
-      answer.once('close', () => {
-        if (status >= 200 && status < 300) resolve()
-        else reject(new Error(`It answered ${status}.`))
-      })
+      answer.on('error', () => {})
+      answer.on('close', () => resolve(answer.statusCode ?? 0))
     })
     sent.end(bytes)
   })

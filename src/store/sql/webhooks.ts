@@ -5,8 +5,17 @@ import type { Tables, WebhookRow } from '../schema.ts'
 /** Who is told of events. */
 export function createWebhookStore(db: Kysely<Tables>): WebhookStore {
   return {
-    async create(webhook) {
-      await db.insertInto('webhooks').values(toRow(webhook)).execute()
+    create(webhook, teamMax) {
+      return db.transaction().execute(async (transaction) => {
+        const { count } = await transaction
+          .selectFrom('webhooks')
+          .select(({ fn }) => fn.countAll<number>().as('count'))
+          .where('team_id', '=', webhook.teamId)
+          .executeTakeFirstOrThrow()
+        if (count >= teamMax) return false
+        await transaction.insertInto('webhooks').values(toRow(webhook)).execute()
+        return true
+      })
     },
 
     async find(id) {
