@@ -1,6 +1,8 @@
 import { createServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { expect, test } from 'vitest'
+import { testCertificate } from '../../tests/support/certificate.ts'
 import { isRefused, sendDelivery } from './send-delivery.ts'
 
 test.each([
@@ -74,6 +76,20 @@ test('an answer that changes the protocol is a failure like any other', async ()
     () => 'HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n',
   )
   await expect(receiver.deliver()).rejects.toThrow('It answered 101.')
+})
+
+test('a receiver whose certificate nobody vouches for is told nothing', async () => {
+  let asked = 0
+  const server = createHttpsServer(await testCertificate('localhost'), (_, res) => {
+    asked++
+    res.end()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `https://localhost:${(server.address() as AddressInfo).port}/`
+  const delivery = { url, headers: {}, body: '{}' }
+  await expect(sendDelivery(delivery, AbortSignal.timeout(20_000))).rejects.toThrow(/certificate/)
+  expect(asked).toBe(0)
+  server.close()
 })
 
 /**
