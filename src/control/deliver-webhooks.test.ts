@@ -127,6 +127,23 @@ test('one that doesn’t answer holds up nobody else', async () => {
   expect(slow.numbers()).toEqual([1, 2])
 })
 
+test('with more webhooks than are served at once, each has its turn', async () => {
+  await using receiver = await receive()
+  await using silent = await receive()
+  silent.status = 500
+  for (let i = 0; i < 20; i++) await hook(silent.url, `team${i}`)
+  await hook(receiver.url, 'last')
+  for (let i = 0; i < 20; i++) await happen([i], `team${i}`)
+  await happen([7], 'last')
+  const all = deliverer()
+  for (let look = 0; look < 2; look++) {
+    await all.look(running)
+    await all.idle()
+    now += 10_000
+  }
+  expect(receiver.numbers()).toEqual([7])
+})
+
 test('a server that dies in the middle loses nothing: the next one goes on from what is stored', async () => {
   await using receiver = await receive()
   await hook(receiver.url)

@@ -13,7 +13,7 @@ import type { ControlContext } from './context.ts'
 const intervalMs = 500
 /** How long one attempt may take, in ms. */
 const attemptTimeoutMs = 10_000
-/** Attempts at one event; then it is given up, and the webhook says so. The last is about half an hour after the first. */
+/** Attempts at one event; then it is given up, and the webhook says so. The last is about twenty minutes after the first. */
 const attemptsMax = 12
 /** Wait after the first failure and the longest wait, in ms; doubled in between, and up to a quarter longer. */
 const retryMs = { first: 1_000, last: 300_000 }
@@ -53,14 +53,21 @@ export interface Deliverer {
 export function createDeliverer(parts: DeliveryParts): Deliverer {
   const { store, clock, log } = parts.ctx
   const busy = new Map<string, Promise<void>>()
+  /** When each was last served, in turns: whoever has waited longest comes first */
+  let turns = new Map<string, number>()
+  let turn = 0
 
   return {
     async look(signal) {
       const [newest] = await store.events.list({ order: 'desc', limit: 1 })
       if (newest === undefined) return
       const now = clock.now()
-      for (const { id, cursor, notBefore } of await store.webhooks.list({ enabled: true })) {
+      const enabled = await store.webhooks.list({ enabled: true })
+      turns = new Map(enabled.map(({ id }) => [id, turns.get(id) ?? 0]))
+      enabled.sort((a, b) => (turns.get(a.id) ?? 0) - (turns.get(b.id) ?? 0))
+      for (const { id, cursor, notBefore } of enabled) {
         if (busy.has(id) || cursor >= newest.sequence || notBefore > now || busy.size >= parallel) continue
+        turns.set(id, ++turn)
         const serving = serve(parts, id, signal)
           .catch((error) => log.error({ err: error, webhookId: id }, 'a webhook could not be served'))
           .finally(() => busy.delete(id))
@@ -73,26 +80,24 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
   }
 }
 
-/** Tells one webhook of what it hasn't been told yet, until something fails or nothing is left. */
+/** Tells one webhook of the next events that it hasn't been told of, until one fails: a batch, then others have their turn. */
 async function serve(parts: DeliveryParts, id: string, signal: AbortSignal): Promise<void> {
   const { store } = parts.ctx
-  while (!signal.aborted) {
-    const webhook = await store.webhooks.find(id)
-    if (webhook === undefined || !webhook.enabled) return
-    const { teamId, cursor } = webhook
-    const events = await store.events.list({ teamId, afterSequence: cursor, limit: batch })
-    if (events.length === 0) return skipOthers(parts, webhook)
-    for (const event of events) {
-      if (signal.aborted) return
-      if (!wants(webhook, event.type)) {
-        await store.webhooks.update(id, { cursor: event.sequence })
-        continue
-      }
-      // It may have been changed or removed since.
-      const present = await store.webhooks.find(id)
-      if (present === undefined || !present.enabled) return
-      if (!(await attempt(parts, present, event, signal))) return
+  const webhook = await store.webhooks.find(id)
+  if (webhook === undefined || !webhook.enabled) return
+  const { teamId, cursor } = webhook
+  const events = await store.events.list({ teamId, afterSequence: cursor, limit: batch })
+  if (events.length === 0) return skipOthers(parts, webhook)
+  for (const event of events) {
+    if (signal.aborted) return
+    if (!wants(webhook, event.type)) {
+      await store.webhooks.update(id, { cursor: event.sequence })
+      continue
     }
+    // It may have been changed or removed since.
+    const present = await store.webhooks.find(id)
+    if (present === undefined || !present.enabled) return
+    if (!(await attempt(parts, present, event, signal))) return
   }
 }
 

@@ -15,7 +15,7 @@ async function readTree(folder: string): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(texts))
 }
 
-it('src/wire/gen/envd is what "npm run gen" makes of spec/envd', async () => {
+it('src/wire/gen/envd is what "npm run gen" makes of spec/envd', { timeout: 120_000 }, async () => {
   const output = await mkdtemp(join(tmpdir(), 'e2b-gen-'))
   try {
     const buf = join(root, 'node_modules/.bin/buf')
