@@ -1,8 +1,9 @@
 /** What running sandboxes use, asked of their agents every few seconds and kept in ever coarser steps. */
 import type { Sandbox } from '../domain/sandbox.ts'
 import type { SandboxMetrics } from '../domain/sandbox-metrics.ts'
-import { anySignal, sleep } from '../lib/deadline.ts'
+import { sleep } from '../lib/deadline.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
+import { linkSignals } from '../lib/linked-signal.ts'
 import type { ControlContext } from './context.ts'
 
 /** Time between two rounds, in ms (e2b-behaviour 2.7). */
@@ -13,6 +14,8 @@ const answerTimeoutMs = 2_000
 const parallel = 8
 /** Rounds between two looks at what may be thinned out: once a minute. */
 const roundsPerTrim = 12
+/** How far back such a look goes from where a step begins, in ms: much more than the time between two. */
+const lookBackMs = 900_000
 const hourMs = 3600_000
 /** What is older than `ageMs` is kept in steps of `stepMs`. */
 const steps = [
@@ -30,7 +33,9 @@ export async function runSandboxSampling(ctx: ControlContext, signal: AbortSigna
     const begun = performance.now()
     try {
       await sampleSandboxes(ctx, signal)
-      if (round % roundsPerTrim === 0) await trimSamples(ctx)
+      // The first look takes up what came of age while no server ran.
+      if (round % roundsPerTrim === 0)
+        await trimSamples(ctx, round === 0 ? Number.POSITIVE_INFINITY : lookBackMs)
     } catch (error) {
       if (!signal.aborted) ctx.log.error({ err: error }, 'what sandboxes use could not be sampled')
     }
@@ -47,17 +52,30 @@ export async function sampleSandboxes(
   const samples: SandboxMetrics[] = []
   const ask = async (sandbox: Sandbox) => {
     if (sandbox.handle === null) return
-    const both = anySignal(signal, AbortSignal.timeout(answerTimeoutMs))
-    const { timestampMs: _, ...used } = await node.sample(sandbox.handle, both)
-    samples.push({ ...used, sandboxId: sandbox.id, at: Math.floor(clock.now()) })
+    const both = linkSignals([signal], answerTimeoutMs)
+    try {
+      const { timestampMs: _, ...used } = await node.sample(sandbox.handle, both.signal)
+      samples.push({ ...used, sandboxId: sandbox.id, at: Math.floor(clock.now()) })
+    } finally {
+      both.dispose()
+    }
   }
   await forEachLimit(running, parallel, (sandbox) => ask(sandbox).catch(() => {}))
   await store.sandboxMetrics.add(samples)
 }
 
-/** Makes old samples fewer, and drops those of sandboxes that are gone. */
-export async function trimSamples({ store, clock }: Pick<ControlContext, 'store' | 'clock'>): Promise<void> {
+/**
+ * Makes old samples fewer, and drops those of sandboxes that are gone. Only those are looked at that came of age
+ * within `backMs`: a look at all would hold up the server for seconds.
+ */
+export async function trimSamples(
+  { store, clock }: Pick<ControlContext, 'store' | 'clock'>,
+  backMs = Number.POSITIVE_INFINITY,
+): Promise<void> {
   const now = clock.now()
   await store.sandboxMetrics.trim(now - keptMs)
-  for (const { ageMs, stepMs } of steps) await store.sandboxMetrics.thin(now - ageMs, stepMs)
+  for (const { ageMs, stepMs } of steps) {
+    const before = now - ageMs
+    await store.sandboxMetrics.thin({ from: Math.max(0, before - backMs), before, stepMs })
+  }
 }

@@ -19,8 +19,8 @@ export interface SandboxMetricsStore {
   list(filter: { sandboxId: string; from: number; to: number; limit: number }): Promise<SandboxMetrics[]>
   /** The newest sample of each that has one. */
   latest(sandboxIds: readonly string[]): Promise<SandboxMetrics[]>
-  /** Of those from before a time, keeps one for each sandbox and step of `stepMs`: the step's first. */
-  thin(before: number, stepMs: number): Promise<void>
+  /** Of those between two times, keeps one for each sandbox and step of `stepMs`: the step's first. */
+  thin(options: { from: number; before: number; stepMs: number }): Promise<void>
   /** Removes those from before a time, and those of sandboxes that are gone. */
   trim(before: number): Promise<void>
 }

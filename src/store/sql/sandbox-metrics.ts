@@ -51,9 +51,10 @@ export function createSandboxMetricsStore(db: Kysely<Tables>): SandboxMetricsSto
       return rows.map(toSample)
     },
 
-    async thin(before, stepMs) {
+    async thin({ from, before, stepMs }) {
       await db
         .deleteFrom('sandbox_metrics')
+        .where('at', '>=', from)
         .where('at', '<', before)
         .where(({ exists, selectFrom }) =>
           exists(
