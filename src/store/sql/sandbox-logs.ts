@@ -40,6 +40,18 @@ export function createSandboxLogStore(db: Kysely<Tables>): SandboxLogStore {
             ),
           ),
         )
+        // One that lived for long has old entries that its end makes no older.
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom('lifecycle_events')
+                .select('lifecycle_events.id')
+                .whereRef('lifecycle_events.sandbox_id', '=', 'sandbox_logs.sandbox_id')
+                .where('lifecycle_events.type', '=', 'killed')
+                .where('lifecycle_events.at', '>=', endedBefore),
+            ),
+          ),
+        )
         .execute()
       await sql`delete from sandbox_logs where sequence in (
         select sequence from (
