@@ -47,13 +47,13 @@ function trustAuthority(folder: string): void {
   certutil('-A', '-n', 'e2b-server', '-t', 'C,,', '-i', authority())
 }
 
-test('a page, its WebSocket and its event stream', async () => {
+test('a page, its WebSocket and its event stream', { timeout: 180_000 }, async () => {
   const page = await browser.newPage()
   const answer = await page.goto(`${scheme}://${sandbox.getHost(3000)}/`)
   expect(answer?.status()).toBe(200)
   const issuer = { issuer: expect.stringContaining('e2b-server') }
   if (isDomainMode) expect(await answer?.securityDetails()).toMatchObject(issuer)
-  await page.waitForFunction(`document.body.textContent.startsWith('{"who"')`)
+  await page.waitForFunction(`document.body.textContent.startsWith('{"who"')`, undefined, { timeout: 90_000 })
   expect(JSON.parse((await page.textContent('body')) ?? '')).toEqual({
     who: sandbox.sandboxId,
     protocol: `${scheme}:`,
