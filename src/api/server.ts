@@ -5,7 +5,7 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import type { ApiParts } from './parts.ts'
 import { addAuthentication, addOperatorAuthentication } from './plugins/authentication.ts'
-import { addErrors } from './plugins/errors.ts'
+import { addErrors, badUrl, bodyMaxBytes } from './plugins/errors.ts'
 import { addJsonBodies } from './plugins/json-bodies.ts'
 import { addTimings } from './plugins/timings.ts'
 import { addValidation } from './plugins/validation.ts'
@@ -41,14 +41,12 @@ import { addTeamMetrics } from './routes/teams/metrics.ts'
 import { addUnimplemented } from './routes/unimplemented.ts'
 import { addWebhooks } from './routes/webhooks/webhooks.ts'
 
-/** Longest JSON body, in bytes. */
-const bodyMaxBytes = 1024 * 1024
-
 /** Built, not listening. */
 export function createApi(parts: ApiParts): FastifyInstance {
   const { control, authenticator, serverFactory } = parts
   const app = fastify({
     bodyLimit: bodyMaxBytes,
+    frameworkErrors: badUrl,
     routerOptions: { maxParamLength: 512 },
     ...(serverFactory !== undefined && { serverFactory }),
   })

@@ -2,9 +2,18 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { ServerError, toError } from '../../domain/error.ts'
 import type { Log } from '../../lib/log.ts'
 import { errorBody, httpStatus } from '../../wire/error-map.ts'
+import { violationSentence } from './violation.ts'
+
+/** Longest JSON body, in bytes. */
+export const bodyMaxBytes = 1024 * 1024
 
 /** When what is unavailable may be tried again where nobody knows better, in seconds: clients only retry if told. */
 const unavailableRetryAfterS = 1
+
+/** Fastify's answer to a URL that can't be decoded, which no error handler sees. */
+export function badUrl(_error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  reply.status(400).send(errorBody(400, 'The path is not a valid URL: write a % in it as %25.'))
+}
 
 /** Every failure as `{code, message}` with the status of the one table; causes go to the log only. */
 export function addErrors(app: FastifyInstance, log: Log): void {
@@ -26,20 +35,24 @@ export function addErrors(app: FastifyInstance, log: Log): void {
   }
 }
 
+/** What Fastify refuses by itself, by its code. */
+const sentences: Record<string, string> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: `The request body is longer than ${bodyMaxBytes / 1024} KiB.`,
+  FST_ERR_CTP_INVALID_MEDIA_TYPE:
+    'The request body must be JSON: send it with Content-Type: application/json.',
+}
+
 /** Fastify's own refusals (body too large, bad JSON, invalid against the schema) in our vocabulary. */
 function fromFramework(thrown: unknown): ServerError {
   if (thrown instanceof ServerError) return thrown
-  const { validation, validationContext, statusCode, message } = thrown as Partial<FastifyError>
+  const { validation, validationContext, statusCode, code, message } = thrown as Partial<FastifyError>
   if (validation?.[0] !== undefined) {
-    const { instancePath, message: rule, params, keyword } = validation[0]
-    const field = instancePath.slice(1).replaceAll('/', '.') || String(params.missingProperty ?? '')
     const where = validationContext === 'querystring' ? 'query' : 'body'
-    const subject =
-      keyword === 'required' || field === '' ? `The request ${where}` : `'${field}' in the request ${where}`
-    return new ServerError('invalid_argument', `${subject} ${rule}.`)
+    return new ServerError('invalid_argument', violationSentence(validation[0], where))
   }
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
-    return new ServerError('invalid_argument', `${message}`, { cause: thrown })
+    const sentence = (code !== undefined && sentences[code]) || `${message}`
+    return new ServerError('invalid_argument', sentence, { cause: thrown })
   }
   return toError(thrown)
 }
