@@ -55,7 +55,7 @@ export const sections: Section[] = [
       claim(
         'works',
         'sandbox.getHost',
-        "`<port>-<id>.localhost:<server's port>`; without a domain of its own the server can't make other programs resolve that name",
+        "`<port>-<id>.<domain>`; on a server without `--domain` it is `<port>-<id>.localhost:<server's port>`, which browsers and curl open and many other programs can't resolve",
       ),
       claim('works', 'sandbox.uploadUrl sandbox.downloadUrl', 'the URL alone is enough, in every mode'),
       claim('works', 'Sandbox.betaCreate'),
