@@ -89,9 +89,8 @@ async function runUntilSignal(flags: Flags): Promise<void> {
   process.once('SIGTERM', () => process.exit(1))
   const left = await server.stop()
   if (left > 0) {
-    console.log(
-      `Stopped. ${left === 1 ? '1 sandbox keeps' : `${left} sandboxes keep`} running; "npm start" finds them again.`,
-    )
+    const kept = left === 1 ? '1 sandbox keeps' : `${left} sandboxes keep`
+    console.log(`Stopped. ${kept} running; "npm start" finds ${left === 1 ? 'it' : 'them'} again.`)
   } else {
     console.log('Stopped. No sandboxes are left.')
   }

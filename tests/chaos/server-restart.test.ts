@@ -43,7 +43,7 @@ describe('a restart', () => {
       server.end('SIGTERM'),
       new Promise<string>((resolve) => setTimeout(resolve, 20_000, 'it did not stop').unref()),
     ])
-    expect(ended).toContain('1 sandbox keeps running')
+    expect(ended).toContain('1 sandbox keeps running; "npm start" finds it again.')
     await server.restart()
     expect((await sandbox.commands.list()).map(({ pid }) => pid)).toEqual([command.pid])
     await sandbox.kill()
