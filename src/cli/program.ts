@@ -16,7 +16,7 @@ export function createProgram(actions: Actions, version: string): Command {
   const program = new Command('e2b-server')
     .description('A self-hosted server that speaks E2B’s wire protocol.')
     .version(version)
-    .showHelpAfterError()
+    .showHelpAfterError('With --help it says what there is.')
   addStart(program, actions)
   addEnv(program, actions)
   addDoctor(program, actions)
