@@ -106,3 +106,19 @@ test('thousands of requests may be open on one connection', async () => {
   expect(settings.maxConcurrentStreams).toBe(4096)
   session.destroy()
 })
+
+test.each([
+  ['that is no HTTP', '\0\0 not HTTP\r\n\r\n', 400, 'not a valid HTTP/1.1 request'],
+  [
+    'whose headers are too long',
+    `GET / HTTP/1.1\r\nHost: a\r\nX-Huge: ${'x'.repeat(20_000)}\r\n\r\n`,
+    431,
+    'longer than 16 KiB',
+  ],
+])('a request %s is told what is wrong with it', async (_what, bytes, status, message) => {
+  const socket = open(await start(), bytes)
+  const answer = await readUntil(socket, /}/)
+  expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+  expect(answer).toContain(`"code":${status}`)
+  expect(answer).toContain(message)
+})

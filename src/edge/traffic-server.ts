@@ -4,7 +4,7 @@
  * either is an event of it as of any `http.Server`; those of HTTP/2 have the types of Node's compatibility API, of
  * which `domain/http.ts` names what both have. It has none of the limits that would cut long streams and large uploads.
  */
-import { Server } from 'node:http'
+import { maxHeaderSize, Server } from 'node:http'
 import {
   createServer as createHttp2Server,
   type Http2Server,
@@ -47,6 +47,9 @@ const maxStreams = 4096
 /** What a client may send of one body, and of all bodies of a connection, before it is read, in bytes. */
 const streamWindowBytes = 256 * 1024
 const connectionWindowBytes = 4 * 1024 * 1024
+
+const tooLarge = `The request line and headers are longer than ${maxHeaderSize / 1024} KiB.`
+
 /** What one HTTP/2 connection may hold before new requests on it are refused, in MB. Thousands of streams take tens. */
 const sessionMaxMb = 128
 
@@ -184,8 +187,9 @@ class DetectingServer extends Server implements TrafficServer {
   }
 }
 
-/** Answers what isn't HTTP. */
-function refuse(_error: Error, socket: Duplex): void {
-  if (socket.writable) sendRaw(socket, routeError(400, 'This is not a valid HTTP/1.1 request.'))
-  else socket.destroy()
+/** Answers what isn't HTTP, or too much of it. */
+function refuse(error: Error & { code?: string }, socket: Duplex): void {
+  if (!socket.writable) socket.destroy()
+  else if (error.code === 'HPE_HEADER_OVERFLOW') sendRaw(socket, routeError(431, tooLarge))
+  else sendRaw(socket, routeError(400, 'This is not a valid HTTP/1.1 request.'))
 }
