@@ -10,6 +10,7 @@ import { deleteApiKey, serverApiKey } from './api-keys.ts'
 import { clientEnv, howToTrust, reachOf } from './client-env.ts'
 import { ConfigError, readConfig } from './config.ts'
 import { diagnose } from './doctor/diagnose.ts'
+import { farewell } from './farewell.ts'
 import { programVersion } from './installation.ts'
 import { apiUrl } from './names.ts'
 import { startServer } from './start.ts'
@@ -87,13 +88,7 @@ async function runUntilSignal(flags: Flags): Promise<void> {
   })
   process.once('SIGINT', () => process.exit(1))
   process.once('SIGTERM', () => process.exit(1))
-  const left = await server.stop()
-  if (left > 0) {
-    const kept = left === 1 ? '1 sandbox keeps' : `${left} sandboxes keep`
-    console.log(`Stopped. ${kept} running; "npm start" finds ${left === 1 ? 'it' : 'them'} again.`)
-  } else {
-    console.log('Stopped. No sandboxes are left.')
-  }
+  console.log(farewell(await server.stop()))
 }
 
 try {

@@ -51,7 +51,12 @@ export interface RunningServer {
   /** What clients have to trust; null: nothing that they don't already */
   authority: Authority | null
   /** Stops serving; sandboxes live on unless `destroyOnExit`. Returns how many do. */
-  stop(): Promise<number>
+  stop(): Promise<SandboxesLeft>
+}
+
+export interface SandboxesLeft {
+  running: number
+  paused: number
 }
 
 /** What a test may put between the server and two of its parts. */
@@ -160,7 +165,12 @@ async function start(
   })
   undo.push(() => api.close())
   await api.ready()
-  const { port, address } = await listen(api.server, config.port, config.host)
+  const { port, address } = await listen(
+    api.server,
+    config.port,
+    config.host,
+    'Choose another with --host and --port.',
+  )
   const url = apiUrl(config, port)
   domain = publicDomain(config, port)
   const dns = await openDns(config, address, log)
@@ -203,7 +213,11 @@ async function start(
       await lifecycle.idle()
       await logs.flush()
       if (config.destroyOnExit) await destroyAll(control)
-      const left = await control.store.sandboxes.count({ states: ['running'] })
+      const { sandboxes } = control.store
+      const left = {
+        running: await sandboxes.count({ states: ['running'] }),
+        paused: await sandboxes.count({ states: ['paused'] }),
+      }
       await api.close()
       await runtime.close()
       await store.close()
@@ -220,26 +234,29 @@ async function start(
     for (const host of ['127.0.0.1', '::1']) {
       const server = createDebugListener({ edge, ensure, log })
       try {
-        await listen(server, config.debugPort, host)
+        await listen(
+          server,
+          config.debugPort,
+          host,
+          'Choose another with --debug-port, or 0 for no debug mode.',
+        )
         listening.push(server)
       } catch (error) {
         const level = host === '::1' ? 'debug' : 'warn'
-        log[level]({ err: error, host, port: config.debugPort }, 'no debug mode: its port is taken')
+        log[level]({ reason: (error as Error).message }, 'E2B_DEBUG=true programs are not served')
       }
     }
     return listening
   }
 }
 
-/** Listens and returns where. Errors: `ConfigError` when the address can't be used. */
-async function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
+/** Listens and returns where. Errors: `ConfigError` when the address can't be used, with what to do: `remedy`. */
+async function listen(server: Server, port: number, host: string, remedy: string): Promise<AddressInfo> {
   server.listen(port, host)
   try {
     await once(server, 'listening')
   } catch (error) {
-    throw new ConfigError(
-      `Can't listen on ${host} port ${port} (${(error as Error).message}). Choose another with --host and --port.`,
-    )
+    throw new ConfigError(`Can't listen on ${host} port ${port} (${(error as Error).message}). ${remedy}`)
   }
   return server.address() as AddressInfo
 }

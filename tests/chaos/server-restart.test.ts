@@ -77,7 +77,8 @@ describe('a restart', () => {
     expect(await guests(server)).toEqual([sandbox.sandboxId])
     await server.restart()
     expect(await sandbox.isRunning()).toBe(true)
-    await server.end('SIGTERM')
+    await sandbox.pause()
+    expect(await server.end('SIGTERM')).toContain('1 sandbox stays paused; "npm start" finds it again.')
 
     await server.restart(['--destroy-on-exit'])
     const another = await Sandbox.create({ timeoutMs: 300_000 })

@@ -41,6 +41,13 @@ test('web pages of other sites are refused', async () => {
   expect(answer.status).toBe(403)
 })
 
+test('a second server says that it has no debug mode, and how to have one', async () => {
+  await using second = await startTestServer({ flags: ['--debug-port', String(debugPort)] })
+  expect(second.output()).toContain('E2B_DEBUG=true programs are not served')
+  expect(second.output()).toContain('--debug-port')
+  expect(second.output()).not.toMatch(/\bat .*\.m?[jt]s:\d/)
+})
+
 async function requireFree(port: number): Promise<void> {
   const probe = createServer()
   await new Promise<void>((resolve, reject) => {
