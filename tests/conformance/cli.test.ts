@@ -72,6 +72,7 @@ test('keys: a new one works until it is deleted, and is shown only masked', asyn
 
   const { stdout } = await cli('keys', 'list')
   expect(stdout).not.toContain(key)
+  expect(stdout).toMatch(/ {2}created 2\S+Z {2}used 2\S+Z {2}server$/m)
   const id = stdout
     .split('\n')
     .find((line) => line.endsWith('  ci'))
@@ -79,6 +80,12 @@ test('keys: a new one works until it is deleted, and is shown only masked', asyn
   await cli('keys', 'delete', id!)
   expect((await list(key)).status).toBe(401)
   expect(await cli('keys', 'delete', id!)).toMatchObject({ code: 1 })
+})
+
+test('keys of a server that has never run: none, and it says so', async () => {
+  const answer = await cli('keys', 'list', '--state-dir', join(server.stateDir, 'never-run'))
+  expect(answer).toMatchObject({ code: 0, stdout: '' })
+  expect(answer.stderr).toContain('There are no keys yet')
 })
 
 test('mistakes are answered with one sentence', async () => {

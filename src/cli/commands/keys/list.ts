@@ -5,10 +5,12 @@ export function addKeysList(keys: Command, actions: Actions): void {
   withTeam(withStateDir(keys.command('list')))
     .description('list the keys, masked')
     .action(async (flags: Flags) => {
-      for (const { id, mask, name, createdAt, lastUsedAt } of await actions.keys.list(flags)) {
-        console.log(
-          [id, mask, createdAt.toISOString(), lastUsedAt?.toISOString() ?? 'never used', name].join('  '),
-        )
+      const keys = await actions.keys.list(flags)
+      if (keys.length === 0)
+        console.error('There are no keys yet: "npm start" makes the first, "keys create" more.')
+      for (const { id, mask, name, createdAt, lastUsedAt } of keys) {
+        const used = lastUsedAt === null ? 'never used' : `used ${lastUsedAt.toISOString()}`
+        console.log([id, mask, `created ${createdAt.toISOString()}`, used, name].join('  '))
       }
     })
 }
