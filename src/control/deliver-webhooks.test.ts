@@ -184,6 +184,77 @@ test('choosing events, turning off and on, deleting', async () => {
   expect(receiver.numbers()).toEqual([3])
 })
 
+test('a team whose webhooks all hang has no more than its places, so others are told', async () => {
+  await using slow = await receive()
+  await using fast = await receive()
+  slow.hold()
+  for (let i = 0; i < 12; i++) await hook(slow.url)
+  await hook(fast.url, 'other')
+  await happen([1])
+  await happen([2], 'other')
+  const all = deliverer()
+  await all.look(running)
+  await expect.poll(() => [slow.got.length, fast.numbers()]).toEqual([8, [2]])
+  slow.letGo()
+  await all.idle()
+  await all.look(running)
+  await all.idle()
+  expect(slow.numbers()).toEqual(Array(12).fill(1))
+})
+
+test('those that were served last come last', async () => {
+  await using receiver = await receive()
+  const ids: string[] = []
+  for (let i = 0; i < 10; i++) ids.push((await hook(receiver.url)).id)
+  const all = deliverer()
+  const told = async () => {
+    const before = receiver.got.length
+    await settled(all)
+    return receiver.got.slice(before).map(({ headers }) => headers['e2b-webhook-id'] as string)
+  }
+  await happen([1])
+  const first = await told()
+  expect(first).toHaveLength(8)
+  await happen([2])
+  const second = await told()
+  // Two each for the two that had to wait.
+  const waited = ids.filter((id) => !first.includes(id))
+  expect(second.filter((id) => waited.includes(id))).toHaveLength(4)
+})
+
+test('what other teams do writes nothing', async () => {
+  await using receiver = await receive()
+  const { id } = await hook(receiver.url)
+  const before = await store.webhooks.find(id)
+  await happen([1, 2], 'other')
+  const all = deliverer()
+  await settled(all)
+  await settled(all)
+  expect(await store.webhooks.find(id)).toEqual(before)
+  await happen([3])
+  await settled(all)
+  expect(receiver.numbers()).toEqual([3])
+})
+
+test('a webhook that is turned off and on during an attempt goes on from now, whatever comes of it', async () => {
+  await using receiver = await receive()
+  const { id } = await hook(receiver.url)
+  const ref = { teamId: 'team', id }
+  await happen([1])
+  receiver.hold()
+  const all = deliverer()
+  await all.look(running)
+  await expect.poll(() => receiver.numbers()).toEqual([1])
+  await updateWebhook(ctx(), ref, { enabled: false })
+  await happen([2])
+  await updateWebhook(ctx(), ref, { enabled: true })
+  receiver.letGo()
+  await all.idle()
+  await happen([3])
+  await settled(all)
+  expect(receiver.numbers()).toEqual([1, 3])
+})
+
 /** A receiver of deliveries that can be told what to answer, and when. */
 async function receive() {
   const got: { headers: IncomingHttpHeaders; body: string }[] = []

@@ -3,7 +3,7 @@ import { anySandbox, startControl } from '../../tests/support/control.ts'
 import { createSandbox } from './create-sandbox.ts'
 import { killSandbox } from './kill-sandbox.ts'
 import { pauseSandbox } from './pause-sandbox.ts'
-import { sampleSandboxes, trimSamples } from './sample-sandboxes.ts'
+import { createTrimmer, sampleSandboxes } from './sample-sandboxes.ts'
 import { latestMetrics, sandboxMetrics } from './sandbox-metrics.ts'
 
 const quiet = { signal: AbortSignal.timeout(60_000), phase: () => {} }
@@ -17,6 +17,7 @@ test('running sandboxes are sampled, old samples thinned out, those of the dead 
   const sample = () => sampleSandboxes(control, quiet.signal)
   const ref = { teamId: 'team', id: (await createSandbox(control, anySandbox, quiet)).id }
   const started = now
+  const trim = createTrimmer(control)
   for (let i = 0; i < 12; i++) {
     await sample()
     now += 5_000
@@ -38,16 +39,16 @@ test('running sandboxes are sampled, old samples thinned out, those of the dead 
 
   // An hour later one is left of each half minute, a week later none.
   now = started + hour + 2 * minute
-  await trimSamples(control)
+  await trim(quiet.signal)
   const steps = (await sandboxMetrics(control, ref, {})).map(({ at }) => Math.floor(at / 30_000))
   expect(new Set(steps).size).toBe(steps.length)
   expect(steps.length).toBeLessThanOrEqual(3)
   now = started + 8 * 24 * hour
-  await trimSamples(control)
+  await trim(quiet.signal)
   expect(await sandboxMetrics(control, ref, {})).toEqual([])
 
   await killSandbox(control, ref, quiet.signal)
   await control.store.sandboxMetrics.add([{ ...all[0]!, at: now }])
-  await trimSamples(control)
+  await trim(quiet.signal)
   expect(await control.store.sandboxMetrics.latest([ref.id])).toEqual([])
 })

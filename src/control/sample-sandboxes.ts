@@ -3,6 +3,7 @@ import type { Sandbox } from '../domain/sandbox.ts'
 import type { SandboxMetrics } from '../domain/sandbox-metrics.ts'
 import { anySignal, sleep } from '../lib/deadline.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
+import { loopTurns } from '../lib/loop-turns.ts'
 import type { ControlContext } from './context.ts'
 
 /** Time between two rounds, in ms (e2b-behaviour 2.7). */
@@ -23,14 +24,17 @@ const steps = [
 ]
 /** How long anything is kept, in ms. */
 const keptMs = 7 * 24 * hourMs
+/** The time whose samples are thinned out without a pause, in ms: the store does it in one go. */
+const windowMs = hourMs
 
 /** Samples until the signal aborts; rounds never overlap. */
 export async function runSandboxSampling(ctx: ControlContext, signal: AbortSignal): Promise<void> {
+  const trim = createTrimmer(ctx)
   for (let round = 0; !signal.aborted; round++) {
     const begun = performance.now()
     try {
       await sampleSandboxes(ctx, signal)
-      if (round % roundsPerTrim === 0) await trimSamples(ctx)
+      if (round % roundsPerTrim === 0) await trim(signal)
     } catch (error) {
       if (!signal.aborted) ctx.log.error({ err: error }, 'what sandboxes use could not be sampled')
     }
@@ -55,9 +59,27 @@ export async function sampleSandboxes(
   await store.sandboxMetrics.add(samples)
 }
 
-/** Makes old samples fewer, and drops those of sandboxes that are gone. */
-export async function trimSamples({ store, clock }: Pick<ControlContext, 'store' | 'clock'>): Promise<void> {
-  const now = clock.now()
-  await store.sandboxMetrics.trim(now - keptMs)
-  for (const { ageMs, stepMs } of steps) await store.sandboxMetrics.thin(now - ageMs, stepMs)
+/**
+ * Makes old samples fewer, and drops those of sandboxes that are gone. The first time it looks at all of them, and
+ * then only at those that have come of age since.
+ */
+export function createTrimmer({
+  store,
+  clock,
+}: Pick<ControlContext, 'store' | 'clock'>): (signal: AbortSignal) => Promise<void> {
+  /** Up to where each step has been thinned out, Unix milliseconds */
+  const done = steps.map(() => 0)
+  return async (signal) => {
+    const now = clock.now()
+    await store.sandboxMetrics.trim(now - keptMs)
+    for (const [i, { ageMs, stepMs }] of steps.entries()) {
+      const end = now - ageMs
+      for (let from = Math.max(done[i] ?? 0, now - keptMs); from < end && !signal.aborted; ) {
+        const before = Math.min(end, from + windowMs)
+        await store.sandboxMetrics.thin({ from, before, stepMs })
+        done[i] = from = before
+        await loopTurns(1)
+      }
+    }
+  }
 }
