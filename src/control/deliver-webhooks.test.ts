@@ -1,11 +1,10 @@
 import { createHash, createHmac, randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import { rowOf } from '../../tests/support/control.ts'
+import { startReceiver } from '../../tests/support/receiver.ts'
 import type { Store } from '../domain/store.ts'
 import { silentLog } from '../lib/log.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
@@ -42,6 +41,13 @@ async function happen(numbers: number[], teamId = 'team'): Promise<void> {
     await store.sandboxes.create(row)
     await store.sandboxes.update(row.id, {}, eventOf(row, { type: 'created', detail: { n } }, now))
   }
+}
+
+/** A receiver that knows the numbers of the events it was told of. */
+async function receive() {
+  const receiver = await startReceiver()
+  const numbers = () => receiver.got.map(({ body }) => (JSON.parse(body) as { n: number }).n)
+  return Object.assign(receiver, { numbers })
 }
 
 async function settled(by = deliverer()): Promise<void> {
@@ -254,37 +260,3 @@ test('a webhook that is turned off and on during an attempt goes on from now, wh
   await settled(all)
   expect(receiver.numbers()).toEqual([1, 3])
 })
-
-/** A receiver of deliveries that can be told what to answer, and when. */
-async function receive() {
-  const got: { headers: IncomingHttpHeaders; body: string }[] = []
-  let held: (() => void)[] | undefined
-  const receiver = {
-    url: '',
-    status: 200,
-    got,
-    numbers: () => got.map(({ body }) => (JSON.parse(body) as { n: number }).n),
-    hold() {
-      held = []
-    },
-    letGo() {
-      const waiting = held ?? []
-      held = undefined
-      for (const answer of waiting) answer()
-    },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
-  const server = createServer(async (req, res) => {
-    const body = Buffer.concat(await req.toArray()).toString()
-    got.push({ headers: req.headers, body })
-    const answer = () => res.writeHead(receiver.status).end('answered')
-    if (held === undefined) answer()
-    else held.push(answer)
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  receiver.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`
-  return receiver
-}
