@@ -4,6 +4,7 @@
  */
 import type { SandboxLogSink, StoredLogEntry } from '../domain/sandbox-log.ts'
 import { sleep } from '../lib/deadline.ts'
+import { loopTurns } from '../lib/loop-turns.ts'
 import { createTokenBucket, type TokenBucket } from '../lib/token-bucket.ts'
 import type { ControlContext } from './context.ts'
 
@@ -13,8 +14,8 @@ const flushMs = 500
 const waitingMax = { entries: 20_000, characters: 16 * 2 ** 20 }
 /** Entries of one sandbox that are taken in each second. */
 const perSecondMax = 1_000
-/** Entries of one write. */
-const batch = 500
+/** Entries of one write, which nothing else runs beside. */
+const batch = 200
 /** Writes between two looks at what may go: every five minutes. */
 const flushesPerTrim = 600
 const dayMs = 24 * 3600_000
@@ -66,7 +67,10 @@ export function createLogWriter({
       const entries = [...waiting, ...tellDropped()]
       waiting = []
       waitingCharacters = 0
-      for (let at = 0; at < entries.length; at += batch) await store.logs.add(entries.slice(at, at + batch))
+      for (let at = 0; at < entries.length; at += batch) {
+        await store.logs.add(entries.slice(at, at + batch))
+        await loopTurns(1)
+      }
       for (const entry of entries) {
         const source = sourceOf(entry)
         source.entries++
