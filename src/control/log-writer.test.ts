@@ -9,7 +9,7 @@ const entry = (message: string) => ({
   at: 1,
   level: 'info' as const,
   message,
-  fields: { logger: 'process' },
+  fields: { logger: 'process', stream: 'stdout' },
 })
 
 const openWriter = async (now = () => 1) => {
@@ -41,18 +41,19 @@ test('entries are written in order, and what is left at the end', async () => {
 test('a sandbox that says too much loses some, says so, and costs others nothing', async () => {
   let now = 1
   const { store, told, writer, list } = await openWriter(() => now)
-  for (let i = 0; i < 1_100; i++) writer.write(entry(`line ${i}`))
+  for (let i = 0; i < 2_100; i++) writer.write(entry(`line ${i}`))
+  writer.write({ ...entry('process ended'), fields: { logger: 'process' } })
   writer.write({ ...entry('quiet'), sandboxId: 'itwo' })
   await writer.flush()
   expect(told).toEqual([{ sandboxId: 'ione', dropped: 100 }])
-  const [last, before] = await list('ione')
+  const [last, end, line] = await list('ione')
   expect(last).toMatchObject({ level: 'warn', message: '100 entries came too fast and were dropped' })
-  expect(before?.message).toBe('line 999')
+  expect([end?.message, line?.message]).toEqual(['process ended', 'line 1999'])
   expect((await list('itwo')).map(({ message }) => message)).toEqual(['quiet'])
   now += 100
-  for (let i = 0; i < 200; i++) writer.write(entry(`later ${i}`))
+  for (let i = 0; i < 300; i++) writer.write(entry(`later ${i}`))
   await writer.flush()
-  expect((await list('ione')).filter(({ message }) => message.startsWith('later'))).toHaveLength(100)
+  expect((await list('ione')).filter(({ message }) => message.startsWith('later'))).toHaveLength(200)
   await store.close()
 })
 

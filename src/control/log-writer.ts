@@ -12,8 +12,8 @@ import type { ControlContext } from './context.ts'
 const flushMs = 500
 /** What may wait. */
 const waitingMax = { entries: 20_000, characters: 16 * 2 ** 20 }
-/** Entries of one sandbox that are taken in each second. */
-const perSecondMax = 1_000
+/** Lines of output of one sandbox that are taken in each second; what else its log has is as rare as requests are. */
+const linesPerSecondMax = 2_000
 /** Entries of one write, which nothing else runs beside. */
 const batch = 200
 /** Writes between two looks at what may go: every five minutes. */
@@ -55,7 +55,8 @@ export function createLogWriter({
     write(entry) {
       const source = sourceOf(entry)
       const isFull = waiting.length >= waitingMax.entries || waitingCharacters >= waitingMax.characters
-      if (isFull || source.bucket.take(clock.now(), perSecondMax) > 0) {
+      const isOutput = entry.fields.stream !== undefined
+      if (isFull || (isOutput && source.bucket.take(clock.now(), linesPerSecondMax) > 0)) {
         source.dropped++
         return
       }

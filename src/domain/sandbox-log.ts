@@ -8,7 +8,7 @@ export interface SandboxLogEntry {
   at: number
   level: LogLevel
   message: string
-  /** Always with `logger`: `process`, `lifecycle`, `log` */
+  /** Always with `logger`: `process`, `lifecycle`, `log`; a line of output has its `stream` */
   fields: Record<string, string>
 }
 
