@@ -575,7 +575,7 @@ function testWebhooks(store: () => Store): void {
       notBefore: 0,
       lastError: null,
     }
-    await store().webhooks.create(webhook)
+    await store().webhooks.create(webhook, 50)
     await store().webhooks.settle('w', 6, { cursor: 9 })
     await store().webhooks.settle('other', 7, { cursor: 9 })
     expect(await store().webhooks.find('w')).toEqual(webhook)
