@@ -35,6 +35,13 @@ test('no way of extending leads beyond the longest life', async () => {
   expect(await endAt()).toBe(now + 10_000)
   await setSandboxTimeout(control, ref, 1_000)
   expect(await endAt()).toBe(latest)
+  const [told] = await control.store.events.list({
+    sandboxId: id,
+    types: ['updated'],
+    order: 'desc',
+    limit: 1,
+  })
+  expect(told).toMatchObject({ reason: 'timeout', detail: { set_timeout: new Date(latest).toISOString() } })
   await setSandboxTimeout(control, ref, 10)
   const { sandbox } = await connectSandbox(control, ref, { timeoutS: 100, memory: true }, quiet)
   expect(sandbox.endAt).toBe(latest)

@@ -1,11 +1,10 @@
 import { createHash, createHmac, randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import { rowOf } from '../../tests/support/control.ts'
+import { startReceiver } from '../../tests/support/receiver.ts'
 import type { Store } from '../domain/store.ts'
 import { silentLog } from '../lib/log.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
@@ -42,6 +41,13 @@ async function happen(numbers: number[], teamId = 'team'): Promise<void> {
     await store.sandboxes.create(row)
     await store.sandboxes.update(row.id, {}, eventOf(row, { type: 'created', detail: { n } }, now))
   }
+}
+
+/** A receiver that knows the numbers of the events it was told of. */
+async function receive() {
+  const receiver = await startReceiver()
+  const numbers = () => receiver.got.map(({ body }) => (JSON.parse(body) as { n: number }).n)
+  return Object.assign(receiver, { numbers })
 }
 
 async function settled(by = deliverer()): Promise<void> {
@@ -184,36 +190,73 @@ test('choosing events, turning off and on, deleting', async () => {
   expect(receiver.numbers()).toEqual([3])
 })
 
-/** A receiver of deliveries that can be told what to answer, and when. */
-async function receive() {
-  const got: { headers: IncomingHttpHeaders; body: string }[] = []
-  let held: (() => void)[] | undefined
-  const receiver = {
-    url: '',
-    status: 200,
-    got,
-    numbers: () => got.map(({ body }) => (JSON.parse(body) as { n: number }).n),
-    hold() {
-      held = []
-    },
-    letGo() {
-      const waiting = held ?? []
-      held = undefined
-      for (const answer of waiting) answer()
-    },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
+test('a team whose webhooks all hang has no more than its places, so others are told', async () => {
+  await using slow = await receive()
+  await using fast = await receive()
+  slow.hold()
+  for (let i = 0; i < 12; i++) await hook(slow.url)
+  await hook(fast.url, 'other')
+  await happen([1])
+  await happen([2], 'other')
+  const all = deliverer()
+  await all.look(running)
+  await expect.poll(() => [slow.got.length, fast.numbers()]).toEqual([8, [2]])
+  slow.letGo()
+  await all.idle()
+  await all.look(running)
+  await all.idle()
+  expect(slow.numbers()).toEqual(Array(12).fill(1))
+})
+
+test('those that were served last come last', async () => {
+  await using receiver = await receive()
+  const ids: string[] = []
+  for (let i = 0; i < 10; i++) ids.push((await hook(receiver.url)).id)
+  const all = deliverer()
+  const told = async () => {
+    const before = receiver.got.length
+    await settled(all)
+    return receiver.got.slice(before).map(({ headers }) => headers['e2b-webhook-id'] as string)
   }
-  const server = createServer(async (req, res) => {
-    const body = Buffer.concat(await req.toArray()).toString()
-    got.push({ headers: req.headers, body })
-    const answer = () => res.writeHead(receiver.status).end('answered')
-    if (held === undefined) answer()
-    else held.push(answer)
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  receiver.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`
-  return receiver
-}
+  await happen([1])
+  const first = await told()
+  expect(first).toHaveLength(8)
+  await happen([2])
+  const second = await told()
+  // Two each for the two that had to wait.
+  const waited = ids.filter((id) => !first.includes(id))
+  expect(second.filter((id) => waited.includes(id))).toHaveLength(4)
+})
+
+test('what other teams do writes nothing', async () => {
+  await using receiver = await receive()
+  const { id } = await hook(receiver.url)
+  const before = await store.webhooks.find(id)
+  await happen([1, 2], 'other')
+  const all = deliverer()
+  await settled(all)
+  await settled(all)
+  expect(await store.webhooks.find(id)).toEqual(before)
+  await happen([3])
+  await settled(all)
+  expect(receiver.numbers()).toEqual([3])
+})
+
+test('a webhook that is turned off and on during an attempt goes on from now, whatever comes of it', async () => {
+  await using receiver = await receive()
+  const { id } = await hook(receiver.url)
+  const ref = { teamId: 'team', id }
+  await happen([1])
+  receiver.hold()
+  const all = deliverer()
+  await all.look(running)
+  await expect.poll(() => receiver.numbers()).toEqual([1])
+  await updateWebhook(ctx(), ref, { enabled: false })
+  await happen([2])
+  await updateWebhook(ctx(), ref, { enabled: true })
+  receiver.letGo()
+  await all.idle()
+  await happen([3])
+  await settled(all)
+  expect(receiver.numbers()).toEqual([1, 3])
+})

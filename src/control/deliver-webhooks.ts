@@ -4,7 +4,7 @@
  * delivered again, under another delivery id.
  */
 import { createHash, createHmac, randomUUID } from 'node:crypto'
-import type { LifecycleEvent, LifecycleEventType } from '../domain/lifecycle-event.ts'
+import type { LifecycleEvent } from '../domain/lifecycle-event.ts'
 import type { SendDelivery, Webhook } from '../domain/webhook.ts'
 import { anySignal, sleep } from '../lib/deadline.ts'
 import type { ControlContext } from './context.ts'
@@ -17,10 +17,10 @@ const attemptTimeoutMs = 10_000
 const attemptsMax = 12
 /** Wait after the first failure and the longest wait, in ms; doubled in between, and up to a quarter longer. */
 const retryMs = { first: 1_000, last: 300_000 }
-/** Webhooks that are served side by side. */
-const parallel = 16
-/** Events read at a time. */
-const batch = 100
+/** Webhooks that are served side by side, all and those of one team: slow ones leave room for other teams'. */
+const parallel = { all: 64, team: 8 }
+/** How long one webhook is served before others have their turn, in ms. */
+const turnMs = 5_000
 
 export interface DeliveryParts {
   ctx: Pick<ControlContext, 'store' | 'clock' | 'log'>
@@ -52,71 +52,86 @@ export interface Deliverer {
 
 export function createDeliverer(parts: DeliveryParts): Deliverer {
   const { store, clock, log } = parts.ctx
-  const busy = new Map<string, Promise<void>>()
-  /** When each was last served, in turns: whoever has waited longest comes first */
-  let turns = new Map<string, number>()
-  let turn = 0
+  const busy = new Map<string, { teamId: string; over: Promise<void> }>()
+  /** Up to which event there was nothing more for a webhook. Only here: what others do is no reason to write. */
+  const nothingUpTo = new Map<string, number>()
+  /** Those that have been served, the one that waits longest first */
+  const served = new Set<string>()
 
   return {
     async look(signal) {
       const [newest] = await store.events.list({ order: 'desc', limit: 1 })
       if (newest === undefined) return
-      const now = clock.now()
       const enabled = await store.webhooks.list({ enabled: true })
-      turns = new Map(enabled.map(({ id }) => [id, turns.get(id) ?? 0]))
-      enabled.sort((a, b) => (turns.get(a.id) ?? 0) - (turns.get(b.id) ?? 0))
-      for (const { id, cursor, notBefore } of enabled) {
-        if (busy.has(id) || cursor >= newest.sequence || notBefore > now || busy.size >= parallel) continue
-        turns.set(id, ++turn)
-        const serving = serve(parts, id, signal)
-          .catch((error) => log.error({ err: error, webhookId: id }, 'a webhook could not be served'))
-          .finally(() => busy.delete(id))
-        busy.set(id, serving)
+      forgetAllBut(new Set(enabled.map(({ id }) => id)))
+      const now = clock.now()
+      const due = enabled.filter(
+        ({ id, cursor, notBefore }) =>
+          !busy.has(id) && notBefore <= now && Math.max(cursor, nothingUpTo.get(id) ?? 0) < newest.sequence,
+      )
+      for (const { id, teamId } of inTurn(due)) {
+        if (busy.size >= parallel.all) break
+        const ofTeam = [...busy.values()].filter((other) => other.teamId === teamId)
+        if (ofTeam.length < parallel.team) busy.set(id, { teamId, over: begin(id, newest.sequence, signal) })
       }
     },
     async idle() {
-      while (busy.size > 0) await Promise.all(busy.values())
+      while (busy.size > 0) await Promise.all([...busy.values()].map(({ over }) => over))
     },
   }
-}
 
-/** Tells one webhook of the next events that it hasn't been told of, until one fails: a batch, then others have their turn. */
-async function serve(parts: DeliveryParts, id: string, signal: AbortSignal): Promise<void> {
-  const { store } = parts.ctx
-  const webhook = await store.webhooks.find(id)
-  if (webhook === undefined || !webhook.enabled) return
-  const { teamId, cursor } = webhook
-  const events = await store.events.list({ teamId, afterSequence: cursor, limit: batch })
-  if (events.length === 0) return skipOthers(parts, webhook)
-  for (const event of events) {
-    if (signal.aborted) return
-    if (!wants(webhook, event.type)) {
-      await store.webhooks.update(id, { cursor: event.sequence })
-      continue
+  async function begin(id: string, newest: number, signal: AbortSignal): Promise<void> {
+    served.delete(id)
+    served.add(id)
+    try {
+      if (await serve(parts, id, newest, signal)) nothingUpTo.set(id, newest)
+    } catch (error) {
+      log.error({ err: error, webhookId: id }, 'a webhook could not be served')
+    } finally {
+      busy.delete(id)
     }
-    // It may have been changed or removed since.
-    const present = await store.webhooks.find(id)
-    if (present === undefined || !present.enabled) return
-    if (!(await attempt(parts, present, event, signal))) return
+  }
+
+  /** Those that were never served first, then the one that waits longest. */
+  function inTurn(webhooks: Webhook[]): Webhook[] {
+    const places = new Map([...served].map((id, place) => [id, place]))
+    const placeOf = ({ id }: Webhook) => places.get(id) ?? -1
+    return webhooks.sort((a, b) => placeOf(a) - placeOf(b))
+  }
+
+  function forgetAllBut(ids: ReadonlySet<string>): void {
+    for (const id of served) if (!ids.has(id)) served.delete(id)
+    for (const id of nothingUpTo.keys()) if (!ids.has(id)) nothingUpTo.delete(id)
   }
 }
 
-/** Past the events of other teams, so that there is nothing to look for next time. */
-async function skipOthers({ ctx: { store } }: DeliveryParts, { id, teamId, cursor }: Webhook): Promise<void> {
-  const [newest] = await store.events.list({ order: 'desc', limit: 1 })
-  if (newest === undefined || newest.sequence <= cursor) return
-  // An event of its own may have come between the two looks.
-  const own = await store.events.list({
-    teamId,
-    afterSequence: cursor,
-    beforeSequence: newest.sequence + 1,
-    limit: 1,
-  })
-  if (own.length === 0) await store.webhooks.update(id, { cursor: newest.sequence })
-}
-
-function wants({ events }: Webhook, type: LifecycleEventType): boolean {
-  return events.length === 0 || events.includes(type)
+/**
+ * Tells one webhook of what it hasn't been told yet, until its turn is over, something fails or nothing is left up to
+ * the event `newest`. Whether nothing is left.
+ */
+async function serve(
+  parts: DeliveryParts,
+  id: string,
+  newest: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { store } = parts.ctx
+  const until = performance.now() + turnMs
+  while (!signal.aborted && performance.now() < until) {
+    // It may have been changed or removed since.
+    const webhook = await store.webhooks.find(id)
+    if (webhook === undefined || !webhook.enabled) return false
+    const { teamId, cursor, events: types } = webhook
+    const range = { teamId, afterSequence: cursor, beforeSequence: newest + 1, limit: 1 }
+    const [next] = await store.events.list({ ...range, ...(types.length > 0 && { types }) })
+    if (next === undefined) {
+      const [passed] = await store.events.list({ ...range, order: 'desc' })
+      if (passed !== undefined) await store.webhooks.settle(id, cursor, { cursor: passed.sequence })
+      return true
+    }
+    if (!(await attempt(parts, webhook, next, signal))) return false
+  }
+  return false
 }
 
 /** Whether the event is done with. */
@@ -127,12 +142,12 @@ async function attempt(
   signal: AbortSignal,
 ): Promise<boolean> {
   const body = JSON.stringify(present(event))
-  const { id, url } = webhook
+  const { id, url, cursor } = webhook
   const done = { cursor: event.sequence, attempts: 0, notBefore: 0 }
   try {
     const either = anySignal(signal, AbortSignal.timeout(attemptTimeoutMs))
     await send({ url, body, headers: headersOf(webhook, body) }, either)
-    await store.webhooks.update(id, { ...done, lastError: null })
+    await store.webhooks.settle(id, cursor, { ...done, lastError: null })
     return true
   } catch (error) {
     if (signal.aborted) return false
@@ -140,14 +155,14 @@ async function attempt(
     const attempts = webhook.attempts + 1
     if (attempts >= attemptsMax) {
       log.warn({ webhookId: id, eventId: event.id, attempts }, 'a webhook was not told of an event: given up')
-      await store.webhooks.update(id, {
+      await store.webhooks.settle(id, cursor, {
         ...done,
         lastError: `Event ${event.id} was given up after ${attempts} attempts: ${lastError}`,
       })
       return true
     }
     const waitMs = Math.min(retryMs.first * 2 ** (attempts - 1), retryMs.last) * (1 + Math.random() / 4)
-    await store.webhooks.update(id, { attempts, notBefore: clock.now() + waitMs, lastError })
+    await store.webhooks.settle(id, cursor, { attempts, notBefore: clock.now() + waitMs, lastError })
     return false
   }
 }

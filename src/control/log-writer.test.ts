@@ -9,30 +9,64 @@ const entry = (message: string) => ({
   at: 1,
   level: 'info' as const,
   message,
-  fields: { logger: 'process' },
+  fields: { logger: 'process', stream: 'stdout' },
 })
 
-test('entries are written in order, what comes too fast is dropped and counted, the rest is written at the end', async () => {
+const openWriter = async (now = () => 1) => {
   const store = await openSqliteStore({ path: ':memory:' })
-  const dropped: unknown[] = []
-  const log = { ...silentLog, warn: (fields: Record<string, unknown>) => dropped.push(fields.dropped) }
-  const writer = createLogWriter({ store, clock: { now: () => 1 }, log })
+  const told: Record<string, unknown>[] = []
+  const log = { ...silentLog, warn: (fields: Record<string, unknown>) => told.push(fields) }
+  const writer = createLogWriter({ store, clock: { now }, log })
+  const list = (sandboxId: string, limit = 20_000) =>
+    store.logs.list({ teamId: 'team', sandboxId, limit, order: 'desc' })
+  return { store, told, writer, list }
+}
+
+test('entries are written in order, and what is left at the end', async () => {
+  const { store, writer, list } = await openWriter()
+  for (let i = 0; i < 900; i++) writer.write(entry(`line ${i}`))
+  await writer.flush()
+  expect((await list('ione')).map(({ message }) => message).reverse()).toEqual(
+    Array.from({ length: 900 }, (_, i) => `line ${i}`),
+  )
   const stopping = new AbortController()
   const running = writer.run(stopping.signal)
-  for (let i = 0; i < 20_100; i++) writer.write(entry(`line ${i}`))
-  await writer.flush()
-  expect(dropped).toEqual([100])
-  const list = (limit: number) => store.logs.list({ teamId: 'team', sandboxId: 'ione', limit, order: 'desc' })
-  expect((await list(1))[0]?.message).toBe('line 19999')
   writer.write(entry('last'))
   stopping.abort()
   await running
-  expect((await list(1))[0]?.message).toBe('last')
+  expect((await list('ione', 1))[0]?.message).toBe('last')
+  await store.close()
+})
 
-  await store.logs.trim({ before: 0, endedBefore: 0, max: 10 })
-  expect(await list(1_000)).toHaveLength(10)
-  await store.logs.trim({ before: 0, endedBefore: 2, max: 10 })
-  expect(await list(1_000)).toEqual([])
+test('a sandbox that says too much loses some, says so, and costs others nothing', async () => {
+  let now = 1
+  const { store, told, writer, list } = await openWriter(() => now)
+  for (let i = 0; i < 2_100; i++) writer.write(entry(`line ${i}`))
+  writer.write({ ...entry('process ended'), fields: { logger: 'process' } })
+  writer.write({ ...entry('quiet'), sandboxId: 'itwo' })
+  await writer.flush()
+  expect(told).toEqual([{ sandboxId: 'ione', dropped: 100 }])
+  const [last, end, line] = await list('ione')
+  expect(last).toMatchObject({ level: 'warn', message: '100 entries came too fast and were dropped' })
+  expect([end?.message, line?.message]).toEqual(['process ended', 'line 1999'])
+  expect((await list('itwo')).map(({ message }) => message)).toEqual(['quiet'])
+  now += 100
+  for (let i = 0; i < 300; i++) writer.write(entry(`later ${i}`))
+  await writer.flush()
+  expect((await list('ione')).filter(({ message }) => message.startsWith('later'))).toHaveLength(200)
+  await store.close()
+})
+
+test('what waits is bounded in characters, and what is kept of a sandbox too', async () => {
+  const { store, told, writer, list } = await openWriter()
+  const long = 'x'.repeat(64 * 1024)
+  for (let i = 0; i < 300; i++) writer.write({ ...entry(long), sandboxId: `i${i % 4}` })
+  await writer.flush()
+  const lost = told.reduce((sum, { dropped }) => sum + Number(dropped), 0)
+  expect(lost).toBe(300 - 256)
+  const kept = (await list('i0')).reduce((sum, { message }) => sum + message.length, 0)
+  expect(kept).toBeGreaterThan(2 ** 20)
+  expect(kept).toBeLessThanOrEqual(4 * 2 ** 20)
   await store.close()
 })
 

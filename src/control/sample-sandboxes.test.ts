@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
 import { anySandbox, startControl } from '../../tests/support/control.ts'
+import { resumeSandbox } from './connect-sandbox.ts'
 import { createSandbox } from './create-sandbox.ts'
 import { killSandbox } from './kill-sandbox.ts'
 import { pauseSandbox } from './pause-sandbox.ts'
-import { sampleSandboxes, trimSamples } from './sample-sandboxes.ts'
+import { createSampler, createTrimmer } from './sample-sandboxes.ts'
 import { latestMetrics, sandboxMetrics } from './sandbox-metrics.ts'
 
 const quiet = { signal: AbortSignal.timeout(60_000), phase: () => {} }
@@ -14,9 +15,11 @@ test('running sandboxes are sampled, old samples thinned out, those of the dead 
   let now = 1_800_000_000_000
   await using parts = await startControl({ clock: { now: () => now } })
   const { control } = parts
-  const sample = () => sampleSandboxes(control, quiet.signal)
+  const look = createSampler(control)
+  const sample = () => look(quiet.signal)
   const ref = { teamId: 'team', id: (await createSandbox(control, anySandbox, quiet)).id }
   const started = now
+  const trim = createTrimmer(control)
   for (let i = 0; i < 12; i++) {
     await sample()
     now += 5_000
@@ -38,16 +41,52 @@ test('running sandboxes are sampled, old samples thinned out, those of the dead 
 
   // An hour later one is left of each half minute, a week later none.
   now = started + hour + 2 * minute
-  await trimSamples(control)
+  await trim(quiet.signal)
   const steps = (await sandboxMetrics(control, ref, {})).map(({ at }) => Math.floor(at / 30_000))
   expect(new Set(steps).size).toBe(steps.length)
   expect(steps.length).toBeLessThanOrEqual(3)
   now = started + 8 * 24 * hour
-  await trimSamples(control)
+  await trim(quiet.signal)
   expect(await sandboxMetrics(control, ref, {})).toEqual([])
 
   await killSandbox(control, ref, quiet.signal)
   await control.store.sandboxMetrics.add([{ ...all[0]!, at: now }])
-  await trimSamples(control)
+  await trim(quiet.signal)
   expect(await control.store.sandboxMetrics.latest([ref.id])).toEqual([])
+})
+
+test('each sandbox is sampled every five seconds from its start or its resume on', async () => {
+  let now = 1_800_000_000_000
+  await using parts = await startControl({ clock: { now: () => now } })
+  const { control } = parts
+  const look = createSampler(control)
+  const begun = now
+  const create = async () => ({
+    teamId: 'team',
+    id: (await createSandbox(control, anySandbox, quiet)).id,
+  })
+  const seconds = async (ref: { teamId: string; id: string }) =>
+    (await sandboxMetrics(control, ref, {})).map(({ at }) => (at - begun) / 1_000)
+  const wait = async (looks: number) => {
+    for (let i = 0; i < looks; i++) {
+      await look(quiet.signal)
+      now += 1_000
+    }
+  }
+
+  const first = await create()
+  await wait(3)
+  const second = await create()
+  await wait(3)
+  expect(await seconds(first)).toEqual([0, 5])
+  expect(await seconds(second)).toEqual([3])
+  await pauseSandbox(control, first, { memory: true }, quiet.signal)
+  await wait(1)
+  await resumeSandbox(control, first, { timeoutS: 60, autoPause: undefined }, quiet)
+  await wait(1)
+  expect(await seconds(first)).toEqual([0, 5, 7])
+  // A clock that was set back by an hour.
+  now -= 3_600_000
+  await wait(1)
+  expect(await seconds(second)).toEqual([8 - 3_600, 3])
 })

@@ -4,18 +4,19 @@ import type { SandboxMetrics } from '../domain/sandbox-metrics.ts'
 import { sleep } from '../lib/deadline.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
 import { linkSignals } from '../lib/linked-signal.ts'
+import { loopTurns } from '../lib/loop-turns.ts'
 import type { ControlContext } from './context.ts'
 
-/** Time between two rounds, in ms (e2b-behaviour 2.7). */
+/** Time between two samples of one sandbox, in ms (e2b-behaviour 2.7). */
 const intervalMs = 5_000
+/** Time between two looks for sandboxes whose time has come, in ms: one that has just started is sampled by the next. */
+const lookMs = 1_000
 /** How long one agent may take to answer, in ms. */
 const answerTimeoutMs = 2_000
 /** Agents asked side by side. */
 const parallel = 8
-/** Rounds between two looks at what may be thinned out: once a minute. */
-const roundsPerTrim = 12
-/** How far back such a look goes from where a step begins, in ms: much more than the time between two. */
-const lookBackMs = 900_000
+/** Looks between two at what may be thinned out: once a minute. */
+const looksPerTrim = 60
 const hourMs = 3600_000
 /** What is older than `ageMs` is kept in steps of `stepMs`. */
 const steps = [
@@ -26,56 +27,85 @@ const steps = [
 ]
 /** How long anything is kept, in ms. */
 const keptMs = 7 * 24 * hourMs
+/** The time whose samples are thinned out without a pause, in ms: the store does it in one go. */
+const windowMs = hourMs
 
-/** Samples until the signal aborts; rounds never overlap. */
+/** Samples until the signal aborts; looks never overlap. */
 export async function runSandboxSampling(ctx: ControlContext, signal: AbortSignal): Promise<void> {
-  for (let round = 0; !signal.aborted; round++) {
+  const sample = createSampler(ctx)
+  const trim = createTrimmer(ctx)
+  for (let look = 0; !signal.aborted; look++) {
     const begun = performance.now()
     try {
-      await sampleSandboxes(ctx, signal)
-      // The first look takes up what came of age while no server ran.
-      if (round % roundsPerTrim === 0)
-        await trimSamples(ctx, round === 0 ? Number.POSITIVE_INFINITY : lookBackMs)
+      await sample(signal)
+      if (look % looksPerTrim === 0) await trim(signal)
     } catch (error) {
       if (!signal.aborted) ctx.log.error({ err: error }, 'what sandboxes use could not be sampled')
     }
-    await sleep(Math.max(100, intervalMs - (performance.now() - begun)), signal).catch(() => {})
+    await sleep(Math.max(100, lookMs - (performance.now() - begun)), signal).catch(() => {})
   }
-}
-
-/** One round. A sandbox that doesn't answer in time has no sample in it. */
-export async function sampleSandboxes(
-  { store, node, clock }: ControlContext,
-  signal: AbortSignal,
-): Promise<void> {
-  const running = await store.sandboxes.list({ states: ['running'] })
-  const samples: SandboxMetrics[] = []
-  const ask = async (sandbox: Sandbox) => {
-    if (sandbox.handle === null) return
-    const both = linkSignals([signal], answerTimeoutMs)
-    try {
-      const { timestampMs: _, ...used } = await node.sample(sandbox.handle, both.signal)
-      samples.push({ ...used, sandboxId: sandbox.id, at: Math.floor(clock.now()) })
-    } finally {
-      both.dispose()
-    }
-  }
-  await forEachLimit(running, parallel, (sandbox) => ask(sandbox).catch(() => {}))
-  await store.sandboxMetrics.add(samples)
 }
 
 /**
- * Makes old samples fewer, and drops those of sandboxes that are gone. Only those are looked at that came of age
- * within `backMs`: a look at all would hold up the server for seconds.
+ * Samples the running sandboxes whose time has come, and writes what they answer in one transaction. One that doesn't
+ * answer in time is left out until its next time.
  */
-export async function trimSamples(
-  { store, clock }: Pick<ControlContext, 'store' | 'clock'>,
-  backMs = Number.POSITIVE_INFINITY,
-): Promise<void> {
-  const now = clock.now()
-  await store.sandboxMetrics.trim(now - keptMs)
-  for (const { ageMs, stepMs } of steps) {
-    const before = now - ageMs
-    await store.sandboxMetrics.thin({ from: Math.max(0, before - backMs), before, stepMs })
+export function createSampler({
+  store,
+  node,
+  clock,
+}: ControlContext): (signal: AbortSignal) => Promise<void> {
+  /** When each running sandbox was asked last, Unix milliseconds */
+  let askedAt = new Map<string, number>()
+
+  return async (signal) => {
+    const now = clock.now()
+    const running = await store.sandboxes.list({ states: ['running'] })
+    const due = running.filter(({ id }) => {
+      const ago = now - (askedAt.get(id) ?? Number.NEGATIVE_INFINITY)
+      // Looks are never exactly on time, and clocks are set back.
+      return ago < 0 || ago >= intervalMs - lookMs / 2
+    })
+    const isDue = new Set(due)
+    askedAt = new Map(running.map((row) => [row.id, isDue.has(row) ? now : (askedAt.get(row.id) ?? now)]))
+
+    const samples: SandboxMetrics[] = []
+    const ask = async ({ id, handle }: Sandbox) => {
+      if (handle === null) return
+      const both = linkSignals([signal], answerTimeoutMs)
+      try {
+        const { timestampMs: _, ...used } = await node.sample(handle, both.signal)
+        samples.push({ ...used, sandboxId: id, at: Math.floor(clock.now()) })
+      } finally {
+        both.dispose()
+      }
+    }
+    await forEachLimit(due, parallel, (sandbox) => ask(sandbox).catch(() => {}))
+    await store.sandboxMetrics.add(samples)
+  }
+}
+
+/**
+ * Makes old samples fewer, and drops those of sandboxes that are gone. The first time it looks at all of them, and
+ * then only at those that have come of age since.
+ */
+export function createTrimmer({
+  store,
+  clock,
+}: Pick<ControlContext, 'store' | 'clock'>): (signal: AbortSignal) => Promise<void> {
+  /** Up to where each step has been thinned out, Unix milliseconds */
+  const done = steps.map(() => 0)
+  return async (signal) => {
+    const now = clock.now()
+    await store.sandboxMetrics.trim(now - keptMs)
+    for (const [i, { ageMs, stepMs }] of steps.entries()) {
+      const end = now - ageMs
+      for (let from = Math.max(done[i] ?? 0, now - keptMs); from < end && !signal.aborted; ) {
+        const before = Math.min(end, from + windowMs)
+        await store.sandboxMetrics.thin({ from, before, stepMs })
+        done[i] = from = before
+        await loopTurns(1)
+      }
+    }
   }
 }

@@ -10,12 +10,12 @@ export interface LogsRequest {
   direction: 'forward' | 'backward'
   /** This level and those above it */
   level?: LogLevel | undefined
-  /** Has to occur in the message */
+  /** Has to occur in the message, in whichever case of its ASCII letters */
   search?: string | undefined
   limit: number
 }
 
-/** Most events of one sandbox that are read beside its log. */
+/** Most events that one answer has beside the log: as many as any answer has entries. */
 const eventsMax = 1_000
 
 /**
@@ -28,8 +28,19 @@ export async function sandboxLogs(
   { cursor, direction, level = 'debug', search, limit }: LogsRequest,
 ): Promise<SandboxLogEntry[]> {
   const order = direction === 'forward' ? 'asc' : 'desc'
-  const events = await ctx.store.events.list({ teamId, sandboxId: id, order, limit: eventsMax })
-  if (events.length === 0) requireOwned(await ctx.store.sandboxes.find(id), { teamId, id })
+  const range: { from?: number; to?: number } =
+    cursor === undefined ? {} : direction === 'forward' ? { from: cursor } : { to: cursor }
+  const [any] = await ctx.store.events.list({ teamId, sandboxId: id, limit: 1 })
+  if (any === undefined) requireOwned(await ctx.store.sandboxes.find(id), { teamId, id })
+  const events = await ctx.store.events.list({
+    teamId,
+    sandboxId: id,
+    order,
+    limit: eventsMax,
+    ...range,
+    // Their times have fractions, which no entry shows.
+    ...(range.to !== undefined && { to: range.to + 0.999 }),
+  })
   const levels = logLevels.slice(logLevels.indexOf(level))
   const entries = await ctx.store.logs.list({
     teamId,
@@ -38,16 +49,15 @@ export async function sandboxLogs(
     order,
     limit,
     ...(search !== undefined && { search }),
-    ...(cursor !== undefined && (direction === 'forward' ? { from: cursor } : { to: cursor })),
+    ...range,
   })
-  const told = events.map(entryOf).filter((entry) => {
-    const isBeyond = direction === 'forward' ? entry.at < (cursor ?? 0) : entry.at > (cursor ?? Infinity)
-    return (
-      !isBeyond && levels.includes(entry.level) && (search === undefined || entry.message.includes(search))
-    )
-  })
+  const told = events.map(entryOf).filter((entry) => levels.includes(entry.level) && says(entry, search))
   const sign = direction === 'forward' ? 1 : -1
   return [...entries, ...told].sort((a, b) => sign * (a.at - b.at)).slice(0, limit)
+}
+
+function says({ message }: SandboxLogEntry, search: string | undefined): boolean {
+  return search === undefined || message.toLowerCase().includes(search.toLowerCase())
 }
 
 /** An event as a line of the log. */

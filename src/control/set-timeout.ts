@@ -2,6 +2,7 @@ import { clampEnd } from './check-lifetime.ts'
 import { extend } from './connect-sandbox.ts'
 import type { ControlContext } from './context.ts'
 import { requireRunning, type SandboxRef } from './find-sandbox.ts'
+import { eventOf } from './lifecycle.ts'
 
 /**
  * Moves the deadline to `timeoutS` seconds from now, later or earlier, but no later than the team's sandboxes may live;
@@ -13,10 +14,13 @@ export async function setSandboxTimeout(
   timeoutS: number,
 ): Promise<void> {
   await ctx.lifecycle.exclusive(ref.id, async (row) => {
-    const { startedAt } = requireRunning(row, ref)
+    const sandbox = requireRunning(row, ref)
     const limits = await ctx.admission.limitsOf(ref.teamId)
-    const endAt = clampEnd(limits, startedAt, ctx.clock.now() + timeoutS * 1000)
-    await ctx.store.sandboxes.update(ref.id, { endAt })
+    const now = ctx.clock.now()
+    const endAt = clampEnd(limits, sandbox.startedAt, now + Math.max(0, timeoutS) * 1000)
+    const detail = { set_timeout: new Date(endAt).toISOString() }
+    const told = eventOf(sandbox, { type: 'updated', reason: 'timeout', detail }, now)
+    await ctx.store.sandboxes.update(ref.id, { endAt }, told)
   })
 }
 

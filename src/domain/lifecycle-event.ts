@@ -44,6 +44,10 @@ export interface LifecycleEventFilter {
   afterSequence?: number
   /** Only earlier ones */
   beforeSequence?: number
+  /** Unix milliseconds, inclusive */
+  from?: number
+  /** Unix milliseconds, inclusive */
+  to?: number
   /** By sequence; oldest first by default */
   order?: 'asc' | 'desc'
   limit: number

@@ -8,7 +8,7 @@ export interface SandboxLogEntry {
   at: number
   level: LogLevel
   message: string
-  /** Always with `logger`: `process`, `lifecycle` */
+  /** Always with `logger`: `process`, `lifecycle`, `log`; a line of output has its `stream` */
   fields: Record<string, string>
 }
 
@@ -30,7 +30,7 @@ export interface SandboxLogFilter {
   /** Unix milliseconds, inclusive */
   to?: number
   levels?: readonly LogLevel[]
-  /** Has to occur in the message */
+  /** Has to occur in the message, in whichever case of its ASCII letters */
   search?: string
   /** By time; oldest first by default */
   order?: 'asc' | 'desc'
@@ -40,6 +40,8 @@ export interface SandboxLogFilter {
 export interface SandboxLogStore {
   add(entries: readonly StoredLogEntry[]): Promise<void>
   list(filter: SandboxLogFilter): Promise<SandboxLogEntry[]>
-  /** Removes those from before a time, those of sandboxes that ended before `endedBefore`, and all but the newest `max` of each. */
-  trim(limits: { before: number; endedBefore: number; max: number }): Promise<void>
+  /** Removes those from before a time, and those of sandboxes that are gone from before `endedBefore`; Unix milliseconds. */
+  trim(limits: { before: number; endedBefore: number }): Promise<void>
+  /** Removes the oldest of a sandbox, so that there are at most so many, of at most so many characters together. */
+  trimSandbox(sandboxId: string, max: { entries: number; characters: number }): Promise<void>
 }

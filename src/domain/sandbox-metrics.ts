@@ -19,8 +19,11 @@ export interface SandboxMetricsStore {
   list(filter: { sandboxId: string; from: number; to: number; limit: number }): Promise<SandboxMetrics[]>
   /** The newest sample of each that has one. */
   latest(sandboxIds: readonly string[]): Promise<SandboxMetrics[]>
-  /** Of those between two times, keeps one for each sandbox and step of `stepMs`: the step's first. */
-  thin(options: { from: number; before: number; stepMs: number }): Promise<void>
+  /**
+   * Of those from a time on (inclusive) and before another, keeps one for each sandbox and step of `stepMs`: the
+   * step's first, which may be older than `from`.
+   */
+  thin(range: { from: number; before: number; stepMs: number }): Promise<void>
   /** Removes those from before a time, and those of sandboxes that are gone. */
   trim(before: number): Promise<void>
 }

@@ -38,6 +38,8 @@ export interface WebhookStore {
   list(filter: { teamId?: string; enabled?: boolean }): Promise<Webhook[]>
   /** A webhook that is gone is no error. */
   update(id: string, update: WebhookUpdate): Promise<void>
+  /** Writes what came of an attempt, unless the cursor is no longer the one that the attempt began with. */
+  settle(id: string, cursor: number, update: WebhookUpdate): Promise<void>
   /** Idempotent. */
   remove(id: string): Promise<void>
 }

@@ -19,6 +19,6 @@ export interface EnvdTarget {
 export interface TargetLog {
   /** Takes an entry in at once and never fails */
   write(entry: SandboxLogEntry): void
-  /** Turns for following processes whose clients have left, shared by all sandboxes */
+  /** Turns for following processes whose clients have left, the sandbox's own */
   followers: Semaphore
 }

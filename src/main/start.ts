@@ -33,7 +33,7 @@ import { createMachine } from '../orchestrator/machine.ts'
 import { createManager } from '../orchestrator/manager.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
 import { sendDelivery } from '../webhooks/send-delivery.ts'
-import { presentLifecycleEvent } from '../wire/lifecycle-event.ts'
+import { presentLifecycleDelivery } from '../wire/lifecycle-event.ts'
 import { ensureAdminToken } from './admin-token.ts'
 import { ensureApiKey } from './api-keys.ts'
 import { type Config, ConfigError } from './config.ts'
@@ -183,7 +183,7 @@ async function start(
     runReconcile(control, stopping.signal),
     runTeamSampling(control, stopping.signal),
     runSandboxSampling(control, stopping.signal),
-    runWebhooks({ ctx: control, send: sendDelivery, present: presentLifecycleEvent }, stopping.signal),
+    runWebhooks({ ctx: control, send: sendDelivery, present: presentLifecycleDelivery }, stopping.signal),
     logs.run(stopping.signal),
     renewing,
   ]

@@ -31,8 +31,8 @@ export interface ManagerParts {
 
 /** How long a fresh agent may take to accept its configuration, in ms. */
 const configureTimeoutMs = 10_000
-/** Processes without a client that are followed at once, for the logs of their sandboxes. */
-const followersMax = 64
+/** Processes of one sandbox without a client that are followed at once, for its log. */
+const followersMax = 16
 /** How long undoing a failed start or boot may take, in ms. */
 const undoMs = 30_000
 
@@ -44,7 +44,6 @@ export function createManager({
   defaultUser,
 }: ManagerParts): SandboxNode & SandboxDirectory {
   const live = new Map<string, LiveEntry>()
-  const followers = createSemaphore(followersMax)
 
   return {
     runtime: runtime.name,
@@ -115,6 +114,7 @@ export function createManager({
 
   function logOf({ id: sandboxId, teamId }: Sandbox): { log?: TargetLog } {
     if (logs === undefined) return {}
+    const followers = createSemaphore(followersMax)
     return { log: { followers, write: (entry) => logs.write({ ...entry, sandboxId, teamId }) } }
   }
 

@@ -5,6 +5,7 @@ import type { Snapshot } from '../domain/snapshot.ts'
 import type { Store } from '../domain/store.ts'
 import type { ApiKey, Team } from '../domain/team.ts'
 import type { Template } from '../domain/template.ts'
+import type { Webhook } from '../domain/webhook.ts'
 
 /** Runs the suite; `open` makes an empty store each time. */
 export function testStore(name: string, open: () => Promise<Store>): void {
@@ -25,6 +26,9 @@ export function testStore(name: string, open: () => Promise<Store>): void {
     describe('templates', () => testTemplates(() => store))
     describe('teams and keys', () => testTeamsAndKeys(() => store))
     describe('figures', () => testFigures(() => store))
+    describe('samples of sandboxes', () => testSandboxMetrics(() => store))
+    describe('logs', () => testLogs(() => store))
+    describe('webhooks', () => testWebhooks(() => store))
   })
 }
 
@@ -461,6 +465,127 @@ function testFigures(store: () => Store): void {
     expect(await store().nodeStatus.get('two')).toBe('ready')
     await store().nodeStatus.set('one', 'ready')
     expect(await store().nodeStatus.get('one')).toBe('ready')
+  })
+}
+
+function testSandboxMetrics(store: () => Store): void {
+  const sample = (sandboxId: string, at: number) => ({
+    sandboxId,
+    at,
+    cpuCount: 2,
+    cpuUsedPct: 12.5,
+    memUsed: 1,
+    memTotal: 2 ** 40,
+    memCache: 3,
+    diskUsed: 4,
+    diskTotal: 5,
+  })
+  const times = async (sandboxId: string) =>
+    (await store().sandboxMetrics.list({ sandboxId, from: 0, to: 1e15, limit: 100 })).map(({ at }) => at)
+
+  test('come back as they were stored, oldest first, the newest of too many', async () => {
+    await store().sandboxMetrics.add([
+      sample('ione', 3),
+      sample('ione', 1),
+      sample('ione', 2),
+      sample('itwo', 9),
+    ])
+    const list = (from: number, to: number, limit: number) =>
+      store().sandboxMetrics.list({ sandboxId: 'ione', from, to, limit })
+    expect(await list(1, 3, 100)).toEqual([sample('ione', 1), sample('ione', 2), sample('ione', 3)])
+    expect(await list(1, 2, 100)).toEqual([sample('ione', 1), sample('ione', 2)])
+    expect(await list(1, 3, 2)).toEqual([sample('ione', 2), sample('ione', 3)])
+    const latest = await store().sandboxMetrics.latest(['itwo', 'ione', 'inone'])
+    expect(new Set(latest)).toEqual(new Set([sample('ione', 3), sample('itwo', 9)]))
+    expect(await store().sandboxMetrics.latest([])).toEqual([])
+  })
+
+  test('of each step the first is kept, also where a range begins within a step', async () => {
+    await store().sandboxMetrics.add([0, 5, 10, 15, 20, 25, 30].map((at) => sample('ione', at)))
+    await store().sandboxMetrics.add([12, 14].map((at) => sample('itwo', at)))
+    await store().sandboxMetrics.thin({ from: 5, before: 25, stepMs: 10 })
+    expect(await times('ione')).toEqual([0, 10, 20, 25, 30])
+    expect(await times('itwo')).toEqual([12])
+    await store().sandboxMetrics.thin({ from: 25, before: 31, stepMs: 10 })
+    expect(await times('ione')).toEqual([0, 10, 20, 30])
+  })
+
+  test('old ones go, and those of sandboxes that are gone', async () => {
+    await store().sandboxes.create(sandbox({ id: 'ione' }))
+    await store().sandboxes.create(sandbox({ id: 'ithree' }))
+    for (const id of ['ione', 'itwo', 'ithree', 'izero'])
+      await store().sandboxMetrics.add([sample(id, 5), sample(id, 6)])
+    await store().sandboxMetrics.trim(6)
+    const left = await Promise.all(['ione', 'itwo', 'ithree', 'izero'].map(times))
+    expect(left).toEqual([[6], [], [6], []])
+    await store().sandboxes.remove('ione')
+    await store().sandboxes.remove('ithree')
+    await store().sandboxMetrics.trim(6)
+    await store().sandboxMetrics.trim(6)
+    expect(await times('ione')).toEqual([])
+  })
+}
+
+function testLogs(store: () => Store): void {
+  const entry = (sandboxId: string, at: number, message = `at ${at}`) => ({
+    teamId: 'red',
+    sandboxId,
+    at,
+    level: 'info' as const,
+    message,
+    fields: { logger: 'process' },
+  })
+  const times = async (sandboxId: string) =>
+    (await store().logs.list({ teamId: 'red', sandboxId, limit: 100 })).map(({ at }) => at)
+
+  test('of sandboxes that are gone go sooner', async () => {
+    await store().sandboxes.create(sandbox({ id: 'ione' }))
+    await store().logs.add([1, 5, 9].flatMap((at) => [entry('ione', at), entry('itwo', at)]))
+    await store().logs.trim({ before: 2, endedBefore: 6 })
+    expect(await times('ione')).toEqual([5, 9])
+    expect(await times('itwo')).toEqual([9])
+  })
+
+  test('are cut to their newest, by number and by length', async () => {
+    await store().logs.add([1, 2, 3, 4].flatMap((at) => [entry('ione', at), entry('itwo', at)]))
+    await store().logs.trimSandbox('ione', { entries: 3, characters: 1e6 })
+    expect(await times('ione')).toEqual([2, 3, 4])
+    const length = 'at 4'.length + JSON.stringify({ logger: 'process' }).length
+    await store().logs.trimSandbox('ione', { entries: 3, characters: 2 * length })
+    expect(await times('ione')).toEqual([3, 4])
+    await store().logs.trimSandbox('ione', { entries: 3, characters: 2 * length })
+    expect(await times('ione')).toEqual([3, 4])
+    expect(await times('itwo')).toEqual([1, 2, 3, 4])
+  })
+}
+
+function testWebhooks(store: () => Store): void {
+  test('what came of an attempt is written only where the cursor is still the same', async () => {
+    const webhook: Webhook = {
+      id: 'w',
+      teamId: 'red',
+      name: 'mine',
+      url: 'http://127.0.0.1/',
+      enabled: true,
+      events: ['killed'],
+      secret: 'secret',
+      createdAt: 1.5,
+      cursor: 7,
+      attempts: 0,
+      notBefore: 0,
+      lastError: null,
+    }
+    await store().webhooks.create(webhook, 50)
+    await store().webhooks.settle('w', 6, { cursor: 9 })
+    await store().webhooks.settle('other', 7, { cursor: 9 })
+    expect(await store().webhooks.find('w')).toEqual(webhook)
+    await store().webhooks.settle('w', 7, { cursor: 9, lastError: 'It answered 500.' })
+    expect(await store().webhooks.list({ teamId: 'red', enabled: true })).toEqual([
+      { ...webhook, cursor: 9, lastError: 'It answered 500.' },
+    ])
+    await store().webhooks.remove('w')
+    await store().webhooks.remove('w')
+    expect(await store().webhooks.find('w')).toBeUndefined()
   })
 }
 

@@ -11,6 +11,11 @@ test.each([
   ['fe80::1', true],
   ['0.0.0.0', true],
   ['fd00:ec2::254', true],
+  ['100.100.100.200', true],
+  ['64:ff9b::a9fe:a9fe', true],
+  ['::a9fe:a9fe', true],
+  ['fe80::1%eth0', true],
+  ['100.100.100.201', false],
   ['127.0.0.1', false],
   ['10.1.2.3', false],
   ['8.8.8.8', false],
@@ -21,13 +26,17 @@ test.each([
   expect(isRefused(address)).toBe(expected)
 })
 
-test.each(['http://169.254.169.254/latest', 'http://[fe80::1]/', 'http://2852039166/', 'http://0xa9fea9fe/'])(
-  'a delivery to %s is refused',
-  async (url) => {
-    const delivery = { url, headers: {}, body: '{}' }
-    await expect(sendDelivery(delivery, AbortSignal.timeout(5_000))).rejects.toThrow(/link-local/)
-  },
-)
+test.each([
+  'http://169.254.169.254/latest',
+  'http://[fe80::1]/',
+  'http://2852039166/',
+  'http://0xa9fea9fe/',
+  'http://[::ffff:169.254.169.254]/',
+  'http://[64:ff9b::169.254.169.254]/',
+])('a delivery to %s is refused', async (url) => {
+  const delivery = { url, headers: {}, body: '{}' }
+  await expect(sendDelivery(delivery, AbortSignal.timeout(5_000))).rejects.toThrow(/link-local/)
+})
 
 test('redirects are not followed, long answers not read to their end, silence has its time', async () => {
   let asked = 0

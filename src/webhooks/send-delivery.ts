@@ -31,7 +31,14 @@ const refused = new BlockList()
 refused.addSubnet('169.254.0.0', 16, 'ipv4')
 refused.addSubnet('fe80::', 10, 'ipv6')
 refused.addSubnet('0.0.0.0', 8, 'ipv4')
+// Metadata services elsewhere: Alibaba, Oracle, Azure; Amazon and Google over IPv6.
+for (const address of ['100.100.100.200', '192.0.0.192', '168.63.129.16']) refused.addAddress(address, 'ipv4')
 refused.addSubnet('fd00:ec2::', 32, 'ipv6')
+refused.addAddress('fd20:ce::254', 'ipv6')
+// Link-local IPv4 as translators and tunnels (NAT64, 6to4) and the oldest notation write it.
+refused.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6')
+refused.addSubnet('2002:a9fe::', 32, 'ipv6')
+refused.addSubnet('::a9fe:0', 112, 'ipv6')
 
 /** Resolves when the receiver answers 2xx; else rejects with what it did, for its owner. */
 export async function sendDelivery({ url, headers, body }: Delivery, signal: AbortSignal): Promise<void> {
@@ -115,5 +122,5 @@ const checkedLookup: LookupFunction = (hostname, options, callback) => {
 }
 
 function refusalOf(address: string): string {
-  return `${address} is a link-local address, which webhooks can't be sent to.`
+  return `${address} is a link-local or metadata address, which webhooks can't be sent to.`
 }

@@ -21,10 +21,38 @@ export interface LifecycleEventBody {
   eventData: Record<string, unknown>
 }
 
+/**
+ * The same as webhooks get it: E2B sends them snake case, and besides `type` the two names that were its forerunners.
+ */
+export interface LifecycleDeliveryBody {
+  version: 'v2'
+  id: string
+  type: string
+  timestamp: string
+  event_category: 'lifecycle'
+  event_label: string
+  event_data: Record<string, unknown>
+  sandbox_id: string
+  sandbox_execution_id: string
+  sandbox_template_id: string
+  sandbox_build_id: string
+  sandbox_team_id: string
+}
+
 const prefix = 'sandbox.lifecycle.'
 
 /** Where E2B has another word. */
 const wireNames: Partial<Record<LifecycleEventType, string>> = { snapshotted: 'checkpointed' }
+
+const labels: Record<LifecycleEventType, string> = {
+  created: 'create',
+  updated: 'update',
+  paused: 'pause',
+  resumed: 'resume',
+  snapshotted: 'checkpoint',
+  killed: 'kill',
+  failed: 'fail',
+}
 
 export function wireType(type: LifecycleEventType): string {
   return `${prefix}${wireNames[type] ?? type}`
@@ -59,5 +87,23 @@ export function presentLifecycleEvent(event: LifecycleEvent): LifecycleEventBody
       ...(event.reason !== null && { reason: event.reason }),
       ...rest,
     },
+  }
+}
+
+export function presentLifecycleDelivery(event: LifecycleEvent): LifecycleDeliveryBody {
+  const body = presentLifecycleEvent(event)
+  return {
+    version: body.version,
+    id: body.id,
+    type: body.type,
+    timestamp: body.timestamp,
+    event_category: 'lifecycle',
+    event_label: labels[event.type],
+    event_data: body.eventData,
+    sandbox_id: body.sandboxId,
+    sandbox_execution_id: body.sandboxExecutionId,
+    sandbox_template_id: body.sandboxTemplateId,
+    sandbox_build_id: body.sandboxBuildId,
+    sandbox_team_id: body.sandboxTeamId,
   }
 }

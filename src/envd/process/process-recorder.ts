@@ -2,6 +2,7 @@
  * What a process did and said, for its sandbox's log: its start, the first lines of its output, its end. Whatever it
  * prints after the first 64 KiB costs one comparison.
  */
+import { StringDecoder } from 'node:string_decoder'
 import type { SandboxLogEntry } from '../../domain/sandbox-log.ts'
 import type { ExecRequest } from '../../guest/exec.ts'
 import type { ProcessExit } from '../../guest/process-stream.ts'
@@ -9,6 +10,8 @@ import type { OutputKind } from './output-batch.ts'
 
 /** Output of one process that is logged, in bytes. */
 const outputMaxBytes = 64 * 1024
+/** Lines of one process that are logged. */
+const linesMax = 1_000
 /** Longest line, and longest command line, in characters. */
 const lineMaxLength = 4096
 
@@ -30,15 +33,20 @@ export function createProcessRecorder(
 ): ProcessRecorder {
   let pid = 0
   let seenBytes = 0
+  let lines = 0
   let isFull = false
   let hasEnded = false
   /** The lines that haven't ended yet */
-  const rest = { stdout: '', stderr: '', pty: '' }
+  const rest = { stdout: '', stderr: '' }
+  /** They hold back a character that hasn't ended yet */
+  const decoders = { stdout: new StringDecoder(), stderr: new StringDecoder() }
 
   const entry = (level: SandboxLogEntry['level'], message: string, fields: Record<string, string> = {}) =>
     write({ at: Date.now(), level, message, fields: { logger: 'process', pid: String(pid), ...fields } })
-  const say = (kind: OutputKind, line: string) =>
+  const say = (kind: OutputKind, line: string) => {
+    lines++
     entry(kind === 'stderr' ? 'warn' : 'info', line.slice(0, lineMaxLength), { stream: kind })
+  }
   const sayRest = () => {
     for (const kind of ['stdout', 'stderr'] as const) {
       if (rest[kind] !== '') say(kind, rest[kind])
@@ -70,13 +78,17 @@ export function createProcessRecorder(
       const before = seenBytes
       seenBytes += bytes.length
       if (isFull || kind === 'pty') return
-      const lines = `${rest[kind]}${bytes.toString('utf8', 0, outputMaxBytes - before)}`.split('\n')
-      rest[kind] = (lines.pop() ?? '').slice(0, lineMaxLength)
-      for (const line of lines) say(kind, line)
-      if (seenBytes < outputMaxBytes) return
+      const text = decoders[kind].write(bytes.subarray(0, outputMaxBytes - before))
+      const pieces = `${rest[kind]}${text}`.split('\n', linesMax - lines + 1)
+      rest[kind] = (pieces.pop() ?? '').slice(0, lineMaxLength)
+      for (const line of pieces) say(kind, line)
+      if (seenBytes < outputMaxBytes && lines < linesMax) return
       isFull = true
       sayRest()
-      entry('info', `the rest of the output isn't logged: more than ${outputMaxBytes} bytes`)
+      entry(
+        'info',
+        `the rest of the output isn't logged: more than ${outputMaxBytes} bytes or ${linesMax} lines`,
+      )
     },
     ended({ status, exitCode }) {
       hasEnded = true

@@ -12,13 +12,25 @@ import type { LifecycleEventRow, Tables } from '../schema.ts'
 export function createLifecycleEventStore(db: Kysely<Tables>): LifecycleEventStore {
   return {
     async list(filter) {
-      const { teamId, sandboxId, types, afterSequence, beforeSequence, order = 'asc', limit } = filter
+      const {
+        teamId,
+        sandboxId,
+        types,
+        afterSequence,
+        beforeSequence,
+        from,
+        to,
+        order = 'asc',
+        limit,
+      } = filter
       let query = db.selectFrom('lifecycle_events').selectAll().orderBy('sequence', order).limit(limit)
       if (teamId !== undefined) query = query.where('team_id', '=', teamId)
       if (sandboxId !== undefined) query = query.where('sandbox_id', '=', sandboxId)
       if (types !== undefined) query = query.where('type', 'in', types)
       if (afterSequence !== undefined) query = query.where('sequence', '>', afterSequence)
       if (beforeSequence !== undefined) query = query.where('sequence', '<', beforeSequence)
+      if (from !== undefined) query = query.where('at', '>=', from)
+      if (to !== undefined) query = query.where('at', '<=', to)
       return (await query.execute()).map(toEvent)
     },
 

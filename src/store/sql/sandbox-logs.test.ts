@@ -16,7 +16,7 @@ test('entries of a sandbox, however old, stay until its end is that long ago', a
       ])
       await store.sandboxes.remove(sandboxId, { ...told, sandboxId, at: endedAt })
     }
-    await store.logs.trim({ before: 0, endedBefore: 500, max: 10 })
+    await store.logs.trim({ before: 0, endedBefore: 500 })
     const left = (sandboxId: string) => store.logs.list({ teamId: 'team', sandboxId, limit: 10 })
     expect(await left('ilate')).toHaveLength(1)
     expect(await left('iearly')).toEqual([])

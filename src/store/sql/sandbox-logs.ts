@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { SandboxLogEntry, SandboxLogStore, StoredLogEntry } from '../../domain/sandbox-log.ts'
 import type { SandboxLogRow, Tables } from '../schema.ts'
+import { goneSandboxes } from './gone-sandboxes.ts'
 
 /** What sandboxes' processes did and said. */
 export function createSandboxLogStore(db: Kysely<Tables>): SandboxLogStore {
@@ -28,18 +29,12 @@ export function createSandboxLogStore(db: Kysely<Tables>): SandboxLogStore {
       return (await query.execute()).map(toEntry)
     },
 
-    async trim({ before, endedBefore, max }) {
+    async trim({ before, endedBefore }) {
       await db.deleteFrom('sandbox_logs').where('at', '<', before).execute()
       await db
         .deleteFrom('sandbox_logs')
+        .where('sandbox_id', 'in', goneSandboxes('sandbox_logs'))
         .where('at', '<', endedBefore)
-        .where(({ not, exists, selectFrom }) =>
-          not(
-            exists(
-              selectFrom('sandboxes').select('id').whereRef('sandboxes.id', '=', 'sandbox_logs.sandbox_id'),
-            ),
-          ),
-        )
         // One that lived for long has old entries that its end makes no older.
         .where(({ not, exists, selectFrom }) =>
           not(
@@ -53,11 +48,17 @@ export function createSandboxLogStore(db: Kysely<Tables>): SandboxLogStore {
           ),
         )
         .execute()
-      await sql`delete from sandbox_logs where sequence in (
-        select sequence from (
-          select sequence, row_number() over (partition by sandbox_id order by sequence desc) as place
-          from sandbox_logs
-        ) as numbered where place > ${max}
+    },
+
+    async trimSandbox(sandboxId, { entries, characters }) {
+      await sql`delete from sandbox_logs where sandbox_id = ${sandboxId} and sequence <= (
+        select max(sequence) from (
+          select
+            sequence,
+            row_number() over (order by sequence desc) as place,
+            sum(length(message) + length(fields)) over (order by sequence desc) as size
+          from sandbox_logs where sandbox_id = ${sandboxId}
+        ) as counted where place > ${entries} or size > ${characters}
       )`.execute(db)
     },
   }

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { SandboxMetrics, SandboxMetricsStore } from '../../domain/sandbox-metrics.ts'
 import type { SandboxMetricsRow, Tables } from '../schema.ts'
+import { goneSandboxes } from './gone-sandboxes.ts'
 
 /** Most rows of one statement, so that its parameters stay below SQLite's limit. */
 const rowsMax = 500
@@ -69,14 +70,10 @@ export function createSandboxMetricsStore(db: Kysely<Tables>): SandboxMetricsSto
     },
 
     async trim(before) {
+      await db.deleteFrom('sandbox_metrics').where('at', '<', before).execute()
       await db
         .deleteFrom('sandbox_metrics')
-        .where((where) =>
-          where.or([
-            where('at', '<', before),
-            where('sandbox_id', 'not in', where.selectFrom('sandboxes').select('id')),
-          ]),
-        )
+        .where('sandbox_id', 'in', goneSandboxes('sandbox_metrics'))
         .execute()
     },
   }

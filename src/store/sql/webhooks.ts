@@ -36,6 +36,15 @@ export function createWebhookStore(db: Kysely<Tables>): WebhookStore {
       await db.updateTable('webhooks').set(columns).where('id', '=', id).execute()
     },
 
+    async settle(id, cursor, update) {
+      await db
+        .updateTable('webhooks')
+        .set(toColumns(update))
+        .where('id', '=', id)
+        .where('cursor', '=', cursor)
+        .execute()
+    },
+
     async remove(id) {
       await db.deleteFrom('webhooks').where('id', '=', id).execute()
     },

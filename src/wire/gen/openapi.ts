@@ -2286,9 +2286,21 @@ export const openapi = {
             "default": false
           },
           "types": {
-            "type": "string",
-            "maxLength": 1024,
-            "description": "With commas between them"
+            "description": "With commas between them, or repeated",
+            "anyOf": [
+              {
+                "type": "string",
+                "maxLength": 1024
+              },
+              {
+                "type": "array",
+                "maxItems": 32,
+                "items": {
+                  "type": "string",
+                  "maxLength": 1024
+                }
+              }
+            ]
           }
         }
       },

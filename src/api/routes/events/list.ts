@@ -7,7 +7,8 @@ interface EventsQuery {
   offset: number
   limit: number
   orderAsc: boolean
-  types?: string
+  /** With commas between them, or repeated */
+  types?: string | string[]
 }
 
 /** GET /events/sandboxes and GET /events/sandboxes/{sandboxID}: the team's events, newest first unless asked otherwise. */
@@ -17,7 +18,7 @@ export function addListEvents(app: FastifyInstance, { control }: ApiParts): void
     const events = await control.store.events.list({
       teamId,
       ...(sandboxId !== undefined && { sandboxId }),
-      ...(types !== undefined && { types: types.split(',').map(parseWireType) }),
+      ...(types !== undefined && { types: [types].flat().join(',').split(',').map(parseWireType) }),
       order: orderAsc ? 'asc' : 'desc',
       limit: offset + limit,
     })
