@@ -12,14 +12,18 @@ const { chosen, isWhole } = chooseSuites(process.argv.slice(2))
 await setUp('test')
 
 const total = { passed: 0, failed: 0, skipped: 0 }
+const failures = []
 for (const suite of chosen) {
   console.log(`\n== ${suite.title}`)
   const startedAt = performance.now()
-  const counts = await suite.run({ isWhole })
+  const { failures: said = [], ...counts } = await suite.run({ isWhole })
+  const silent = counts.failed > 0 && said.length === 0 ? [`${suite.title}: see its output`] : []
+  failures.push(...said, ...silent)
   for (const key of Object.keys(total)) total[key] += counts[key]
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
   console.log(`-- ${suite.title}: ${summaryLine(counts)} (${seconds} s)`)
 }
+if (failures.length > 0) console.log(`\n== What failed\n${failures.join('\n')}`)
 console.log(`\n${summaryLine(total)}`)
 process.exitCode = total.failed + total.skipped > 0 ? 1 : 0
 

@@ -50,6 +50,42 @@ export function skippedTests(report) {
     .map(({ file, fullName }) => `${file}: ${fullName}`)
 }
 
+/** Lines of one failure's text that a run repeats at its end, and characters of each. */
+const failureLinesMax = 6
+const failureLineMax = 300
+
+/**
+ * What failed in a run of `cargo test`: the names of its tests.
+ *
+ * @param {string[]} lines
+ */
+export function cargoFailures(lines) {
+  return lines.flatMap((line) => /^test (.+) \.\.\. FAILED$/.exec(line)?.[1] ?? [])
+}
+
+/**
+ * What failed in a run of vitest, and the beginning of what each said: a long run repeats it where its reader looks.
+ *
+ * @param {any} report undefined where there is none
+ * @returns {string[]}
+ */
+export function vitestFailures(report) {
+  return (report?.testResults ?? []).flatMap(({ name, message, assertionResults }) => {
+    const tests = assertionResults.filter(({ status }) => status === 'failed')
+    const failures = tests.map((test) =>
+      describe(`${name}: ${test.fullName}`, test.failureMessages.join('\n')),
+    )
+    return message ? [describe(name, message), ...failures] : failures
+  })
+}
+
+function describe(name, text) {
+  const lines = text.split('\n').filter((line) => line.trim() !== '')
+  return [name, ...lines.slice(0, failureLinesMax).map((line) => `  ${line.slice(0, failureLineMax)}`)].join(
+    '\n',
+  )
+}
+
 /** A runner that failed without a failed test (a file that can't be loaded), or that saw none, is a failure too. */
 function withRunner(counts, code) {
   const sawNone = counts.passed + counts.failed + counts.skipped === 0

@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest'
-import { readCargoResults, readVitestResults, skippedTests, summaryLine } from './results.mjs'
+import {
+  cargoFailures,
+  readCargoResults,
+  readVitestResults,
+  skippedTests,
+  summaryLine,
+  vitestFailures,
+} from './results.mjs'
 
 const result = (passed, failed, ignored) =>
   `test result: ${failed > 0 ? 'FAILED' : 'ok'}. ${passed} passed; ${failed} failed; ${ignored} ignored; 0 measured`
@@ -33,6 +40,23 @@ test('skipped tests are named with their files', () => {
     'x.test.ts: c',
   ])
   expect(skippedTests(undefined)).toEqual([])
+})
+
+test('failures are named with the beginning of what they say', () => {
+  expect(cargoFailures(['test a::b ... ok', 'test a::c ... FAILED'])).toEqual(['a::c'])
+  const assertionResults = [
+    { fullName: 'a', status: 'passed', failureMessages: [] },
+    { fullName: 'b', status: 'failed', failureMessages: [`why\n\n  at x${'\n  at y'.repeat(20)}`] },
+  ]
+  const testResults = [
+    { name: 'x.test.ts', message: '', assertionResults },
+    { name: 'y.test.ts', message: 'not loaded', assertionResults: [] },
+  ]
+  expect(vitestFailures({ testResults })).toEqual([
+    `x.test.ts: b\n  why\n    at x${'\n    at y'.repeat(4)}`,
+    'y.test.ts\n  not loaded',
+  ])
+  expect(vitestFailures(undefined)).toEqual([])
 })
 
 test('the last line names skipped tests only if there are any', () => {

@@ -5,12 +5,19 @@ import { dirname, join } from 'node:path'
 import { root } from '../setup/paths.mjs'
 import { findCargo } from '../setup/step-rust.mjs'
 import { inDomainMode } from './domain-mode.mjs'
-import { readCargoResults, readVitestResults, skippedTests } from './results.mjs'
+import {
+  cargoFailures,
+  readCargoResults,
+  readVitestResults,
+  skippedTests,
+  vitestFailures,
+} from './results.mjs'
 import { runVisibly } from './run-visibly.mjs'
 
 /**
  * @typedef {{ passed: number, failed: number, skipped: number }} Counts
- * @typedef {{ name: string, title: string, mode?: string, run: (options: { isWhole: boolean }) => Promise<Counts> }} Suite
+ * @typedef {Counts & { failures?: string[] }} Results `failures`: what there is to say of what failed
+ * @typedef {{ name: string, title: string, mode?: string, run: (options: { isWhole: boolean }) => Promise<Results> }} Suite
  *   `mode`: one of `modes`; `isWhole`: a mode was asked for, and no test of it is to be left out
  */
 
@@ -91,7 +98,7 @@ async function cargoTest() {
   const { code, lines } = await runVisibly(cargo ?? 'cargo', ['test', '--locked', '--no-fail-fast'], {
     cwd: join(root, 'guest'),
   })
-  return readCargoResults(lines, code)
+  return { ...readCargoResults(lines, code), failures: cargoFailures(lines) }
 }
 
 /** What docs/compat.md claims and that run didn't show: one test. */
@@ -122,7 +129,7 @@ async function vitest(project, { keepAs, prefix = [], env = {}, files = [], args
       copyFileSync(file, keepAs)
     }
     for (const name of skippedTests(report)) console.log(`skipped: ${name}`)
-    return readVitestResults(report, code)
+    return { ...readVitestResults(report, code), failures: vitestFailures(report) }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -1,10 +1,10 @@
 /** A real browser, and curl, on `getHost()`: what a person sees of a server inside a sandbox. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type BrowserContext, chromium } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type BrowserContext, chromium, type Page, type Response } from 'playwright-core'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { isDomainMode, testDomain } from '../support/mode.ts'
 import { type Sandbox, sdks } from '../support/sdks.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
@@ -18,6 +18,7 @@ beforeAll(async () => {
   server = await startTestServer()
   sandbox = await sdks[0]!.sdk.Sandbox.create({ timeoutMs: 600_000 })
   await startWebServer(sandbox, 3000, sandbox.sandboxId)
+  await networkSettles()
   home = mkdtempSync(join(tmpdir(), 'e2b-browser-'))
   if (isDomainMode) trustAuthority(home)
   browser = await chromium.launchPersistentContext(join(home, 'profile'), {
@@ -47,9 +48,41 @@ function trustAuthority(folder: string): void {
   certutil('-A', '-n', 'e2b-server', '-t', 'C,,', '-i', authority())
 }
 
+/**
+ * Waits until the interface of the sandbox has its addresses: Chromium takes one that appears for another network, and
+ * breaks off what it loads.
+ */
+async function networkSettles(): Promise<void> {
+  const list = '/proc/net/if_inet6'
+  const tentative = 0x40
+  if (!existsSync(list)) return
+  await vi.waitFor(
+    () => {
+      const addresses = readFileSync(list, 'utf8').trim().split('\n')
+      const unsettled = addresses.filter((line) => Number(`0x${line.split(/ +/)[4]}`) & tentative)
+      expect(unsettled).toEqual([])
+    },
+    { timeout: 10_000, interval: 100 },
+  )
+}
+
+/**
+ * Opens a URL. Containers of other programs on the machine come and go with their network interfaces, and Chromium
+ * breaks off what it loads meanwhile: only then it is loaded again, as a person would.
+ */
+async function open(page: Page, url: string): Promise<Response | null> {
+  for (let tries = 5; ; tries--) {
+    try {
+      return await page.goto(url)
+    } catch (error) {
+      if (tries === 1 || !String(error).includes('ERR_NETWORK_CHANGED')) throw error
+    }
+  }
+}
+
 test('a page, its WebSocket and its event stream', { timeout: 180_000 }, async () => {
   const page = await browser.newPage()
-  const answer = await page.goto(`${scheme}://${sandbox.getHost(3000)}/`)
+  const answer = await open(page, `${scheme}://${sandbox.getHost(3000)}/`)
   expect(answer?.status()).toBe(200)
   const issuer = { issuer: expect.stringContaining('e2b-server') }
   if (isDomainMode) expect(await answer?.securityDetails()).toMatchObject(issuer)
@@ -67,10 +100,10 @@ test('a page, its WebSocket and its event stream', { timeout: 180_000 }, async (
 
 test('a closed port and a sandbox that is not there have pages', async () => {
   const page = await browser.newPage()
-  expect((await page.goto(`${scheme}://${sandbox.getHost(3999)}/`))?.status()).toBe(502)
+  expect((await open(page, `${scheme}://${sandbox.getHost(3999)}/`))?.status()).toBe(502)
   expect(await page.textContent('h1')).toBe('Port Not Open')
   const gone = sandbox.getHost(3000).replace(sandbox.sandboxId, 'i0123456789abcdefghij')
-  expect((await page.goto(`${scheme}://${gone}/`))?.status()).toBe(502)
+  expect((await open(page, `${scheme}://${gone}/`))?.status()).toBe(502)
   expect(await page.textContent('h1')).toBe('Sandbox Not Found')
 })
 

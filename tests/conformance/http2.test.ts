@@ -154,7 +154,8 @@ test('1500 commands at once over one connection', async () => {
   const { client, manager } = processesOf(sandbox.sandboxId)
   const outcomes = await Promise.all(Array.from({ length: 1500 }, (_, i) => run(client, 'echo', [String(i)])))
   expect(outcomes.filter(({ stdout, exitCode }, i) => stdout !== `${i}\n` || exitCode !== 0)).toEqual([])
-  expect(manager.state()).toBe('open')
+  // The connection is the first one still; its last stream may be closed by now or not.
+  expect(['open', 'idle']).toContain(manager.state())
   manager.abort()
 })
 
