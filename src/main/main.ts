@@ -78,14 +78,16 @@ async function withStore<T>(flags: Flags, use: (store: Store, teamId: string) =>
 async function runUntilSignal(flags: Flags): Promise<void> {
   const config = readConfig(flags)
   const server = await startServer(config)
+  // Before anybody is told that there is a server: whoever reads that may signal at once.
+  const signalled = new Promise<void>((resolve) => {
+    process.once('SIGINT', resolve)
+    process.once('SIGTERM', resolve)
+  })
   console.log(`e2b-server answers on ${server.url}`)
   if (server.authority !== null) console.log(howToTrust(server.authority))
   const where = config.stateDir === readConfig({}, {}).stateDir ? '' : ` --state-dir ${config.stateDir}`
   console.log(`Point your programs at it:  eval "$(npx e2b-server env${where})"`)
-  await new Promise<void>((resolve) => {
-    process.once('SIGINT', resolve)
-    process.once('SIGTERM', resolve)
-  })
+  await signalled
   process.once('SIGINT', () => process.exit(1))
   process.once('SIGTERM', () => process.exit(1))
   console.log(farewell(await server.stop()))

@@ -56,8 +56,10 @@ export async function startTestServer({ flags = [], env = {} }: TestServerOption
     async [Symbol.asyncDispose]() {
       if (running.child.exitCode === null && running.child.signalCode === null) await end('SIGTERM')
       running = await launch('0', ['--destroy-on-exit'])
-      await end('SIGTERM')
+      const said = await end('SIGTERM')
       rmSync(stateDir, { recursive: true, force: true })
+      if (!said.includes('No sandboxes are left'))
+        throw new Error(`the server left something behind:\n${said}`)
     },
   }
 
