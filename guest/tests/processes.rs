@@ -4,7 +4,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{json, Value};
+use support::client::{END, ITEM};
 use support::{exists, is_root, wait_until, Agent};
 
 #[test]
@@ -176,6 +177,22 @@ fn input_that_waits_ends_with_the_process() {
     agent.call(json!({ "op": "signal", "pid": pid, "signal": 9 }));
     assert_eq!(client.error()["code"], "not_found");
     assert_eq!(process.output().end["status"], "signal: killed");
+}
+
+#[test]
+fn closing_waits_for_nobody_and_cuts_nothing_off() {
+    let agent = Agent::start();
+    let script = "trap 'exec cat' USR1; echo ready; while :; do sleep 0.01; done";
+    let (pid, mut process) = agent.exec(json!({ "cmd": "sh", "args": ["-c", script], "stdin": true }));
+    process.wait_for("ready");
+    let mut writer = agent.open(json!({ "op": "input", "pid": pid, "kind": "stdin" }));
+    writer.reply();
+    writer.upload(&vec![b'a'; 200_000]);
+    // Answered while the process doesn't read.
+    assert_eq!(agent.call(json!({ "op": "close-input", "pid": pid })), json!({}));
+    unsafe { libc::kill(pid as i32, libc::SIGUSR1) };
+    assert_eq!(writer.end()["bytes"], 200_000);
+    assert!(process.output().stdout.ends_with(&[b'a'; 200_000]));
 }
 
 #[test]
@@ -371,7 +388,7 @@ fn an_ended_process_can_still_be_attached_to() {
         assert_eq!(late.reply()["pid"], pid);
         assert_eq!(late.end()["exitCode"], 5);
     }
-    assert_eq!(agent.call(json!({ "op": "list" }))["processes"], json!([]));
+    assert_eq!(list(&agent), json!([]));
 }
 
 #[test]
@@ -390,6 +407,30 @@ fn tags_find_their_process_among_many() {
     assert_eq!(both["code"], "invalid_argument");
 }
 
+fn list(agent: &Agent) -> Value {
+    let mut client = agent.open(json!({ "op": "list" }));
+    client.reply();
+    let mut processes = Vec::new();
+    loop {
+        match client.next().unwrap() {
+            (ITEM, payload) => processes.push(serde_json::from_slice::<Value>(&payload).unwrap()["process"].clone()),
+            (END, _) => return processes.into(),
+            (kind, payload) => panic!("frame {:#x}: {}", kind, String::from_utf8_lossy(&payload)),
+        }
+    }
+}
+
+#[test]
+fn lists_more_than_a_frame_holds() {
+    let agent = Agent::start();
+    let long = "x".repeat(100_000);
+    let clients: Vec<_> =
+        (0..45).map(|_| agent.exec(json!({ "cmd": "sleep", "args": ["1000"], "env": { "A": long } }))).collect();
+    let processes = list(&agent);
+    assert_eq!(processes.as_array().unwrap().len(), clients.len());
+    assert!(processes.as_array().unwrap().iter().all(|process| process["env"]["A"] == long.as_str()));
+}
+
 #[test]
 fn lists_what_runs_as_it_was_asked_for() {
     let agent = Agent::start();
@@ -399,7 +440,7 @@ fn lists_what_runs_as_it_was_asked_for() {
     let expected = json!([{
         "pid": pid, "cmd": "sleep", "args": ["1000"], "env": { "A": "1" }, "cwd": "/", "tag": "t",
     }]);
-    assert_eq!(agent.call(json!({ "op": "list" }))["processes"], expected);
+    assert_eq!(list(&agent), expected);
     assert_eq!(agent.error(json!({ "op": "signal", "pid": pid, "signal": 1 }))["code"], "invalid_argument");
 }
 

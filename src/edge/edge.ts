@@ -12,6 +12,7 @@ import { envdPort } from './envd-port.ts'
 import { createCloseWatch } from './exchanges.ts'
 import { forward } from './forward.ts'
 import { trafficTokenOf } from './ingress.ts'
+import { refuseReserved } from './reserved-paths.ts'
 import type { ErrorRoute, SandboxRoute } from './route.ts'
 import { createTrafficTable, defaultMaxConnections, type Traffic } from './traffic.ts'
 import { tunnel } from './tunnel.ts'
@@ -116,6 +117,10 @@ export function createEdge({
       // A caller may have waited for something; nothing would ever say again that the client has left.
       const connection = connectionOf(req)
       if (connection.destroyed) return
+      // Before the sandbox is looked for, which may wake it (e2b-behaviour 1.6).
+      const isForEnvd = route.kind === 'sandbox' && route.port === envdPort
+      const refusal = isForEnvd ? refuseReserved(req.url ?? '') : undefined
+      if (refusal !== undefined) return send(req, res, refusal)
       meet(req, connection, route, (met) => {
         if ('answer' in met) return send(req, res, met.answer)
         const { sandbox, traffic, port } = met

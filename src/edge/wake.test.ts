@@ -39,6 +39,23 @@ describe('traffic for a sandbox that is not live', () => {
   })
   afterEach(() => edge[Symbol.asyncDispose]())
 
+  test.each(['/init', '/freeze', '/unfreeze', '/collapse', '/fsfreeze', '/fsthaw', '/upgrade?x'])(
+    'reserved for a control plane (%s) wakes nothing, and is the same of a sandbox that is there',
+    async (path) => {
+      for (const asked of [id, 'isandbox']) {
+        const answer = await edge.send(49_983, { id: asked, method: 'POST', path })
+        expect(answer.status).toBe(404)
+        expect(JSON.parse(answer.body)).toEqual({
+          code: 404,
+          message:
+            'This endpoint is reserved for the E2B control plane and is not reachable through the sandbox URL',
+          path: path.replace('?x', ''),
+        })
+      }
+      expect(calls).toHaveLength(0)
+    },
+  )
+
   const called = () => expect.poll(() => calls.length).toBe(1)
 
   test('wakes it with what it brings, waits, and goes on as if nothing had been', async () => {

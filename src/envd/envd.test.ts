@@ -55,22 +55,6 @@ describe('the routes', () => {
     expect((metrics as { ts: number }).ts).toBeCloseTo(Date.now() / 1000, -2)
   })
 
-  it.each(['/init', '/freeze', '/unfreeze', '/collapse', '/fsfreeze', '/fsthaw', '/upgrade'])(
-    'keep %s to a control plane that is not here',
-    async (path) => {
-      const expected = {
-        code: 404,
-        message:
-          'This endpoint is reserved for the E2B control plane and is not reachable through the sandbox URL',
-        path,
-      }
-      expect(await bodyOf(await fetch(`${secured.url}${path}?x`, { method: 'POST' }))).toEqual([
-        404,
-        expected,
-      ])
-    },
-  )
-
   it.each([
     ['GET', '/', 404],
     ['GET', '/process.Process/Nothing', 404],

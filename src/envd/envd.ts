@@ -31,17 +31,6 @@ export interface Envd {
   handle(target: EnvdTarget, req: HttpRequest, res: HttpResponse): void
 }
 
-/** What E2B's control plane alone may call there; here there is nothing behind them (e2b-wire 3.5). */
-const reservedPaths: ReadonlySet<string> = new Set([
-  '/init',
-  '/freeze',
-  '/unfreeze',
-  '/collapse',
-  '/fsfreeze',
-  '/fsthaw',
-  '/upgrade',
-])
-
 /** One envd serves all sandboxes: whatever belongs to one is in its target. */
 export function createEnvd({ log, idleTimeoutMs = idleTimeoutDefaultMs }: EnvdOptions): Envd {
   const handleRpc = createRpcHandler(log)
@@ -69,7 +58,6 @@ async function route(
 ): Promise<void> {
   if (applyCors(req, res)) return
   const [path = '', query = ''] = split(req.url ?? '')
-  if (reservedPaths.has(path)) return sendReserved(res, path)
   if (path === '/health') return serveGet(req, res, () => res.writeHead(204).end())
   if (path === '/files') return serveFiles(target, req, res, new URLSearchParams(query))
 
@@ -89,15 +77,6 @@ async function route(
 async function serveGet(req: HttpRequest, res: HttpResponse, answer: () => unknown): Promise<void> {
   if (req.method === 'GET' || req.method === 'HEAD') await answer()
   else sendStatus(res, 405, 'This path is read with GET.', { allow: 'GET, HEAD' })
-}
-
-function sendReserved(res: HttpResponse, path: string): void {
-  sendJson(res, 404, {
-    code: 404,
-    message:
-      'This endpoint is reserved for the E2B control plane and is not reachable through the sandbox URL',
-    path,
-  })
 }
 
 /** Path and query of a request's URL. */

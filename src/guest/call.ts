@@ -30,6 +30,11 @@ export interface CallOptions {
   signal: AbortSignal
   /** Until the first frame has come, in milliseconds */
   replyTimeoutMs?: number
+  /**
+   * The agent answers only when it has had this many bytes of input or their end: `replyTimeoutMs` is for connecting,
+   * and once more from then on. Absent: it answers the request.
+   */
+  answersAfterBytes?: number
 }
 
 export interface Call {
@@ -57,7 +62,9 @@ export async function openCall(guest: Guest, request: object, options: CallOptio
   const lifetime = startLifetime(options)
   try {
     const stream = await connect(guest, lifetime.signal)
-    const call = createCall(stream, lifetime)
+    const { answersAfterBytes: owesAfterBytes = 0 } = options
+    if (owesAfterBytes > 0) lifetime.owesNothing()
+    const call = createCall(stream, lifetime, owesAfterBytes)
     stream.write(frame)
     return call
   } catch (thrown) {
@@ -69,8 +76,10 @@ export async function openCall(guest: Guest, request: object, options: CallOptio
 interface Lifetime {
   /** Aborts with a `ServerError` */
   signal: AbortSignal
-  /** The agent has answered: from now on only the caller's signal ends the call */
-  answered(): void
+  /** The agent has answered, or can't yet: from now on only the caller's signal ends the call */
+  owesNothing(): void
+  /** The agent has all that it needs for an answer */
+  owesAnswer(): void
   end(): void
 }
 
@@ -82,12 +91,16 @@ function startLifetime({ signal, replyTimeoutMs: timeoutMs = replyTimeoutMs }: C
       new ServerError('unavailable', `The sandbox did not answer within ${timeoutMs / 1000} s.`),
     )
   }
-  const timer = setTimeout(onTimeout, timeoutMs)
+  let timer = setTimeout(onTimeout, timeoutMs)
   if (signal.aborted) onAbort()
   else signal.addEventListener('abort', onAbort, { once: true })
   return {
     signal: controller.signal,
-    answered: () => clearTimeout(timer),
+    owesNothing: () => clearTimeout(timer),
+    owesAnswer() {
+      clearTimeout(timer)
+      if (!controller.signal.aborted) timer = setTimeout(onTimeout, timeoutMs)
+    },
     end() {
       clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)
@@ -119,7 +132,8 @@ async function connect(guest: Guest, signal: AbortSignal): Promise<Duplex> {
   }
 }
 
-function createCall(stream: Duplex, lifetime: Lifetime): Call {
+/** `owesAfterBytes`: as `CallOptions.answersAfterBytes`; 0: the agent owes an answer from the start. */
+function createCall(stream: Duplex, lifetime: Lifetime, owesAfterBytes: number): Call {
   const parser = createFrameParser()
   const readable = createWaiter()
   const writable = createWaiter()
@@ -127,6 +141,8 @@ function createCall(stream: Duplex, lifetime: Lifetime): Call {
   let failure: ServerError | undefined
   let ended = false
   let streamError: Error | undefined
+  /** Bytes of input until the agent owes an answer */
+  let untilOwed = owesAfterBytes
 
   const onEnd = () => {
     ended = true
@@ -183,7 +199,8 @@ function createCall(stream: Duplex, lifetime: Lifetime): Call {
       if (ended) throw finish(connectionLost(streamError))
       return undefined
     }
-    lifetime.answered()
+    untilOwed = 0
+    lifetime.owesNothing()
     if (frame.type === frameType.error) throw attempt(() => finish(parseError(frame.payload)))
     return frame
   }
@@ -210,8 +227,15 @@ function createCall(stream: Duplex, lifetime: Lifetime): Call {
     stream.write(encodeHeader(type, payload.length))
     if (payload.length > 0) stream.write(payload)
     stream.uncork()
+    countInput(type, payload.length)
     while (stream.writableNeedDrain && failure === undefined && !ended) await writable.wait()
     return failure === undefined && stream.writable
+  }
+
+  function countInput(type: number, length: number): void {
+    if (untilOwed === 0) return
+    untilOwed = type === frameType.eof ? 0 : Math.max(0, untilOwed - length)
+    if (untilOwed === 0) lifetime.owesAnswer()
   }
 
   return {

@@ -100,7 +100,11 @@ describe('an agent that breaks the protocol', () => {
 
   it('cannot pass a short file for a whole one', async () => {
     const data = frameBytes(frameType.data, Buffer.from('x'))
-    await using peer = await startReplaying(reply({ entry }), data, frameBytes(frameType.end, { bytes: 2 }))
+    await using peer = await startReplaying(
+      reply({ entry, hasSize: true }),
+      data,
+      frameBytes(frameType.end, { bytes: 2 }),
+    )
     const { body } = await read(peer.guest, { path: '/a' }, never)
     await body.next()
     await expectError(body.next(), 'internal')
@@ -115,9 +119,17 @@ describe('an agent that breaks the protocol', () => {
     await expectError(write(peer.guest, { path: '/a' }, source, never), 'internal')
   })
 
-  it('cannot fill the memory with one listing', async () => {
-    const long = { ...entry, name: 'x'.repeat(1_000_000) }
-    const item = frameBytes(frameType.item, { entries: [long, long, long] })
+  const longEntry = { ...entry, name: 'x'.repeat(1_000_000) }
+  const longProcess = { pid: 1, cmd: 'x'.repeat(3_000_000), args: [], env: {} }
+  it.each([
+    [
+      'entries',
+      { entries: [longEntry, longEntry, longEntry] },
+      (peer: Peer) => listDir(peer.guest, { path: '/', depth: 1 }, never),
+    ],
+    ['processes', { process: longProcess }, (peer: Peer) => list(peer.guest, never)],
+  ])('cannot fill the memory with one list of %s', async (_what, payload, ask) => {
+    const item = frameBytes(frameType.item, payload)
     await using peer = await startPeer((socket) => {
       socket.write(reply({}))
       const more = () => {
@@ -126,13 +138,15 @@ describe('an agent that breaks the protocol', () => {
       socket.on('drain', more)
       more()
     })
-    await expectError(listDir(peer.guest, { path: '/', depth: 1 }, never), 'resource_exhausted')
+    await expectError(ask(peer), 'resource_exhausted')
   })
 
   it('keeps keys that mean something to JavaScript as plain keys', async () => {
     const process = '{"pid":1,"cmd":"x","args":[],"env":{"__proto__":"y"}}'
     await using peer = await startReplaying(
-      frameBytes(frameType.reply, Buffer.from(`{"processes":[${process}]}`)),
+      reply({}),
+      frameBytes(frameType.item, Buffer.from(`{"process":${process}}`)),
+      frameBytes(frameType.end, {}),
     )
     const [first] = await list(peer.guest, never)
     expect(Object.entries(first?.env ?? {})).toEqual([['__proto__', 'y']])
@@ -166,6 +180,22 @@ describe('an agent that stalls', () => {
     await using peer = await startPeer(() => {})
     const call = await openCall(peer.guest, { op: 'hello' }, { signal: never, replyTimeoutMs: 20 })
     await expectError(call.next(), 'unavailable')
+  })
+
+  it('has time while its input comes, and none once that is there', async () => {
+    await using peer = await startPeer(() => {})
+    const limits = { signal: never, replyTimeoutMs: 100, answersAfterBytes: 10 }
+    const call = await openCall(peer.guest, { op: 'write', path: '/a' }, limits)
+    const answer = expectError(call.next(), 'unavailable')
+    let isOver = false
+    void answer.finally(() => {
+      isOver = true
+    })
+    await call.send(frameType.input, Buffer.alloc(9))
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(isOver).toBe(false)
+    await call.send(frameType.eof, Buffer.alloc(0))
+    await answer
   })
 
   it('is unavailable when it cannot even be reached in time', async () => {

@@ -1,5 +1,7 @@
-import { callUnary } from './exchange.ts'
-import type { Fields } from './fields.ts'
+import { ServerError } from '../domain/error.ts'
+import { frames, openStream, type Step, unexpectedFrame } from './exchange.ts'
+import { type Fields, parseFields } from './fields.ts'
+import { type Frame, frameType } from './frames.ts'
 import type { Guest } from './guest.ts'
 import { maxPid } from './selector.ts'
 
@@ -12,9 +14,39 @@ export interface RunningProcess {
   tag?: string
 }
 
-/** The running processes that `exec` started. Errors: `unavailable`, `internal`, `canceled`. */
-export function list(guest: Guest, signal: AbortSignal): Promise<RunningProcess[]> {
-  return callUnary(guest, { op: 'list' }, { signal }, (reply) => reply.objects('processes').map(parseProcess))
+/** What one list may take on the wire between agent and server, in bytes. */
+const listMaxBytes = 64 * 1024 * 1024
+
+/**
+ * The running processes that `exec` started. Errors: `resource_exhausted` (too long), `unavailable`, `internal`,
+ * `canceled`.
+ */
+export async function list(guest: Guest, signal: AbortSignal): Promise<RunningProcess[]> {
+  const { call } = await openStream(guest, { op: 'list' }, { signal }, () => undefined)
+  const processes: RunningProcess[] = []
+  let bytes = 0
+  for await (const item of frames(call, toItem)) {
+    bytes += item.bytes
+    if (bytes > listMaxBytes) {
+      throw new ServerError(
+        'resource_exhausted',
+        'The command lines and variables of the running processes are too long to list.',
+      )
+    }
+    processes.push(item.process)
+  }
+  return processes
+}
+
+function toItem(frame: Frame): Step<{ bytes: number; process: RunningProcess }> {
+  if (frame.type === frameType.end) return { done: true }
+  if (frame.type !== frameType.item) throw unexpectedFrame(frame)
+  return {
+    value: {
+      bytes: frame.payload.length,
+      process: parseProcess(parseFields(frame.payload).object('process')),
+    },
+  }
 }
 
 function parseProcess(fields: Fields): RunningProcess {

@@ -17,6 +17,8 @@ export interface ReadRequest extends PathRequest {
 export interface FileStream {
   /** What the path resolves to, at the time of opening */
   entry: Entry
+  /** Whether it is as long as the entry's size says: what the kernel makes up as it is read (proc, sysfs) isn't */
+  hasSize: boolean
   /** The bytes up to end of file, whatever the entry's size says. Nothing is read ahead of the consumer. */
   body: AsyncIterableIterator<Buffer, undefined>
 }
@@ -26,10 +28,11 @@ export interface FileStream {
  * regular file), `unauthenticated` (user), `unavailable`, `canceled`.
  */
 export async function read(guest: Guest, request: ReadRequest, signal: AbortSignal): Promise<FileStream> {
-  const { call, reply: entry } = await openStream(guest, { ...request, op: 'read' }, { signal }, (reply) =>
-    parseEntry(reply.object('entry')),
-  )
-  return { entry, body: fileBytes(call) }
+  const { call, reply } = await openStream(guest, { ...request, op: 'read' }, { signal }, (fields) => ({
+    entry: parseEntry(fields.object('entry')),
+    hasSize: fields.boolean('hasSize'),
+  }))
+  return { ...reply, body: fileBytes(call) }
 }
 
 function fileBytes(call: Call): FileStream['body'] {

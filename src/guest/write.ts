@@ -1,7 +1,7 @@
 import { type Call, openCall } from './call.ts'
 import { type Entry, parseEntry } from './entry.ts'
 import { feed, readFields } from './exchange.ts'
-import { frameType } from './frames.ts'
+import { frameType, inputMaxBytes } from './frames.ts'
 import type { Guest } from './guest.ts'
 import type { PathRequest } from './path-request.ts'
 
@@ -29,7 +29,12 @@ export async function write(
   source: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<WrittenFile> {
-  const call = await openCall(guest, { ...request, op: 'write' }, { signal })
+  // What a slow client sends may take its time: the agent opens the file with the first of it.
+  const call = await openCall(
+    guest,
+    { ...request, op: 'write' },
+    { signal, answersAfterBytes: inputMaxBytes },
+  )
   return feed(call, source, readOutcome(call))
 }
 

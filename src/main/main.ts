@@ -91,6 +91,8 @@ async function runUntilSignal(flags: Flags): Promise<void> {
   process.once('SIGINT', () => process.exit(1))
   process.once('SIGTERM', () => process.exit(1))
   console.log(farewell(await server.stop()))
+  // Not left to happen: Node.js has been seen to spin forever on the way out, waiting for a handle of its own to close.
+  process.exit()
 }
 
 try {

@@ -20,9 +20,12 @@ const table: Record<ErrorCode, { http: number; connect: Code }> = {
   internal: { http: 500, connect: Code.Internal },
 }
 
+/** Where there is no more room on a disk, or no more for a user. */
+const full = ['ENOSPC', 'EDQUOT']
+
 /** The HTTP status of an error. A full disk has its own, 507 (e2b-wire 3.5). */
 export function httpStatus(error: ServerError): number {
-  if (error.errno === 'ENOSPC') return 507
+  if (error.errno !== undefined && full.includes(error.errno)) return 507
   return table[error.code].http
 }
 

@@ -30,6 +30,7 @@ export interface TestServerOptions {
 
 const program = join(import.meta.dirname, '../../scripts/e2b-server.mjs')
 const startTimeoutMs = 30_000
+const endTimeoutMs = 60_000
 
 /**
  * Starts a server on a free port and points this process's E2B SDKs at it. Disposing ends it and every sandbox it
@@ -64,9 +65,14 @@ export async function startTestServer({ flags = [], env = {} }: TestServerOption
   }
 
   async function end(signal: NodeJS.Signals): Promise<string> {
-    const closed = once(running.child, 'close')
-    running.child.kill(signal)
+    const { child } = running
+    const closed = once(child, 'close')
+    child.kill(signal)
+    const timer = setTimeout(() => child.kill('SIGKILL'), endTimeoutMs)
     await closed
+    clearTimeout(timer)
+    if (child.signalCode === 'SIGKILL' && signal !== 'SIGKILL')
+      throw new Error(`the server did not end by ${signal}:\n${running.printed()}`)
     return running.printed()
   }
 

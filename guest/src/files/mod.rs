@@ -3,6 +3,7 @@
 pub mod compose;
 pub mod dirs;
 pub mod entry;
+pub mod kind;
 pub mod list;
 pub mod remove;
 pub mod rename;

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use serde_json::Value;
 
 use super::entry::{describe_open, path_failure};
+use super::kind::is_made_up;
 use crate::error::Failure;
 use crate::frame::BYTES_MAX_BYTES;
 use crate::users::Names;
@@ -21,6 +22,8 @@ pub struct Source {
     left: u64,
     /// Bytes that the size promises; only to choose buffers by
     promised: u64,
+    size: u64,
+    has_size: bool,
 }
 
 impl Source {
@@ -38,7 +41,13 @@ impl Source {
         }
         let entry = describe_open(&path, &metadata, &Names::load());
         let promised = metadata.len().saturating_sub(offset);
-        Ok((Source { path, file, left: length.unwrap_or(u64::MAX), promised }, entry))
+        let has_size = !is_made_up(&file);
+        Ok((Source { path, file, left: length.unwrap_or(u64::MAX), promised, size: metadata.len(), has_size }, entry))
+    }
+
+    /// Whether the file is as long as its size says, as far as its kind and its first bytes tell.
+    pub fn has_size(&self, first: &[u8]) -> bool {
+        self.has_size && (self.size > 0 || first.is_empty())
     }
 
     /// The next bytes, at most a frame of them; none at the end.

@@ -1,5 +1,6 @@
 //! A file that is written. A watcher must see exactly create, attribute change, write (e2b-wire 3.3), so nothing is
-//! called that isn't needed: open, fchown, write, and extended attributes only where some change.
+//! called that isn't needed: open, fchown, write, and extended attributes only where some change. One that is there
+//! already is made the user's before it is emptied (e2b-wire 3.4).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -27,19 +28,22 @@ impl Target {
     /// directory, a pipe, …).
     pub fn open(path: String, metadata: &StringMap, actor: &Actor) -> Result<Target, Failure> {
         let fail = |error: io::Error| path_failure("written", &path, &error);
-        match fs::metadata(&path) {
-            Ok(found) => check_regular(&path, &found)?,
-            Err(_) => make_parents(&path, actor)?,
-        }
+        let is_new = match fs::metadata(&path) {
+            Ok(found) => check_regular(&path, &found).map(|()| false)?,
+            Err(_) => make_parents(&path, actor).map(|_| true)?,
+        };
         let file = OpenOptions::new()
             .write(true)
             .create(true)
-            .truncate(true)
             .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
             .open(&path)
             .map_err(fail)?;
-        check_regular(&path, &file.metadata().map_err(fail)?)?;
+        let found = file.metadata().map_err(fail)?;
+        check_regular(&path, &found)?;
         own(&file, actor).map_err(fail)?;
+        if !is_new || found.len() > 0 {
+            file.set_len(0).map_err(fail)?;
+        }
         xattr::replace(file.as_raw_fd(), metadata).map_err(fail)?;
         Ok(Target { path, file })
     }

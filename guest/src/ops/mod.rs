@@ -44,6 +44,7 @@ pub async fn serve(call: Call<'_>) -> Served {
     match op.as_str() {
         "exec" => exec::exec(call).await,
         "attach" => attach::attach(call).await,
+        "list" => process::list(call).await,
         "input" => input::input(call).await,
         "list-dir" => list_dir::list_dir(call).await,
         "read" => read::read(call).await,
@@ -66,8 +67,7 @@ async fn unary(op: &str, agent: &Rc<Agent>, fields: &Fields) -> Result<serde_jso
         "configure" => session::configure(agent, fields).await,
         "metrics" => session::metrics(agent).await,
         "shutdown" => session::shutdown(agent, fields),
-        "list" => process::list(agent),
-        "close-input" => process::close_input(agent, fields).await,
+        "close-input" => process::close_input(agent, fields),
         "signal" => process::signal(agent, fields),
         "resize" => process::resize(agent, fields),
         "stat" => files::stat(agent, fields).await,

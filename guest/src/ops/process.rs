@@ -1,17 +1,23 @@
-//! The unary operations on running processes.
+//! The operations on running processes that carry none of their bytes.
 
 use serde_json::{json, Value};
 
 use super::exec::terminal_size;
+use super::Call;
 use crate::agent::Agent;
+use crate::connection::Served;
 use crate::error::Failure;
 use crate::fields::Fields;
 use crate::process::process::Process;
 use crate::process::table::Selector;
 
-pub fn list(agent: &Agent) -> Result<Value, Failure> {
-    let processes: Vec<Value> = agent.table.list().iter().map(|process| describe(process)).collect();
-    Ok(json!({ "processes": processes }))
+/// One item for each, so that no number of them is too many for a frame.
+pub async fn list(call: Call<'_>) -> Served {
+    call.writer.reply(&json!({})).await?;
+    for process in call.agent.table.list() {
+        call.writer.item(&json!({ "process": describe(&process) })).await?;
+    }
+    call.writer.end(&json!({})).await
 }
 
 fn describe(process: &Process) -> Value {
@@ -26,9 +32,9 @@ fn describe(process: &Process) -> Value {
     value
 }
 
-pub async fn close_input(agent: &Agent, fields: &Fields) -> Result<Value, Failure> {
+pub fn close_input(agent: &Agent, fields: &Fields) -> Result<Value, Failure> {
     let process = agent.table.find_running(&Selector::from_fields(fields)?)?;
-    process.close_stdin().await?;
+    process.close_stdin()?;
     Ok(json!({}))
 }
 

@@ -19,7 +19,7 @@ pub async fn read(call: Call<'_>) -> Served {
         Ok((source, entry, bytes))
     };
     let (mut source, entry, mut bytes) = subject.run(open).await?;
-    call.writer.reply(&json!({ "entry": entry })).await?;
+    call.writer.reply(&json!({ "entry": entry, "hasSize": source.has_size(&bytes) })).await?;
 
     let mut total = 0;
     while !bytes.is_empty() {

@@ -193,17 +193,25 @@ impl Process {
         }
     }
 
-    /// Closes stdin behind what is being written. Errors: `failed_precondition` with a terminal.
-    pub async fn close_stdin(&self) -> Result<(), Failure> {
+    /// Closes stdin, behind what is being written: without waiting for that, which may take as long as the process
+    /// lives. Errors: `failed_precondition` with a terminal.
+    pub fn close_stdin(self: &Rc<Process>) -> Result<(), Failure> {
         if self.is_terminal {
             return Err(Failure::new(
                 Code::FailedPrecondition,
                 "The stdin of a process with a terminal can't be closed: send it an end-of-file character (ctrl-d).",
             ));
         }
-        if let Either::Left(mut stdin) = race(self.stdin.lock(), self.wait_exited()).await {
+        if let Ok(mut stdin) = self.stdin.try_lock() {
             *stdin = None;
+            return Ok(());
         }
+        let process = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            if let Either::Left(mut stdin) = race(process.stdin.lock(), process.wait_exited()).await {
+                *stdin = None;
+            }
+        });
         Ok(())
     }
 

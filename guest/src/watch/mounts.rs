@@ -1,18 +1,15 @@
 //! Kinds of file systems that can't be watched as others can.
 
-use std::ffi::CString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::error::Failure;
 use crate::files::entry::{not_a_directory, path_failure};
+use crate::files::kind::{is_made_up_kind, magic};
 
 /// Changes made on another machine, or by the program that serves the file system, aren't seen here.
 const NETWORK: [(u32, &str); 5] =
     [(0x6969, "NFS"), (0x517b, "SMB"), (0xff53_4d42, "CIFS"), (0xfe53_4d42, "SMB2"), (0x6573_5546, "FUSE")];
-/// The kernel tells nothing of what changes in proc and sysfs, and they are large.
-const SILENT: [u32; 2] = [0x9fa0, 0x6265_6572];
 
 /// Whether `path` is a directory that can be watched. Errors: `not_found`, `invalid_argument`.
 pub fn check_root(path: &str, allows_network: bool) -> Result<(), Failure> {
@@ -20,7 +17,14 @@ pub fn check_root(path: &str, allows_network: bool) -> Result<(), Failure> {
     if !metadata.is_dir() {
         return Err(not_a_directory(path));
     }
-    match magic(Path::new(path)).and_then(network_name) {
+    match magic(Path::new(path)) {
+        Some(magic) => check_kind(path, magic, allows_network),
+        None => Ok(()),
+    }
+}
+
+fn check_kind(path: &str, magic: u32, allows_network: bool) -> Result<(), Failure> {
+    match network_name(magic) {
         Some(name) if !allows_network => Err(Failure::invalid(format!(
             "path '{}' is on a network file system ({}), where not all changes are seen: allow network mounts to \
              watch it all the same",
@@ -36,31 +40,24 @@ pub fn is_entered(path: &Path, allows_network: bool) -> bool {
 }
 
 fn is_kind_entered(magic: u32, allows_network: bool) -> bool {
-    !SILENT.contains(&magic) && (allows_network || network_name(magic).is_none())
+    !is_made_up_kind(magic) && (allows_network || network_name(magic).is_none())
 }
 
 fn network_name(magic: u32) -> Option<&'static str> {
     NETWORK.iter().find(|(network, _)| *network == magic).map(|(_, name)| *name)
 }
 
-fn magic(path: &Path) -> Option<u32> {
-    let path = CString::new(path.as_os_str().as_bytes()).ok()?;
-    let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
-    match unsafe { libc::statfs(path.as_ptr(), &mut stat) } {
-        // 32 bits on every file system, in a field whose type differs between machines.
-        0 => Some(stat.f_type as u32),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     #[test]
     fn network_mounts_are_entered_where_that_is_allowed_and_proc_nowhere() {
         for (magic, _) in NETWORK {
             assert!(!is_kind_entered(magic, false) && is_kind_entered(magic, true));
+            assert_eq!(check_kind("/mnt", magic, false).unwrap_err().code, Code::InvalidArgument);
+            assert_eq!(check_kind("/mnt", magic, true), Ok(()));
         }
         assert!(!is_entered(Path::new("/proc"), true));
         assert!(is_entered(Path::new("/dev"), false));

@@ -21,15 +21,16 @@ export async function download(request: FileRequest): Promise<void> {
   const isHead = req.method === 'HEAD'
   if (!isHead && !isConditional(req.headers)) return sendEncoded(request)
 
-  const { entry, body } = await open(request, { offset: 0, length: 0 })
-  await body.return?.()
-  const selection: Selection = hasKnownSize(entry) ? select(req.headers, entry) : { status: 200 }
+  const file = await open(request, { offset: 0, length: 0 })
+  await file.body.return?.()
+  const { entry } = file
+  const selection: Selection = file.hasSize ? select(req.headers, entry) : { status: 200 }
   if (selection.status === 304) {
     res.writeHead(304, { ...validators(entry), vary: 'Accept-Encoding' }).end()
   } else if (selection.status === 412) {
     sendStatus(res, 412, 'The file is not in the state that the request is for.')
   } else if (isHead) {
-    res.writeHead(200, wholeHeaders(entry)).end()
+    res.writeHead(200, wholeHeaders(file)).end()
   } else if (selection.status === 206) {
     await sendPart(request, entry, selection)
   } else if (selection.status === 416) {
@@ -61,9 +62,9 @@ async function sendEncoded(request: FileRequest): Promise<void> {
   await pipeline(file.body, createGzip({ level: gzipLevel }), res, { signal: scope.signal })
 }
 
-async function sendWhole(request: FileRequest, { entry, body }: FileStream): Promise<void> {
-  request.res.writeHead(200, wholeHeaders(entry))
-  await sendBytes(request, body, hasKnownSize(entry) ? entry.size : undefined)
+async function sendWhole(request: FileRequest, file: FileStream): Promise<void> {
+  request.res.writeHead(200, wholeHeaders(file))
+  await sendBytes(request, file.body, file.hasSize ? file.entry.size : undefined)
 }
 
 async function sendPart(
@@ -71,30 +72,23 @@ async function sendPart(
   expected: Entry,
   { start, length }: { start: number; length: number },
 ): Promise<void> {
-  const { entry, body } = await open(request, { offset: start, length })
+  const file = await open(request, { offset: start, length })
+  const { entry, body } = file
   if (etag(entry) !== etag(expected)) {
     // The file has changed since the range was computed for it.
     await body.return?.()
     return sendWhole(request, await open(request))
   }
   request.res.writeHead(206, {
-    ...wholeHeaders(entry),
+    ...wholeHeaders(file),
     'content-length': length,
     'content-range': `bytes ${start}-${start + length - 1}/${entry.size}`,
   })
   await sendBytes(request, body, length)
 }
 
-/**
- * Whether what is read will be as long as the entry says. Files that the kernel makes up have a size of 0, or one
- * that means nothing.
- */
-function hasKnownSize({ type, size, path }: Entry): boolean {
-  return type === 'file' && size > 0 && !/^\/(proc|sys)\//.test(path)
-}
-
-function wholeHeaders(entry: Entry): OutgoingHttpHeaders {
-  if (!hasKnownSize(entry)) return fileHeaders(entry)
+function wholeHeaders({ entry, hasSize }: FileStream): OutgoingHttpHeaders {
+  if (!hasSize) return fileHeaders(entry)
   return {
     ...fileHeaders(entry),
     ...validators(entry),

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { appendFile, mkdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { Agent, createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import { type AddressInfo, createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -102,10 +102,19 @@ describe('GET /files', () => {
     await writeFile(at('empty'), '')
     const empty = await get(at('empty'))
     expect([empty.statusCode, await text(empty)]).toEqual([200, ''])
+    expect(empty.headers).toMatchObject({ 'content-length': '0', 'accept-ranges': 'bytes' })
+    const same = await get(at('empty'), { 'if-none-match': empty.headers.etag ?? '' })
+    expect([same.statusCode, await text(same)]).toEqual([304, ''])
+    const none = await get(at('empty'), { range: 'bytes=0-3' })
+    expect([none.statusCode, none.headers['content-range']]).toEqual([416, 'bytes */0'])
+    await text(none)
     const proc = await get('/proc/sys/kernel/random/boot_id')
     expect(proc.headers['content-length']).toBeUndefined()
     expect(await text(proc)).toMatch(/^[0-9a-f-]{36}\n$/)
-    expect((await text(await get('/sys/kernel/mm/transparent_hugepage/enabled'))).length).toBeGreaterThan(0)
+    const ofSystem = '/sys/kernel/mm/transparent_hugepage/enabled'
+    await symlink(ofSystem, at('enabled'))
+    for (const path of [ofSystem, `/${ofSystem}`, at('enabled')])
+      expect(await text(await get(path))).toContain('madvise')
   })
 
   it('compresses for those who ask for it', async () => {
@@ -179,7 +188,7 @@ describe('GET /files', () => {
     }
   })
 
-  const reply = frameBytes(frameType.reply, { entry })
+  const reply = frameBytes(frameType.reply, { entry, hasSize: true })
   const data = (length: number) => frameBytes(frameType.data, Buffer.alloc(length, 'x'))
 
   it('cuts the response when a file becomes shorter, or the guest dies', async () => {
@@ -206,7 +215,7 @@ describe('GET /files', () => {
 
   it('lets go of the guest when its client leaves', async () => {
     await using peer = await startPeer((socket) => {
-      socket.write(frameBytes(frameType.reply, { entry: endlessEntry }))
+      socket.write(frameBytes(frameType.reply, { entry: endlessEntry, hasSize: true }))
       const more = () => {
         while (socket.writable && socket.write(data(65_536)));
       }
@@ -248,6 +257,18 @@ describe('POST /files as bytes', () => {
     expect(await errorOf(await cut)).toEqual([400, 'The body is not valid gzip.'])
     const unknown = put(at('zipped'), 'x', { 'content-encoding': 'br' })
     expect((await errorOf(await unknown))[0]).toBe(400)
+  })
+
+  it('takes what comes slowly', { timeout: 30_000 }, async () => {
+    async function* slow(): AsyncGenerator<Buffer> {
+      yield Buffer.from('begun')
+      // Longer than an agent may take to answer.
+      await new Promise((resolve) => setTimeout(resolve, 11_000))
+      yield Buffer.from(' and ended')
+    }
+    const stream = Readable.toWeb(Readable.from(slow())) as ReadableStream
+    expect((await put(at('slow'), stream)).status).toBe(200)
+    expect(await readFile(at('slow'), 'utf8')).toBe('begun and ended')
   })
 
   it('keeps metadata, as a whole', async () => {
@@ -452,7 +473,7 @@ describe('a client on whose connection nothing moves', () => {
 
   it('is cut when it stops to read', async () => {
     await using impatient = await startImpatient((socket) => {
-      socket.write(frameBytes(frameType.reply, { entry: endlessEntry }))
+      socket.write(frameBytes(frameType.reply, { entry: endlessEntry, hasSize: true }))
       const more = () => {
         while (socket.writable && socket.write(frameBytes(frameType.data, Buffer.alloc(65_536))));
       }

@@ -1,4 +1,5 @@
-import { ServerError } from '../../domain/error.ts'
+import { ServerError, toError } from '../../domain/error.ts'
+import type { Guest } from '../../guest/guest.ts'
 import { type InputTarget, input } from '../../guest/input.ts'
 import type { Selector } from '../../guest/selector.ts'
 import type {
@@ -23,6 +24,7 @@ export async function streamInput(
 ): Promise<object> {
   const iterator = requests[Symbol.asyncIterator]()
   const process = toStart((await iterator.next()).value)
+  await requireProcess(process, target.guest, signal)
   const first = await nextInput(iterator)
   if (first !== undefined) {
     const feedTarget: InputTarget = { process, kind: first.kind }
@@ -35,6 +37,19 @@ function toStart(request: StreamInputRequest | undefined): Selector {
   if (request?.event.case === 'start') return toSelector(request.event.value.process)
   throw new ServerError('invalid_argument', 'The first message must be start, with the process to feed.')
 }
+
+/** Whether there is such a process, before the client has anything for it. Errors: `not_found` and those of the call. */
+async function requireProcess(process: Selector, guest: Guest, signal: AbortSignal): Promise<void> {
+  try {
+    await input(guest, { process, kind: 'stdin' }, none(), signal)
+  } catch (thrown) {
+    // It is there, with a terminal or a closed stdin, which is a mistake only if it is to be fed.
+    const { code } = toError(thrown)
+    if (code !== 'failed_precondition' && code !== 'internal') throw thrown
+  }
+}
+
+async function* none(): AsyncGenerator<Uint8Array> {}
 
 type Input = { kind: InputTarget['kind']; bytes: Uint8Array }
 

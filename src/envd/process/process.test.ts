@@ -165,6 +165,16 @@ describe.each([
     expect(output).toBe('one two')
   })
 
+  it('says at once that there is nothing to stream input to', async () => {
+    async function* requests(): AsyncGenerator<MessageInitShape<typeof StreamInputRequestSchema>> {
+      const process = { selector: { case: 'pid', value: 999_999 } } as const
+      yield { event: { case: 'start', value: { process } } }
+      await new Promise(() => {})
+    }
+    const error = await errorOf(client.streamInput(requests()))
+    expect([error.code, error.rawMessage]).toEqual([Code.NotFound, 'process with pid 999999 not found'])
+  })
+
   it('lists, connects by tag, signals', async () => {
     const tag = `sleeper-${isBinary}`
     const first = await open(client.start({ ...shell('exec sleep 60'), tag }))
