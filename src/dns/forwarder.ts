@@ -1,7 +1,7 @@
 /**
  * Queries about other domains, passed on to the system's resolvers. An answer counts only from whom was asked, with the
- * id (random, from a random port) and the question that were sent. Equal queries under way share one: should a resolver
- * ask this server in turn, that is where the circle ends.
+ * id (random, from a random port) and the question that were sent. Equal queries under way share one, and few may ask the
+ * same in other words: should a resolver ask this server in turn, that is where the circle ends.
  */
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
@@ -16,6 +16,8 @@ const answerTimeoutMs = 2000
 const maxResolvers = 3
 /** Queries under way at once. */
 const maxUnderWay = 256
+/** Of these, queries about one name and type, which differ in options or spelling. */
+const maxAlike = 4
 
 export type Via = 'udp' | 'tcp'
 
@@ -31,15 +33,19 @@ export function createForwarder(
 ): Forwarder {
   const underWay = new Map<string, Promise<Buffer | undefined>>()
 
+  const alike = new Map<string, number>()
+
   const ask = async (query: Buffer, via: Via): Promise<Buffer | undefined> => {
     const exchange = via === 'udp' ? askByUdp : askByTcp
+    let last: Buffer | undefined
     for (const resolver of resolvers().slice(0, maxResolvers)) {
       const sent = Buffer.from(query)
       sent.writeUInt16BE(randomInt(0x1_0000))
-      const answer = await exchange(sent, resolver, timeoutMs)
-      if (answer !== undefined) return answer
+      const answer = await exchange(sent, resolver, timeoutMs).catch(() => undefined)
+      if (answer !== undefined && !isRefusal(answer)) return answer
+      last = answer ?? last
     }
-    return undefined
+    return last
   }
 
   return {
@@ -47,10 +53,18 @@ export function createForwarder(
       const key = `${via} ${query.toString('latin1', 2)}`
       let asked = underWay.get(key)
       if (asked === undefined) {
-        if (underWay.size >= maxUnderWay) return undefined
+        const subject = subjectOf(query)
+        const others = alike.get(subject) ?? 0
+        if (underWay.size >= maxUnderWay || others >= maxAlike) return undefined
+        alike.set(subject, others + 1)
         asked = ask(query, via).catch(() => undefined)
         underWay.set(key, asked)
-        void asked.then(() => underWay.delete(key))
+        void asked.then(() => {
+          underWay.delete(key)
+          const left = (alike.get(subject) ?? 1) - 1
+          if (left === 0) alike.delete(subject)
+          else alike.set(subject, left)
+        })
       }
       const answer = await asked
       if (answer === undefined) return undefined
@@ -58,6 +72,23 @@ export function createForwarder(
       query.copy(own, 0, 0, 2)
       return own
     },
+  }
+}
+
+/** Whether a resolver has answered that it won't, or can't: another may. */
+function isRefusal(answer: Buffer): boolean {
+  const [serverFailure, refused] = [2, 5]
+  const code = answer.readUInt8(3) & 0xf
+  return code === serverFailure || code === refused
+}
+
+/** What a query asks, however it is spelled; what can't be read is all alike. */
+function subjectOf(query: Buffer): string {
+  try {
+    const [asked] = decode(query).questions ?? []
+    return asked === undefined ? '' : `${asked.type} ${asked.class} ${asked.name.toLowerCase()}`
+  } catch {
+    return ''
   }
 }
 

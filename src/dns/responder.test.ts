@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { promises as dns } from 'node:dns'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { decode, encode, type Packet } from 'dns-packet'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -118,6 +118,20 @@ describe('the server’s domain', () => {
   })
 })
 
+test('a version of EDNS that is not there yet is refused as one', async () => {
+  const ask = async (ednsVersion: number) => {
+    const fixed = { name: '.', udpPayloadSize: 1232, extendedRcode: 0, flags: 0, flag_do: false, options: [] }
+    const additionals = [{ type: 'OPT' as const, ...fixed, ednsVersion }]
+    const questions = [{ type: 'A' as const, name: 'api.e2b.local' }]
+    const answer = await exchange(await start(), encode({ type: 'query', id: 4, questions, additionals }), {
+      isAlone: true,
+    })
+    return { answers: answer?.answers?.length, additionals: answer?.additionals }
+  }
+  expect(await ask(0)).toMatchObject({ answers: 1, additionals: [{ type: 'OPT', extendedRcode: 0 }] })
+  expect(await ask(1)).toMatchObject({ answers: 0, additionals: [{ type: 'OPT', extendedRcode: 1 }] })
+})
+
 describe('other domains', () => {
   test('are asked about with an id of our own, and answered under the client’s', async () => {
     const upstream = await startUpstream((query) => [answerTo(query)])
@@ -150,6 +164,36 @@ describe('other domains', () => {
     expect(silent.asked.length).toBe(1)
   })
 
+  test('go to the next resolver when one refuses, by TCP too', async () => {
+    const refusing = await startUpstream((query) => [answerTo(query, { answers: [], flags: 5 })])
+    const upstream = await startUpstream((query) => [answerTo(query)])
+    const client = clientOf(await start([refusing, upstream]))
+    expect(await client.resolve4('x.example.com')).toEqual(['198.51.100.1'])
+
+    // Nobody takes TCP connections at the first's address.
+    const overTcp = createServer((socket) => {
+      socket.on(
+        'data',
+        createFrames((message) => socket.write(frame(answerTo(decode(message))))),
+      )
+      socket.on('error', () => {})
+    }).listen(0, '127.0.0.1')
+    await once(overTcp, 'listening')
+    started.push(overTcp)
+    const { port } = overTcp.address() as AddressInfo
+    const { address } = await start([refusing, { address: '127.0.0.1', port }])
+    const socket = connect(address.port, address.address)
+    const answered = new Promise<Packet>((resolve) => {
+      socket.on(
+        'data',
+        createFrames((message) => resolve(decode(message))),
+      )
+    })
+    socket.write(frame(encode({ type: 'query', id: 3, questions: [{ type: 'A', name: 'x.example.com' }] })))
+    expect(await answered).toMatchObject({ id: 3, answers: [{ data: '198.51.100.1' }] })
+    socket.destroy()
+  })
+
   test('fail where there is nobody to ask', async () => {
     await expect(clientOf(await start()).resolve4('x.example.com')).rejects.toMatchObject({
       code: 'ESERVFAIL',
@@ -166,6 +210,27 @@ describe('other domains', () => {
     // Once for the client, and once for the query that came back; a circle would go on.
     expect(asked.length).toBeLessThanOrEqual(2)
   })
+})
+
+test('a circle of resolvers that spell queries anew ends after a few', async () => {
+  let asked = 0
+  const circle: { responder?: DnsResponder } = {}
+  const respelling = await startUpstream((query) => {
+    asked++
+    const [question] = query.questions!
+    const name = [...question!.name]
+      .map((letter) => (Math.random() < 0.5 ? letter : letter.toUpperCase()))
+      .join('')
+    const again = encode({ type: 'query', id: asked, questions: [{ ...question!, name }] })
+    void exchange(circle.responder!, again, { isAlone: true })
+    return undefined
+  })
+  circle.responder = await start([respelling])
+  const client = clientOf(circle.responder)
+  await expect(client.resolve4('a-long-name-with-many-spellings.example.com')).rejects.toMatchObject({
+    code: 'ESERVFAIL',
+  })
+  expect(asked).toBeLessThanOrEqual(8)
 })
 
 describe('bytes that are no query', () => {

@@ -9,6 +9,9 @@ export interface Zone {
   address: string
 }
 
+/** Upper bits of the response code BADVERS (RFC 6891 6.1.3). */
+const badVersion = 1
+
 /** The address may change with the next start; programs keep what they resolved no longer than this, in seconds. */
 const ttlS = 60
 
@@ -20,6 +23,8 @@ export function isInZone({ domain }: Zone, { name }: Pick<Question, 'name'>): bo
 
 /** The answer to a query with one question that is in the zone. */
 export function answerFromZone(zone: Zone, query: Packet): Buffer {
+  const edns = query.additionals?.find(({ type }) => type === 'OPT') as { ednsVersion?: number } | undefined
+  if ((edns?.ednsVersion ?? 0) > 0) return respond(query, {}, badVersion)
   const question = query.questions![0]!
   const type = isIPv4(zone.address) ? 'A' : 'AAAA'
   const isAsked = question.type === type || (question.type as string) === 'ANY'
@@ -33,8 +38,11 @@ export function answerFromZone(zone: Zone, query: Packet): Buffer {
   })
 }
 
-/** A response to a query: its id, its question, whether it asks for recursion, and EDNS where it has it. */
-export function respond(query: Packet, response: Packet): Buffer {
+/**
+ * A response to a query: its id, its question, whether it asks for recursion, and EDNS where it has it, with the upper
+ * bits of the response code in it.
+ */
+export function respond(query: Packet, response: Packet, extendedRcode = 0): Buffer {
   const hasEdns = query.additionals?.some(({ type }) => type === 'OPT') ?? false
   return encode({
     ...response,
@@ -48,7 +56,7 @@ export function respond(query: Packet, response: Packet): Buffer {
             type: 'OPT',
             name: '.',
             udpPayloadSize: 1232,
-            extendedRcode: 0,
+            extendedRcode,
             ednsVersion: 0,
             flags: 0,
             flag_do: false,

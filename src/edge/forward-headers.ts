@@ -20,8 +20,8 @@ const hopByHop = [
 const routing = ['e2b-sandbox-id', 'e2b-sandbox-port', trafficTokenHeader]
 /** Set by the edge itself, once. */
 const ownRequestHeaders = ['host', 'x-forwarded-for']
-/** What a `Connection` header can't have removed: it decides how the message is read. */
-const fixed = ['content-length', 'host']
+/** What a `Connection` header can't have removed: it decides how the message is read, or who is told to have sent it. */
+const fixed = ['content-length', 'host', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto']
 
 const droppedFromRequests = new Set([...hopByHop, ...routing, ...ownRequestHeaders])
 const droppedFromAnswers = new Set(hopByHop)

@@ -6,6 +6,13 @@ import { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { cut } from './cut.ts'
 
 export class BreakableRequest extends Http2ServerRequest {
+  /** Node ends the body of a request that its client has reset, as if it were whole. */
+  override push(chunk: unknown, encoding?: BufferEncoding): boolean {
+    if (chunk !== null || !this.aborted) return super.push(chunk, encoding)
+    this.destroy()
+    return false
+  }
+
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     if (!this.complete) cut(this.stream)
     callback(error)

@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import {
   type ClientHttp2Session,
@@ -9,6 +9,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2'
 import { connect as connectTcp, type Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { WebSocketServer } from 'ws'
 import type { LiveSandbox } from '../domain/live-sandbox.ts'
@@ -27,6 +28,27 @@ afterEach(async () => {
   session.destroy()
   await edge[Symbol.asyncDispose]()
 })
+
+/** A frame as it is on the wire (RFC 9113 4.1). */
+function rawFrame(type: number, flags: number, streamId: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9)
+  head.writeUIntBE(payload.length, 0, 3)
+  head.writeUInt8(type, 3)
+  head.writeUInt8(flags, 4)
+  head.writeUInt32BE(streamId, 5)
+  return Buffer.concat([head, payload])
+}
+
+/** Headers as literals without an index (RFC 7541 6.2.2), of less than 127 bytes each. */
+function literals(headers: Record<string, string>): Buffer {
+  const parts = Object.entries(headers).flatMap(([name, value]) => [
+    Buffer.from([0, name.length]),
+    Buffer.from(name),
+    Buffer.from([value.length]),
+    Buffer.from(value),
+  ])
+  return Buffer.concat(parts)
+}
 
 /** Opens a request to a port of a sandbox. */
 function ask(port: number, headers: OutgoingHttpHeaders = {}, options = {}): ClientHttp2Stream {
@@ -205,6 +227,43 @@ describe.each<StreamKind>(['socket', 'stream'])('HTTP/2 through a %s', (kind) =>
 
 describe('HTTP/2', () => {
   beforeEach(() => start())
+
+  test.each([0, 2, 5, 8])('an upload that its client resets with code %i never looks whole', async (code) => {
+    const whole: boolean[] = []
+    const take = async (req: Readable) => {
+      const isWhole = await readAll(req as IncomingMessage).then(
+        () => true,
+        () => false,
+      )
+      whole.push(isWhole)
+    }
+    const begun = new EventEmitter()
+    edge.addSandbox('ienvd', (req) => {
+      begun.emit('begun')
+      void take(req)
+    })
+    const port = await edge.serve((req) => {
+      begun.emit('begun')
+      void take(req)
+    })
+    const socket = connectTcp(edge.port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+    socket.write(rawFrame(0x4, 0, 0, Buffer.alloc(0)))
+    for (const [index, authority] of [`49983-ienvd.localhost`, `${port}-isandbox.localhost`].entries()) {
+      const id = 2 * index + 1
+      const started = once(begun, 'begun')
+      const head = { ':method': 'POST', ':scheme': 'http', ':path': '/', ':authority': authority }
+      socket.write(rawFrame(0x1, 0x4, id, literals(head)))
+      socket.write(rawFrame(0x0, 0, id, Buffer.from('half of it')))
+      await started
+      const reason = Buffer.alloc(4)
+      reason.writeUInt32BE(code)
+      socket.write(rawFrame(0x3, 0, id, reason))
+    }
+    await expect.poll(() => whole).toEqual([false, false])
+    socket.destroy()
+  })
 
   test.each([
     ['HEAD', 200],

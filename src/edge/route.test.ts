@@ -6,6 +6,7 @@ const domain = 'e2b.example.com'
 const api: Route = { kind: 'api' }
 const to = (sandboxId: string, port: number): Route => ({ kind: 'sandbox', sandboxId, port })
 const badId: Route = { kind: 'error', status: 400, message: 'Invalid sandbox ID' }
+const badHost: Route = { kind: 'error', status: 400, message: 'Invalid host' }
 const badPort = { kind: 'error', status: 400, message: expect.stringContaining('Invalid port') }
 const missing = (name: string) => ({
   kind: 'error',
@@ -42,6 +43,11 @@ test.each<[string | undefined, unknown]>([
   ['3000--iabc.x', badId],
   ['3000-i_abc.x', badId],
   [`3000-${'i'.repeat(64)}.x`, badId],
+  ['3000-iabc', badHost],
+  ['3000-', badHost],
+  ['http-iabc.e2b.example.com', badPort],
+  ['-iabc.e2b.example.com', badPort],
+  ['iabc-3000.E2B.example.com:443', badPort],
   // The API's
   [undefined, api],
   ['', api],
@@ -54,7 +60,6 @@ test.each<[string | undefined, unknown]>([
   ['sandbox.e2b.example.com', api],
   ['my-server.example.com', api],
   ['80a-iabc.x', api],
-  ['3000-iabc', api],
   ['3000.iabc.x', api],
   ['-3000-iabc.x', api],
   // Malformed
@@ -139,6 +144,16 @@ test("the server's own name is the API's even where it looks like a sandbox's", 
   expect(routeOf(input('api.10-0-0-7.nip.io'), own)).toEqual(api)
   expect(routeOf(input('80-iabc.10-0-0-7.nip.io'), own)).toEqual(to('iabc', 80))
   expect(routeOf(input('10-0-0-7.nip.io'))).toEqual(to('0', 10))
+})
+
+test("the server's own name is the API's even where headers would count", () => {
+  const own = { domain: 'sandbox.example.com' }
+  expect(routeOf(input('sandbox.example.com', 'iabc', '80'), own)).toEqual(api)
+  expect(routeOf(input('sandbox.sandbox.example.com', 'iabc', '80'), own)).toEqual(to('iabc', 80))
+})
+
+test('more than one host is none', () => {
+  expect(routeOf({ ...input('3000-iabc.x'), hasManyHosts: true }, { domain })).toEqual(badHost)
 })
 
 const text = fc.oneof(

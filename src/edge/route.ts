@@ -25,6 +25,8 @@ export type Route = { kind: 'api' } | SandboxRoute | ErrorRoute
 
 /** What routing looks at; each is the raw header, or undefined where it is absent. */
 export interface RouteInput {
+  /** More than one `Host`: who reads the first and who reads the last would disagree (RFC 9112 3.2) */
+  hasManyHosts?: boolean
   host: string | undefined
   sandboxIdHeader: string | undefined
   sandboxPortHeader: string | undefined
@@ -43,13 +45,12 @@ const nameMaxLength = 253
 
 /** The route of a request. Never throws. */
 export function routeOf(input: RouteInput, options: RouteOptions = {}): Route {
+  if (input.hasManyHosts) return badRequest('Invalid host')
   const name = nameOfHost(input.host ?? '')
-  if (name === undefined) return { kind: 'api' }
+  if (name === undefined || isOwnName(name, options.domain)) return { kind: 'api' }
   const isAddress = /:|\d$/.test(name) && isIP(name) !== 0
-  if (!isAddress && !isOwnName(name, options.domain)) {
-    const byName = routeByName(name)
-    if (byName) return byName
-  }
+  const byName = isAddress ? undefined : routeByName(name, options.domain)
+  if (byName) return byName
   const takesHeaders = isAddress || name === 'localhost' || name.startsWith('sandbox.')
   return (takesHeaders && !isCallOfApi(input) && routeByHeaders(input)) || { kind: 'api' }
 }
@@ -58,6 +59,7 @@ export function routeOf(input: RouteInput, options: RouteOptions = {}): Route {
 export function routeOfRequest(req: HttpRequest, options: RouteOptions = {}): Route {
   return routeOf(
     {
+      hasManyHosts: hasManyHosts(req),
       host: req.headers.host,
       sandboxIdHeader: single(req.headers['e2b-sandbox-id']),
       sandboxPortHeader: single(req.headers['e2b-sandbox-port']),
@@ -65,6 +67,17 @@ export function routeOfRequest(req: HttpRequest, options: RouteOptions = {}): Ro
     },
     options,
   )
+}
+
+/** In HTTP/2 `:authority` decides, and one `Host` beside it counts for nothing. */
+function hasManyHosts({ rawHeaders, httpVersionMajor }: HttpRequest): boolean {
+  if (httpVersionMajor > 1) return false
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
+  return hosts > 1
 }
 
 /** Node joins repeated headers of this kind itself; the type doesn't know. */
@@ -87,14 +100,18 @@ function isOwnName(name: string, domain: string | undefined): boolean {
   return name === own || name === `api.${own}`
 }
 
-/** By a leftmost label `<port>-<id>[-anything]`; undefined where it doesn't begin like one. */
-function routeByName(name: string): SandboxRoute | ErrorRoute | undefined {
+/**
+ * By a leftmost label `<port>-<id>[-anything]`; undefined where it doesn't begin like one. Under the server's own
+ * domain any label with a dash is meant for one.
+ */
+function routeByName(name: string, domain: string | undefined): SandboxRoute | ErrorRoute | undefined {
   const dot = name.indexOf('.')
-  if (dot === -1) return undefined
-  const label = name.slice(0, dot)
+  const label = dot === -1 ? name : name.slice(0, dot)
   // What follows the id has no meaning: old clients put another id there.
   const [port = '', id] = label.split('-')
-  return id !== undefined && /^\d+$/.test(port) ? sandboxRoute(id, port) : undefined
+  if (id === undefined) return undefined
+  if (!/^\d+$/.test(port) && name !== `${label}.${domain?.toLowerCase()}`) return undefined
+  return dot === -1 ? badRequest('Invalid host') : sandboxRoute(id, port)
 }
 
 /**

@@ -122,3 +122,9 @@ test.each([
   expect(answer).toContain(`"code":${status}`)
   expect(answer).toContain(message)
 })
+
+test('a request whose head comes too slowly is told so', async () => {
+  const port = await start({ headersTimeoutMs: 200, checkIntervalMs: 50 })
+  const socket = open(port, 'GET / HTTP/1.1\r\nHost: a\r\n')
+  expect(await readUntil(socket, /}/)).toMatch(/^HTTP\/1\.1 408 [\s\S]*took too long/)
+})

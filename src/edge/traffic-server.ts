@@ -4,7 +4,7 @@
  * either is an event of it as of any `http.Server`; those of HTTP/2 have the types of Node's compatibility API, of
  * which `domain/http.ts` names what both have. It has none of the limits that would cut long streams and large uploads.
  */
-import { maxHeaderSize, Server } from 'node:http'
+import { maxHeaderSize, Server, type ServerResponse } from 'node:http'
 import {
   createServer as createHttp2Server,
   type Http2Server,
@@ -16,7 +16,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls'
 import type { Credentials } from '../domain/credentials.ts'
-import { routeError, sendRaw } from './answer.ts'
+import { type Answer, routeError, sendRaw } from './answer.ts'
 import { detectHttp2 } from './detect-http2.ts'
 import { BreakableRequest, BreakableResponse } from './http2-messages.ts'
 
@@ -48,6 +48,7 @@ const maxStreams = 4096
 const streamWindowBytes = 256 * 1024
 const connectionWindowBytes = 4 * 1024 * 1024
 
+const notATunnel = routeError(405, 'There is no CONNECT here: send the request itself.')
 const tooLarge = `The request line and headers are longer than ${maxHeaderSize / 1024} KiB.`
 
 /** What one HTTP/2 connection may hold before new requests on it are refused, in MB. Thousands of streams take tens. */
@@ -78,7 +79,10 @@ class DetectingServer extends Server implements TrafficServer {
       connectionsCheckingInterval: checkIntervalMs,
       requestTimeout: 0,
     })
+    // Those beyond a number would be left out in silence, and with them what says where a body ends.
+    this.maxHeadersCount = 0
     this.on('clientError', refuse)
+    this.on('connect', (_req, socket) => sendRaw(socket, notATunnel))
     const http2 = this.#createHttp2(idleTimeoutMs)
     const http1 = this.listeners('connection')
     this.removeAllListeners('connection')
@@ -187,9 +191,14 @@ class DetectingServer extends Server implements TrafficServer {
   }
 }
 
-/** Answers what isn't HTTP, or too much of it. */
-function refuse(error: Error & { code?: string }, socket: Duplex): void {
-  if (!socket.writable) socket.destroy()
-  else if (error.code === 'HPE_HEADER_OVERFLOW') sendRaw(socket, routeError(431, tooLarge))
-  else sendRaw(socket, routeError(400, 'This is not a valid HTTP/1.1 request.'))
+/** Answers what isn't HTTP, too much of it, or comes too slowly, unless that would go into the middle of an answer. */
+function refuse(error: Error & { code?: string }, socket: Duplex & { _httpMessage?: ServerResponse }): void {
+  if (!socket.writable || socket._httpMessage?.headersSent) socket.destroy()
+  else sendRaw(socket, refusalOf(error.code))
+}
+
+function refusalOf(code: string | undefined): Answer {
+  if (code === 'HPE_HEADER_OVERFLOW') return routeError(431, tooLarge)
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return routeError(408, 'The head of the request took too long.')
+  return routeError(400, 'This is not a valid HTTP/1.1 request.')
 }

@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
 import type { Credentials } from '../domain/credentials.ts'
 
 /** What is wrong with a certificate for a domain at a time (Unix milliseconds), as a sentence; undefined: nothing. */
@@ -22,6 +23,11 @@ export function faultOf({ cert, key }: Credentials, domain: string, nowMs: numbe
     if (certificate.checkHost(name) === undefined) {
       return `The certificate is not for ${name}: it must have *.${domain} among its names.`
     }
+  }
+  try {
+    createSecureContext({ cert, key })
+  } catch {
+    return 'One of the certificates after the first can’t be read: they are those between it and its authority, in PEM.'
   }
   return undefined
 }

@@ -160,12 +160,34 @@ describe('the user’s certificate', () => {
       async () => write({ ...(await testCertificate(domain)), key: 'x' }),
       /key is not one/,
     ],
+    [
+      'with a chain that can’t be read',
+      async () => {
+        const { cert, key } = await testCertificate(domain)
+        write({ cert: `${cert}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`, key })
+      },
+      /certificates after the first can’t be read/,
+    ],
   ])('%s is refused', async (_what, prepare, message) => {
     await prepare()
     await expect(open()).rejects.toMatchObject({
       code: 'failed_precondition',
       message: expect.stringMatching(message),
     })
+  })
+
+  test('is spoken of once before it ends', async () => {
+    write(await testCertificate(domain, Date.now() - 80 * dayMs))
+    const warnings: unknown[] = []
+    const log = { ...silentLog, warn: (...args: unknown[]) => warnings.push(args) } as unknown as Log
+    const watching = (await open(log)).watch(() => {}, stopping.signal)
+    await expect
+      .poll(() => warnings)
+      .toEqual([[expect.objectContaining({ daysLeft: 9 }), expect.any(String)]])
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(warnings).toHaveLength(1)
+    stopping.abort()
+    await watching
   })
 
   test('is read again when it has changed, behind a symbolic link too; what doesn’t do is left alone', async () => {

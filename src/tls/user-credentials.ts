@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Credentials, CredentialsSource } from '../domain/credentials.ts'
 import { ServerError } from '../domain/error.ts'
@@ -7,6 +8,9 @@ import { faultOf } from './check-credentials.ts'
 
 /** How often the files are looked at, in milliseconds. */
 const pollIntervalMs = 5000
+const dayMs = 86_400_000
+/** How long before its end a certificate is spoken of, in milliseconds. */
+const endsSoonMs = 14 * dayMs
 
 export interface UserCredentialsOptions {
   /** PEM: the certificate, then those between it and its authority */
@@ -58,6 +62,7 @@ export async function userCredentials(options: UserCredentialsOptions): Promise<
     async watch(onChange, signal) {
       let used = textOf(first)
       let toldOf = ''
+      let toldOfEnd = ''
       while (!signal.aborted) {
         await sleep(intervalMs, signal).catch(() => {})
         if (signal.aborted) return
@@ -65,7 +70,14 @@ export async function userCredentials(options: UserCredentialsOptions): Promise<
         try {
           const credentials = await read()
           seen = textOf(credentials)
-          if (seen === used) continue
+          if (seen === used) {
+            const leftMs = Date.parse(new X509Certificate(credentials.cert).validTo) - now()
+            if (leftMs < endsSoonMs && toldOfEnd !== used) {
+              log.warn({ certFile, daysLeft: Math.floor(leftMs / dayMs) }, 'the certificate ends soon')
+              toldOfEnd = used
+            }
+            continue
+          }
           check(credentials)
           onChange(credentials)
           used = seen

@@ -12,8 +12,8 @@ import { startWebServer } from '../support/web-server.ts'
 
 const { Sandbox: Sandboxes } = sdks[0]!.sdk
 const port = 8000
-/** How long the WebSockets stay, in milliseconds; by hand also a minute. */
-const stayMs = Number(process.env.E2B_TEST_STAY_MS ?? 10_000)
+/** How long the WebSockets stay, in milliseconds. */
+const stayMs = isDomainMode ? 60_000 : 10_000
 
 let server: TestServer
 beforeAll(async () => {

@@ -139,6 +139,70 @@ test('heads: over the network, too, nobody but who was named answers', () =>
     },
   }))
 
+interface Message {
+  method: string
+  host: string
+  /** Headers that say nothing */
+  fillers: number
+  extra: string[]
+  framing: 'none' | 'length' | 'chunks'
+  body: string
+}
+
+const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: 49983-i0.localhost\r\n\r\n'
+const message: fc.Arbitrary<Message> = fc.record({
+  method: fc.constantFrom('GET', 'POST', 'PUT', 'HEAD', 'OPTIONS'),
+  host: fc.constantFrom(
+    '49983-ialpha.localhost',
+    '49983-ibeta.localhost',
+    '80-ialpha.localhost',
+    'localhost',
+  ),
+  fillers: fc.constantFrom(0, 1, 998, 1100, 2000),
+  extra: fc.array(
+    fc.constantFrom(
+      'Connection: upgrade',
+      'Upgrade: websocket',
+      'Upgrade: h2c',
+      'Expect: 100-continue',
+      'Connection: content-length, transfer-encoding, host',
+      'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+      'TE: trailers',
+    ),
+    { maxLength: 4 },
+  ),
+  framing: fc.constantFrom('none', 'length', 'chunks'),
+  body: fc.constantFrom('', 'x', smuggled, `0\r\n\r\n${smuggled}`),
+})
+
+function bytesOf({ method, host: named, fillers, extra, framing, body }: Message): string {
+  const lines = [
+    `${method} / HTTP/1.1`,
+    `Host: ${named}`,
+    ...extra,
+    ...Array.from({ length: fillers }, () => 'a:b'),
+  ]
+  if (framing === 'length') lines.push(`Content-Length: ${body.length}`)
+  if (framing === 'chunks') lines.push('Transfer-Encoding: chunked')
+  const sent = { none: '', length: body, chunks: `${chunkOf(body)}0\r\n\r\n` }[framing]
+  return `${lines.join('\r\n')}\r\n\r\n${sent}`
+}
+
+const chunkOf = (body: string) => (body === '' ? '' : `${body.length.toString(16)}\r\n${body}\r\n`)
+
+test('connections: bodies are never read as requests, whatever comes before them', () =>
+  fuzz({
+    name: 'connections',
+    input: fc.array(message, { minLength: 1, maxLength: 3 }),
+    async check(messages) {
+      const answers = await exchange(messages.map(bytesOf).join(''))
+      // Only bodies name it.
+      expect(answers).not.toContain('<i0>')
+      expect(answers).toMatch(/^(HTTP\/1\.1 [1-5]\d\d |$)/)
+      expect(answers).not.toMatch(/HTTP\/1\.1 500 /)
+    },
+  }))
+
 interface Streams {
   authority: string | null
   host: string | null

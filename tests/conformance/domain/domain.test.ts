@@ -113,7 +113,7 @@ describe('bad input', () => {
     [`0-${id}`, 400, /Invalid port/],
     [`65536-${id}`, 400, /Invalid port/],
     [`08-${id}`, 400, /Invalid port/],
-    [`http-${id}`, 404, /./],
+    [`http-${id}`, 400, /Invalid port/],
     [`80-${'i'.repeat(200)}`, 400, /Invalid sandbox ID/],
     ['80-', 400, /Invalid sandbox ID/],
     ['80-i_x', 400, /Invalid sandbox ID/],
