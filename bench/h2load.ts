@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { cores, onCores } from './cpus.ts'
 import { summarize } from './measure.ts'
 
 export interface Load {
@@ -36,7 +37,8 @@ export async function h2load({ url, port, version, concurrency, requests }: Load
     ...[`--connect-to=127.0.0.1:${port}`, `--log-file=${log}`, url],
   ]
   try {
-    const { stdout } = await promisify(execFile)('h2load', args, { timeout: 300_000 })
+    const [program, ...all] = onCores(cores?.others, ['h2load', ...args])
+    const { stdout } = await promisify(execFile)(program, all, { timeout: 300_000 })
     const lines = readFileSync(log, 'utf8').trim().split('\n')
     const rows = lines.map((line) => line.split('\t').map(Number))
     const { p50, p99 } = summarize(rows.map(([, , microseconds = 0]) => microseconds / 1000))

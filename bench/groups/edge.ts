@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { openLocalCa } from '../../src/tls/local-ca.ts'
 import { startTestServer, type TestServer } from '../../tests/support/server.ts'
+import { cores, moveTo } from '../cpus.ts'
 import { docker } from '../docker-cli.ts'
 import type { Group } from '../group.ts'
 import { h2load, type Load } from '../h2load.ts'
@@ -19,7 +20,10 @@ const concurrency = 64
 const rounds = 3
 const webServer = `require('node:http').createServer((req, res) => res.end('hello world\\n')).listen(${port}, '0.0.0.0')`
 
-/** One web server in a sandbox through the edge and through nginx: without TLS, and with it in both versions of HTTP. */
+/**
+ * One web server in a sandbox through the edge and through nginx: without TLS, and with it in both versions of HTTP.
+ * Either has the same core for itself; the load and what is inside have the others.
+ */
 export const benchEdge: Group = async ({ report }) => {
   const sdkEnv = { ...process.env }
   await using server = await startTestServer({ flags: ['--domain', domain, '--tls'] })
@@ -27,7 +31,9 @@ export const benchEdge: Group = async ({ report }) => {
   process.env = sdkEnv
   const authority = await openLocalCa(join(server.stateDir, 'tls', domain), domain)
   const [encrypted, unencrypted] = [await webServerIn(server), await webServerIn(plain)]
-  await using nginx = await startNginx(`${encrypted.address}:${port}`, await authority.issue(Date.now()))
+  const upstreams = { plain: `${unencrypted.address}:${port}`, tls: `${encrypted.address}:${port}` }
+  await using nginx = await startNginx(upstreams, await authority.issue(Date.now()))
+  for (const each of [server, plain]) await moveTo(cores?.measured, each.pid())
 
   const forms = [
     {
@@ -46,7 +52,7 @@ export const benchEdge: Group = async ({ report }) => {
     await measure(ours.port)
     const [edge, baseline] = await measureByTurns(rounds, [ours.port, theirs], measure)
     const share = (edge.perSecond / baseline.perSecond).toFixed(2)
-    report(`edge, ${name} | nginx, one worker`, `${show(edge)}, ${share} × nginx`, show(baseline))
+    report(`edge, ${name} | nginx, one worker, same core`, `${show(edge)}, ${share} × nginx`, show(baseline))
   }
 }
 
@@ -92,6 +98,7 @@ async function webServerIn(server: TestServer): Promise<{ id: string; port: numb
     created = (await answer.json()) as { sandboxID: string }
   }
   const [container = ''] = await sandboxContainers(server)
+  if (cores !== undefined) await docker('update', '--cpuset-cpus', cores.others, container)
   await docker('exec', '-d', container, 'node', '-e', webServer)
   const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
   const address = await docker('inspect', '--format', format, container)
