@@ -44,5 +44,5 @@ export function howToTrust({ file, bundleFile }: Authority): string {
   curl      curl --cacert ${file}
   Debian    cp ${file} /usr/local/share/ca-certificates/e2b-server.crt && update-ca-certificates
   browsers  import that file as an authority for web sites
-It vouches for names under this domain only.`
+It vouches for names under this domain only. Other users of this machine can't read it there: copy it for them.`
 }

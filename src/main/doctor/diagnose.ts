@@ -16,7 +16,7 @@ export async function diagnose(config: Config): Promise<Check[]> {
     ...lookAtMachine(config),
     ...lookAtPorts(config, running),
     ...lookAtParts(config, running),
-    ...lookAtNames(running),
+    ...lookAtNames(config, running),
   ]
   return Promise.all(looks)
 }

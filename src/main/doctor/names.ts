@@ -1,30 +1,63 @@
-/** Whether programs on this machine reach a running server by its names, and believe it. */
+/**
+ * Whether programs on this machine reach a running server by its names, and believe it; before it runs, whether what its
+ * names need is there.
+ */
 import { X509Certificate } from 'node:crypto'
 import { promises as dns } from 'node:dns'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { isIP, isIPv6 } from 'node:net'
+import { join } from 'node:path'
 import { connect } from 'node:tls'
 import type { Check } from '../../cli/actions.ts'
 import { connectSocket } from '../../lib/connect-socket.ts'
+import { silentLog } from '../../lib/log.ts'
+import { userCredentials } from '../../tls/user-credentials.ts'
+import type { Config } from '../config.ts'
+import { authorityFolder } from '../names.ts'
+import type { Reach } from '../state-dir.ts'
 import { check, type Finding, lookTimeoutMs, Trouble } from './check.ts'
 import type { Running } from './running.ts'
 
 const dayMs = 86_400_000
 const expiresSoonMs = 14 * dayMs
 
-export function lookAtNames(running: Running | undefined): Promise<Check>[] {
-  if (running === undefined) return []
+export function lookAtNames(config: Config, running: Running | undefined): Promise<Check>[] {
+  if (running === undefined) return lookAhead(config)
   const { url, reach } = running
   if (reach.domain === null) return [check('names', localhost)]
   const domain = reach.domain.replace(/:\d+$/, '')
   const isEncrypted = url.startsWith('https:')
   return [
     ...(reach.dns === null ? [] : [check('DNS responder', () => responder(domain, reach.dns!))]),
-    check('names', () => resolution(domain, running)),
+    check('names', () => resolution(domain, running.reach)),
     ...(isEncrypted ? [check('certificate', () => certificate(domain, running))] : []),
     ...(isEncrypted ? [check('trust', () => trust(domain, running))] : []),
   ]
 }
+
+/** What a start will need. */
+function lookAhead(config: Config): Promise<Check>[] {
+  const { domain, dns: responds, tls, host } = config
+  if (domain === undefined) return [check('names', localhost)]
+  return [
+    ...(responds === undefined ? [check('names', () => resolution(domain.name, { host, dns: null }))] : []),
+    ...(tls ? [check('certificate', () => credentials(config, domain.name))] : []),
+  ]
+}
+
+async function credentials({ tlsCert, tlsKey, stateDir }: Config, domain: string): Promise<Finding> {
+  if (tlsCert === undefined || tlsKey === undefined) {
+    const file = join(authorityFolder(stateDir, domain), 'ca.pem')
+    return {
+      detail: existsSync(file) ? `issued by the authority ${file}` : 'of an authority that the start makes',
+    }
+  }
+  const { first } = await userCredentials({ certFile: tlsCert, keyFile: tlsKey, domain, log: silentLog })
+  return validity(new X509Certificate(first.cert), domain, renewal)
+}
+
+const renewal = 'Put a new certificate into the files of --tls-cert and --tls-key: a running server takes it.'
 
 async function localhost(): Promise<string> {
   try {
@@ -49,7 +82,7 @@ async function responder(
   throw new Trouble(`${address} port ${port} does not answer.`, 'Restart the server; its log has the cause.')
 }
 
-async function resolution(domain: string, { reach }: Running): Promise<Finding> {
+async function resolution(domain: string, reach: Pick<Reach, 'host' | 'dns'>): Promise<Finding> {
   const name = `3000-iexample.${domain}`
   const remedy =
     reach.dns === null
@@ -74,12 +107,13 @@ async function certificate(domain: string, running: Running): Promise<Finding> {
   const { raw } = await handshake(domain, running)
   if (raw === undefined) throw new Trouble('The server showed no certificate.', 'Its log has the cause.')
   const shown = new X509Certificate(raw)
+  const remedy = running.reach.authority === null ? renewal : 'Restart the server, which makes a new one.'
+  return validity(shown, domain, remedy)
+}
+
+function validity(shown: X509Certificate, domain: string, remedy: string): Finding {
   const leftMs = Date.parse(shown.validTo) - Date.now()
   const detail = `for *.${domain}, valid until ${shown.validTo}`
-  const remedy =
-    running.reach.authority === null
-      ? 'Put a new certificate into the files of --tls-cert and --tls-key: a running server takes it.'
-      : 'Restart the server, which makes a new one.'
   if (leftMs <= 0 || shown.checkHost(`api.${domain}`) === undefined) throw new Trouble(detail, remedy)
   return leftMs < expiresSoonMs ? { detail, state: 'warn', remedy } : { detail }
 }

@@ -1,6 +1,7 @@
 /** Whether the server can listen where it is to; while it runs, whether it does. */
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { createServer, isIPv6 } from 'node:net'
 import type { Check } from '../../cli/actions.ts'
 import { connectSocket } from '../../lib/connect-socket.ts'
 import type { Config } from '../config.ts'
@@ -20,7 +21,12 @@ export function lookAtPorts(config: Config, running: Running | undefined): Promi
   return [
     isFree('port', host, port, '--port'),
     ...(debugPort === 0 ? [] : [isFree('debug port', '127.0.0.1', debugPort, '--debug-port')]),
-    ...(dns === undefined ? [] : [isFree('DNS port', dns.address, dns.port, '--dns')]),
+    ...(dns === undefined
+      ? []
+      : [
+          isFree('DNS port', dns.address, dns.port, '--dns'),
+          isFree('DNS port (UDP)', dns.address, dns.port, '--dns', bindUdp),
+        ]),
   ]
 }
 
@@ -40,11 +46,23 @@ function look(name: string, host: string, port: number): Promise<Check> {
   })
 }
 
-function isFree(name: string, host: string, port: number, flag: string): Promise<Check> {
+/** Takes a port and lets go of it. Errors: Node's. */
+async function listenTcp(host: string, port: number): Promise<void> {
+  const probe = createServer().listen(port, host)
+  await once(probe, 'listening')
+  probe.close()
+}
+
+async function bindUdp(host: string, port: number): Promise<void> {
+  const probe = createSocket(isIPv6(host) ? 'udp6' : 'udp4').bind(port, host)
+  await once(probe, 'listening')
+  probe.close()
+}
+
+function isFree(name: string, host: string, port: number, flag: string, take = listenTcp): Promise<Check> {
   return check(name, async () => {
-    const probe = createServer()
     try {
-      await once(probe.listen(port, host), 'listening')
+      await take(host, port)
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? ''
       const why: Record<string, string> = {
@@ -56,8 +74,6 @@ function isFree(name: string, host: string, port: number, flag: string): Promise
         `${host} port ${port} can't be listened on: ${why[code] ?? code}.`,
         `Stop that program ("ss -lntup"), or choose another with ${flag}${flag === '--port' ? ' and --host' : ''}.`,
       )
-    } finally {
-      probe.close()
     }
     return `${host} port ${port} is free`
   })

@@ -147,6 +147,17 @@ describe('bad input', () => {
     expect(body.message).toContain(`use api.${testDomain}`)
   })
 
+  test('a certificate that does not do is known before a start', async () => {
+    const { stdout } = await cli(
+      ...['doctor', '--domain', 'other.example', '--dns', '127.53.0.9:53'],
+      ...['--tls-cert', join(server.stateDir, 'tls', testDomain, 'ca.pem')],
+      ...['--tls-key', join(server.stateDir, 'tls', testDomain, 'ca-key.pem')],
+      ...['--state-dir', join(server.stateDir, 'never-run')],
+    )
+    expect(stdout).toMatch(/^FAIL +certificate .*not for api\.other\.example/m)
+    expect(stdout).toMatch(/^ok +DNS port \(UDP\) .*is free/m)
+  })
+
   test('a certificate that does not do', async () => {
     const { stderr, code } = await cli(
       ...['start', '--port', '0', '--domain', 'other.example', '--debug-port', '0'],
