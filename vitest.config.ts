@@ -6,7 +6,6 @@ const conformance = {
   hookTimeout: 180_000,
   fileParallelism: false,
 }
-/** What is about one way of finding the server; everything else is the same in each. */
 /** What isn't about how a server is found, or about one way only. */
 const inHeaderModeOnly = [
   'tests/chaos/**',
@@ -15,6 +14,10 @@ const inHeaderModeOnly = [
 ]
 const inDomainModeOnly = ['tests/conformance/domain/**']
 const inDebugModeOnly = ['tests/conformance/debug-mode.test.ts']
+/** What debug mode has: one sandbox that outlives every `kill`, and of its ports envd's alone. */
+const inDebugMode = ['debug-mode', 'commands', 'files', 'transfer', 'watch'].map(
+  (name) => `tests/conformance/${name}.test.ts`,
+)
 
 /** From fast to slow. `unit` and most of `fuzz` need nothing but Node and the guest agent's binary. */
 export default defineConfig({
@@ -65,7 +68,7 @@ export default defineConfig({
           exclude: [...inHeaderModeOnly, ...inDebugModeOnly],
         },
       },
-      { test: { ...conformance, name: 'conformance-debug', include: inDebugModeOnly } },
+      { test: { ...conformance, name: 'conformance-debug', include: inDebugMode } },
     ],
   },
 })

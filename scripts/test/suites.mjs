@@ -63,7 +63,7 @@ export const suites = [
     name: 'conformance-debug',
     title: 'Official SDKs against the server, in debug mode',
     mode: 'debug',
-    run: () => vitest('conformance-debug'),
+    run: () => vitest('conformance-debug', { env: { E2B_TEST_MODE: 'debug' } }),
   },
 ]
 

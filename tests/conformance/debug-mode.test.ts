@@ -9,14 +9,9 @@ const debugPort = 49983
 let server: TestServer
 beforeAll(async () => {
   await requireFree(debugPort)
-  server = await startTestServer({ flags: ['--debug-port', String(debugPort)] })
-  process.env.E2B_DEBUG = 'true'
-  for (const name of ['E2B_API_KEY', 'E2B_API_URL', 'E2B_SANDBOX_URL']) delete process.env[name]
+  server = await startTestServer()
 })
-afterAll(async () => {
-  delete process.env.E2B_DEBUG
-  await server[Symbol.asyncDispose]()
-})
+afterAll(() => server[Symbol.asyncDispose]())
 
 describe.each(sdks)('e2b $version with E2B_DEBUG=true', ({ sdk: { Sandbox } }) => {
   test('commands and files of the one sandbox', async () => {
@@ -42,7 +37,7 @@ test('web pages of other sites are refused', async () => {
 })
 
 test('a second server says that it has no debug mode, and how to have one', async () => {
-  await using second = await startTestServer({ flags: ['--debug-port', String(debugPort)] })
+  await using second = await startTestServer()
   expect(second.output()).toContain('E2B_DEBUG=true programs are not served')
   expect(second.output()).toContain('--debug-port')
   expect(second.output()).not.toMatch(/\bat .*\.m?[jt]s:\d/)

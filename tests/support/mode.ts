@@ -6,12 +6,19 @@ import { join } from 'node:path'
 export const testDomain = 'e2b.local'
 const testAddress = '127.53.0.1'
 
+/** The port that SDKs have built in for their debug mode (e2b-wire 1.6). */
+const debugPort = '49983'
+
 export const isDomainMode = process.env.E2B_TEST_MODE === 'domain'
+/** There is one sandbox then, which every `create` gives and no `kill` ends. */
+export const isDebugMode = process.env.E2B_TEST_MODE === 'debug'
 
 /** Flags that make a server fit the mode. `port`: where there are no names to find it by. */
 export function modeFlags(port: string): string[] {
-  if (!isDomainMode) return ['--port', port]
-  return ['--host', testAddress, '--domain', testDomain, '--tls', '--dns', `${testAddress}:53`]
+  if (isDebugMode) return ['--port', port, '--debug-port', debugPort]
+  if (!isDomainMode) return ['--port', port, '--debug-port', '0']
+  const names = ['--host', testAddress, '--domain', testDomain, '--tls', '--dns', `${testAddress}:53`]
+  return [...names, '--debug-port', '0']
 }
 
 /** Gives a new state directory the authority that this process trusts since its start. */
@@ -24,7 +31,12 @@ export function prepareState(stateDir: string): void {
 
 /** Points this process's E2B SDKs at a server. */
 export function pointSdksAt(url: string, apiKey: string): void {
-  for (const name of ['E2B_DEBUG', 'E2B_DOMAIN', 'E2B_API_URL', 'E2B_SANDBOX_URL']) delete process.env[name]
+  for (const name of ['E2B_DEBUG', 'E2B_DOMAIN', 'E2B_API_URL', 'E2B_SANDBOX_URL', 'E2B_API_KEY'])
+    delete process.env[name]
+  if (isDebugMode) {
+    process.env.E2B_DEBUG = 'true'
+    return
+  }
   process.env.E2B_API_KEY = apiKey
   if (isDomainMode) process.env.E2B_DOMAIN = testDomain
   else {

@@ -77,17 +77,7 @@ export async function startTestServer({ flags = [], env = {} }: TestServerOption
   }
 
   async function launch(port: string, more: string[] = []) {
-    const args = [
-      program,
-      'start',
-      ...modeFlags(port),
-      '--debug-port',
-      '0',
-      '--state-dir',
-      stateDir,
-      ...flags,
-      ...more,
-    ]
+    const args = [program, 'start', ...modeFlags(port), '--state-dir', stateDir, ...flags, ...more]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, E2B_SERVER_LOG_LEVEL: 'warn', ...env },
