@@ -17,7 +17,7 @@ import { cut } from './cut.ts'
 import type { Tie } from './exchanges.ts'
 import { hasBody, isChunked, requestHeaders } from './forward-headers.ts'
 import { createInformant } from './informant.ts'
-import { createRelay, type Relay } from './relay.ts'
+import { Relay } from './relay.ts'
 import type { Traffic } from './traffic.ts'
 import type { AnswerHead } from './upstream/answer-head.ts'
 import { requestHead } from './upstream/request-head.ts'
@@ -65,7 +65,7 @@ class Exchange implements ExchangeEvents, Tie {
     this.connection = connectionOf(req)
     this.#options = options
     this.#isReplayable = idempotentMethods.has(req.method ?? '') && !hasBody(req)
-    this.#relay = createRelay(req, res)
+    this.#relay = new Relay(req, res)
   }
 
   begin(): void {
