@@ -9,7 +9,7 @@ import type { Log } from '../lib/log.ts'
 import { type Answer, routeError, sandboxNotFound, send, wakeFailure } from './answer.ts'
 import { connectionOf } from './connection-of.ts'
 import { envdPort } from './envd-port.ts'
-import { createCloseWatch } from './exchanges.ts'
+import { createCloseWatch, type Tie } from './exchanges.ts'
 import { forward } from './forward.ts'
 import { trafficTokenOf } from './ingress.ts'
 import { refuseReserved } from './reserved-paths.ts'
@@ -57,7 +57,7 @@ export function createEdge({
 }: EdgeOptions): Edge {
   const trafficOf = createTrafficTable(maxConnections)
   const waker = wake && createWaker(wake)
-  const onClose = createCloseWatch()
+  const watch = createCloseWatch()
 
   /** Where a route leads now, or the answer to give instead; undefined: its sandbox may have to wake up first. */
   const resolve = (req: HttpRequest, route: SandboxRoute | ErrorRoute): Target | Refusal | undefined => {
@@ -105,9 +105,10 @@ export function createEdge({
     const met = resolve(req, route)
     if (met !== undefined) return use(met)
     const leaving = new AbortController()
-    const forget = onClose(connection, () => leaving.abort())
+    const tie: Tie = { connection, onClosed: () => leaving.abort() }
+    watch.add(tie)
     void wakeFor(req, route as SandboxRoute, leaving.signal).then((late) => {
-      forget()
+      watch.delete(tie)
       if (!connection.destroyed) use(late)
     })
   }
@@ -125,8 +126,9 @@ export function createEdge({
         if ('answer' in met) return send(req, res, met.answer)
         const { sandbox, traffic, port } = met
         if (port !== envdPort) return forward({ req, res, port, traffic, awaitsContinue, log })
-        const end = traffic.exchanges.begin(connection, () => {})
-        res.once('close', end)
+        const tie: Tie = { connection, onClosed: () => traffic.exchanges.end(tie) }
+        traffic.exchanges.begin(tie)
+        res.once('close', tie.onClosed)
         if (awaitsContinue) res.writeContinue()
         sandbox.envd(req, res)
       })

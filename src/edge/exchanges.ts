@@ -5,61 +5,68 @@
 import type { Duplex } from 'node:stream'
 import { cut } from './cut.ts'
 
+/** One exchange, of a sandbox with a connection. */
+export interface Tie {
+  readonly connection: Duplex
+  /** The connection has closed before the exchange was ended; ends it. */
+  onClosed(): void
+}
+
 /** The open exchanges of one sandbox. */
 export interface Exchanges {
-  /**
-   * Ties `socket` to the sandbox until the returned function is called. `onAbandoned` is called instead of that,
-   * once, when the connection closes first.
-   */
-  begin(socket: Duplex, onAbandoned: () => void): () => void
+  /** Ties a connection to the sandbox until the end. */
+  begin(tie: Tie): void
+  /** Idempotent. */
+  end(tie: Tie): void
   /** How many are open. */
   count(): number
   /** Cuts every connection with an open exchange. */
   cutAll(): void
 }
 
-/** Calls a listener when a connection closes; the result takes it back. */
-export type CloseWatch = (socket: Duplex, listener: () => void) => () => void
+/** Tells when connections close, with one event listener on each, however many requests that sees in its life. */
+export interface CloseWatch {
+  add(tie: Tie): void
+  delete(tie: Tie): void
+}
 
-/** A watch with one event listener per connection, however many requests that sees in its life. */
 export function createCloseWatch(): CloseWatch {
-  const bySocket = new WeakMap<Duplex, Set<() => void>>()
-  return (socket, listener) => {
-    let listeners = bySocket.get(socket)
-    if (!listeners) {
-      const added = new Set<() => void>()
-      bySocket.set(socket, added)
-      socket.once('close', () => {
-        for (const closed of added) closed()
-        added.clear()
+  const byConnection = new WeakMap<Duplex, Set<Tie>>()
+  return {
+    add(tie) {
+      const { connection } = tie
+      const known = byConnection.get(connection)
+      if (known !== undefined) {
+        known.add(tie)
+        return
+      }
+      const ties = new Set([tie])
+      byConnection.set(connection, ties)
+      connection.once('close', () => {
+        for (const each of ties) each.onClosed()
+        ties.clear()
       })
-      listeners = added
-    }
-    const registered = listeners.add(listener)
-    return () => registered.delete(listener)
+    },
+    delete(tie) {
+      byConnection.get(tie.connection)?.delete(tie)
+    },
   }
 }
 
-export function createExchanges(onClose: CloseWatch): Exchanges {
-  const open = new Set<{ socket: Duplex }>()
+export function createExchanges(watch: CloseWatch): Exchanges {
+  const open = new Set<Tie>()
   return {
-    begin(socket, onAbandoned) {
-      const exchange = { socket }
-      open.add(exchange)
-      const forget = onClose(socket, () => {
-        open.delete(exchange)
-        onAbandoned()
-      })
-      return () => {
-        open.delete(exchange)
-        forget()
-      }
+    begin(tie) {
+      open.add(tie)
+      watch.add(tie)
     },
-
+    end(tie) {
+      open.delete(tie)
+      watch.delete(tie)
+    },
     count: () => open.size,
-
     cutAll() {
-      for (const { socket } of [...open]) cut(socket)
+      for (const { connection } of [...open]) cut(connection)
     },
   }
 }

@@ -8,15 +8,18 @@
  * side leaving ends the other at once. There is no timeout here: an exchange is bounded by its client's patience and
  * by the sandbox's life, which has a deadline.
  */
+import type { Duplex } from 'node:stream'
 import type { HttpRequest, HttpResponse } from '../domain/http.ts'
 import type { Log } from '../lib/log.ts'
 import { portFailure, send as sendAnswer } from './answer.ts'
 import { connectionOf } from './connection-of.ts'
 import { cut } from './cut.ts'
+import type { Tie } from './exchanges.ts'
 import { hasBody, isChunked, requestHeaders } from './forward-headers.ts'
 import { createInformant } from './informant.ts'
-import { createRelay } from './relay.ts'
+import { Relay } from './relay.ts'
 import type { Traffic } from './traffic.ts'
+import type { AnswerHead } from './upstream/answer-head.ts'
 import { requestHead } from './upstream/request-head.ts'
 import { sendBody } from './upstream/send-body.ts'
 import type { ExchangeEvents, Upstream } from './upstream/upstream.ts'
@@ -34,131 +37,147 @@ export interface ForwardOptions {
 /** Methods that may be sent twice (RFC 9110 9.2.2). */
 const idempotentMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
 
-/** One request on its way. */
-interface Exchange extends ForwardOptions {
-  /** Whether it may be sent a second time, and so on a connection that others have used */
-  readonly isReplayable: boolean
-  /** The first part of the request as it goes inside */
-  head: string
-  /** An answer has begun, or nobody is there to get one */
-  isSettled: boolean
-  upstream: Upstream | undefined
-  dialing: AbortController | undefined
-  stopSending: () => void
-}
-
 /** Forwards one request. Never throws: whatever happens ends in an answer or a cut connection. */
 export function forward(options: ForwardOptions): void {
-  const { req, res, port, traffic } = options
-  const exchange: Exchange = {
-    ...options,
-    isReplayable: idempotentMethods.has(req.method ?? '') && !hasBody(req),
-    head: '',
-    isSettled: false,
-    upstream: undefined,
-    dialing: undefined,
-    stopSending() {},
+  new Exchange(options).begin()
+}
+
+/** One request on its way. A class, as every request makes one, and closures in its place take a tenth of its time. */
+class Exchange implements ExchangeEvents, Tie {
+  readonly connection: Duplex
+  readonly #options: ForwardOptions
+  /** Whether it may be sent a second time, and so on a connection that others have used */
+  readonly #isReplayable: boolean
+  readonly #relay: Relay
+  #informant: ((info: AnswerHead) => void) | undefined
+  /** The first part of the request as it goes inside */
+  #head = ''
+  /** An answer has begun, or nobody is there to get one */
+  #isSettled = false
+  #upstream: Upstream | undefined
+  #dialing: AbortController | undefined
+  #stopSending: (() => void) | undefined
+  /** Waits for the client to take more */
+  #onDrain: (() => void) | undefined
+
+  constructor(options: ForwardOptions) {
+    const { req, res } = options
+    this.connection = connectionOf(req)
+    this.#options = options
+    this.#isReplayable = idempotentMethods.has(req.method ?? '') && !hasBody(req)
+    this.#relay = new Relay(req, res)
   }
-  const end = traffic.exchanges.begin(connectionOf(req), () => leave(exchange))
-  res.once('close', () => {
-    end()
-    leave(exchange)
-  })
-  try {
-    const headers = requestHeaders(req, traffic.maskedHost(port))
-    headers.push('Connection', exchange.isReplayable ? 'keep-alive' : 'close')
-    exchange.head = requestHead(req, headers)
-  } catch (error) {
-    fail(exchange, error)
-    return
+
+  begin(): void {
+    const { req, res, port, traffic } = this.#options
+    traffic.exchanges.begin(this)
+    res.on('close', () => this.onClosed())
+    try {
+      const headers = requestHeaders(req, traffic.maskedHost(port))
+      headers.push('Connection', this.#isReplayable ? 'keep-alive' : 'close')
+      this.#head = requestHead(req, headers)
+    } catch (error) {
+      this.#fail(error)
+      return
+    }
+    const kept = this.#isReplayable ? traffic.takeKept(port) : undefined
+    if (kept === undefined) this.#dial()
+    else this.#send(kept)
   }
-  const kept = exchange.isReplayable ? traffic.takeKept(port) : undefined
-  if (kept === undefined) dial(exchange)
-  else send(exchange, kept)
-}
 
-function dial(exchange: Exchange): void {
-  const dialing = new AbortController()
-  exchange.dialing = dialing
-  exchange.traffic.connect(exchange.req.headers.host ?? '', exchange.port, dialing).then(
-    (target) => {
-      exchange.dialing = undefined
-      if (exchange.isSettled) target.destroy()
-      else send(exchange, target)
-    },
-    (error) => fail(exchange, error),
-  )
-}
-
-function send(exchange: Exchange, target: Upstream): void {
-  const { req, head, isReplayable } = exchange
-  const { stream } = target
-  exchange.upstream = target
-  target.begin(req.method, answerEvents(exchange, target))
-  if (isReplayable) {
-    stream.write(head, 'latin1')
-    return
+  /** The client has left, or has its answer. */
+  onClosed(): void {
+    this.#options.traffic.exchanges.end(this)
+    this.#isSettled = true
+    this.#dialing?.abort()
+    this.#stopSending?.()
+    this.#upstream?.destroy()
   }
-  // The head goes out with the first bytes of the body if they are here already, and without them if not.
-  stream.cork()
-  stream.write(head, 'latin1')
-  setImmediate(() => stream.uncork())
-  if (hasBody(req)) exchange.stopSending = sendBody(req, stream, isChunked(req))
-}
 
-function answerEvents(exchange: Exchange, target: Upstream): ExchangeEvents {
-  const { req, res, port, traffic, awaitsContinue, isReplayable } = exchange
-  const { stream } = target
-  const relay = createRelay(req, res)
-  const resume = () => stream.resume()
-  return {
-    onInformation: createInformant(req, res, awaitsContinue),
-    onHead(answer) {
-      relay.head(answer)
-      exchange.isSettled = true
-    },
-    onBody: relay.body,
-    onPause() {
-      if (!exchange.isSettled || relay.flush()) return
-      stream.pause()
-      res.once('drain', resume)
-    },
-    onEnd(isReusable) {
-      res.off('drain', resume)
-      exchange.stopSending()
-      exchange.upstream = undefined
-      if (isReplayable && isReusable) traffic.keep(port, target)
-      else target.destroy()
-      relay.end()
-      if (!isReplayable) drain(req)
-    },
-    onFailure(error) {
-      exchange.upstream = undefined
-      if (exchange.isSettled) breakOff(req)
-      // A kept connection that was closed meanwhile says nothing about the request.
-      else if (target.isUsed) dial(exchange)
-      else fail(exchange, error)
-    },
+  onInformation(info: AnswerHead): void {
+    const { req, res, awaitsContinue } = this.#options
+    this.#informant ??= createInformant(req, res, awaitsContinue)
+    this.#informant(info)
   }
-}
 
-/** The client has left, or has its answer. */
-function leave(exchange: Exchange): void {
-  exchange.isSettled = true
-  exchange.dialing?.abort()
-  exchange.stopSending()
-  exchange.upstream?.destroy()
-}
+  onHead(answer: AnswerHead): void {
+    this.#relay.head(answer)
+    this.#isSettled = true
+  }
 
-function fail(exchange: Exchange, error: unknown): void {
-  exchange.stopSending()
-  if (exchange.isSettled) return
-  exchange.isSettled = true
-  const { req, res, port, traffic, log } = exchange
-  const { sandboxId } = traffic
-  log.debug({ sandboxId, port, err: error }, 'A request into a sandbox got no answer.')
-  sendAnswer(req, res, portFailure(sandboxId, port, error))
-  drain(req)
+  onBody(bytes: Buffer): void {
+    this.#relay.body(bytes)
+  }
+
+  onPause(): void {
+    if (!this.#isSettled || this.#relay.flush()) return
+    const stream = this.#upstream?.stream
+    stream?.pause()
+    this.#onDrain ??= () => stream?.resume()
+    this.#options.res.once('drain', this.#onDrain)
+  }
+
+  onEnd(isReusable: boolean): void {
+    const { req, res, port, traffic } = this.#options
+    const target = this.#upstream
+    this.#upstream = undefined
+    if (this.#onDrain !== undefined) res.off('drain', this.#onDrain)
+    this.#stopSending?.()
+    if (this.#isReplayable && isReusable && target !== undefined) traffic.keep(port, target)
+    else target?.destroy()
+    this.#relay.end()
+    if (!this.#isReplayable) drain(req)
+  }
+
+  onFailure(error: Error): void {
+    const target = this.#upstream
+    this.#upstream = undefined
+    if (this.#isSettled) breakOff(this.#options.req)
+    // A kept connection that was closed meanwhile says nothing about the request.
+    else if (target?.isUsed) this.#dial()
+    else this.#fail(error)
+  }
+
+  #dial(): void {
+    const { req, port, traffic } = this.#options
+    const dialing = new AbortController()
+    this.#dialing = dialing
+    traffic.connect(req.headers.host ?? '', port, dialing).then(
+      (target) => {
+        this.#dialing = undefined
+        if (this.#isSettled) target.destroy()
+        else this.#send(target)
+      },
+      (error) => this.#fail(error),
+    )
+  }
+
+  #send(target: Upstream): void {
+    const { req } = this.#options
+    const { stream } = target
+    this.#upstream = target
+    target.begin(req.method, this)
+    if (this.#isReplayable) {
+      stream.write(this.#head, 'latin1')
+      return
+    }
+    // The head goes out with the first bytes of the body if they are here already, and without them if not.
+    stream.cork()
+    stream.write(this.#head, 'latin1')
+    setImmediate(() => stream.uncork())
+    if (hasBody(req)) this.#stopSending = sendBody(req, stream, isChunked(req))
+  }
+
+  #fail(error: unknown): void {
+    this.#stopSending?.()
+    if (this.#isSettled) return
+    this.#isSettled = true
+    const { req, res, port, traffic, log } = this.#options
+    const { sandboxId } = traffic
+    log.debug({ sandboxId, port, err: error }, 'A request into a sandbox got no answer.')
+    sendAnswer(req, res, portFailure(sandboxId, port, error))
+    drain(req)
+  }
 }
 
 /**

@@ -8,50 +8,67 @@ import { http2StreamOf } from './connection-of.ts'
 import { answerHeaders, joinHeaders } from './forward-headers.ts'
 import type { AnswerHead } from './upstream/answer-head.ts'
 
-export interface Relay {
-  /** Errors: Node's, for a head that it refuses to send on; nothing is sent then. */
-  head(head: AnswerHead): void
-  body(bytes: Buffer): void
-  /** Sends what is held back. `hasRoom`: the client takes more now, else `res` says when by `drain`. */
-  flush(): boolean
-  end(): void
-}
-
 /** Bodies up to this many bytes are sent in one string with their head, which Node does in one write. */
 const oneWriteMaxBytes = 8192
 
-export function createRelay(req: HttpRequest, res: HttpResponse): Relay {
-  const isHttp2 = http2StreamOf(req) !== undefined
-  let held: Buffer | undefined
-  let hasRoom = true
-  let isHeadSent = isHttp2
+/** A class, as every request makes one. */
+export class Relay {
+  readonly #res: HttpResponse
+  readonly #isHttp2: boolean
+  #held: Buffer | undefined
+  #hasRoom = true
+  #isHeadSent: boolean
 
-  const sendHeld = () => {
-    if (held === undefined) return
-    hasRoom = res.write(held)
-    held = undefined
-    isHeadSent = true
+  constructor(req: HttpRequest, res: HttpResponse) {
+    this.#res = res
+    this.#isHttp2 = http2StreamOf(req) !== undefined
+    this.#isHeadSent = this.#isHttp2
   }
-  return {
-    head(head) {
-      if (isHttp2) writeHttp2Head(res, head)
-      else writeHead(res as ServerResponse, head)
-    },
-    body(bytes) {
-      sendHeld()
-      held = bytes
-    },
-    flush() {
-      sendHeld()
-      if (!isHeadSent) (res as ServerResponse).flushHeaders()
-      isHeadSent = true
-      return hasRoom
-    },
-    end() {
-      if (held === undefined || isHeadSent || held.length > oneWriteMaxBytes) res.end(held)
-      else res.end(held.toString('latin1'), 'latin1')
-    },
+
+  /** Errors: Node's, for a head that it refuses to send on; nothing is sent then. */
+  head(head: AnswerHead): void {
+    if (this.#isHttp2) writeHttp2Head(this.#res, head)
+    else writeHead(this.#res as ServerResponse, head)
   }
+
+  body(bytes: Buffer): void {
+    this.#sendHeld()
+    this.#held = bytes
+  }
+
+  /** Sends what is held back. True: the client takes more now, else `res` says when by `drain`. */
+  flush(): boolean {
+    this.#sendHeld()
+    if (!this.#isHeadSent) (this.#res as ServerResponse).flushHeaders()
+    this.#isHeadSent = true
+    return this.#hasRoom
+  }
+
+  end(): void {
+    const held = this.#held
+    if (held === undefined || this.#isHeadSent || held.length > oneWriteMaxBytes) this.#res.end(held)
+    else endInOneWrite(this.#res as ServerResponse, held.toString('latin1'))
+  }
+
+  #sendHeld(): void {
+    if (this.#held === undefined) return
+    this.#hasRoom = this.#res.write(this.#held)
+    this.#held = undefined
+    this.#isHeadSent = true
+  }
+}
+
+/** Given a body to end with, Node makes a second, empty piece of it, and a write of several pieces costs twice as much. */
+function endInOneWrite(res: ServerResponse, body: string): void {
+  const { socket } = res
+  if (res.chunkedEncoding || socket === null) {
+    res.end(body, 'latin1')
+    return
+  }
+  socket.cork()
+  res.write(body, 'latin1')
+  socket.uncork()
+  res.end()
 }
 
 /** In HTTP/1.1 nothing is sent before the first part of the body. */

@@ -36,10 +36,10 @@ export const defaultMaxConnections = 10_000
  */
 export function createTrafficTable(maxConnections: number): (sandbox: LiveSandbox) => Traffic {
   const bySandbox = new WeakMap<LiveSandbox, Traffic>()
-  const onClose = createCloseWatch()
+  const watch = createCloseWatch()
 
   const create = (sandbox: LiveSandbox): Traffic => {
-    const exchanges = createExchanges(onClose)
+    const exchanges = createExchanges(watch)
     const attempts = new Set<AbortController>()
     const kept = createKeptConnections()
     const end = () => {

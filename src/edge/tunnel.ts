@@ -7,6 +7,7 @@ import { type Duplex, pipeline } from 'node:stream'
 import type { Log } from '../lib/log.ts'
 import { endAndClose, portFailure } from './answer.ts'
 import { cut } from './cut.ts'
+import type { Tie } from './exchanges.ts'
 import type { Traffic } from './traffic.ts'
 import type { UpgradeClient } from './upgrade-client.ts'
 import type { ExchangeEvents, Upstream } from './upstream/upstream.ts'
@@ -36,7 +37,14 @@ export function tunnel(options: TunnelOptions): void {
     dialing.abort()
     upstream?.destroy()
   }
-  traffic.exchanges.begin(socket, leave)
+  const tie: Tie = {
+    connection: socket,
+    onClosed() {
+      traffic.exchanges.end(tie)
+      leave()
+    },
+  }
+  traffic.exchanges.begin(tie)
   const stopWatching = watchForEnd(socket, () => {
     leave()
     socket.destroy()
