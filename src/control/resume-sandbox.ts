@@ -39,11 +39,14 @@ export async function resume(
   try {
     const condition = await ctx.node.recover(known, deadline)
     const hasMemory = paused.pausedWithMemory === true && condition === 'paused'
-    const memoryLost = paused.pausedWithMemory === true && condition === 'stopped'
+    const memoryLost =
+      paused.pausedWithMemory === true && (condition === 'stopped' || condition === 'cut-off')
     // What the intent says of memory is what an undone resume leaves: a boot that breaks off is never taken for it.
     const intent = await ctx.lifecycle.move(paused, 'resume', { pausedWithMemory: hasMemory && memory })
     try {
-      if (hasMemory && !memory) await ctx.node.pause(known, { memory: false }, deadline)
+      if ((hasMemory && !memory) || condition === 'cut-off') {
+        await ctx.node.pause(known, { memory: false }, deadline)
+      }
       const { handle, booted } = await ctx.node.resume(intent, { signal: deadline, phase })
       const now = ctx.clock.now()
       const endAt = clampEnd(await ctx.admission.limitsOf(teamId), now, now + timeoutS * 1000)
