@@ -112,8 +112,8 @@ test('another team’s sandbox is not found, whatever is asked of it', async () 
     pauseSandbox(control, foreign, { memory: true }, signal()),
     connectSandbox(control, foreign, again, options()),
     resumeSandbox(control, foreign, { timeoutS: 60, autoPause: undefined }, options()),
-    setSandboxTimeout(control, foreign, 10),
-    refreshSandbox(control, foreign, 10),
+    setSandboxTimeout(control, foreign, 10, signal()),
+    refreshSandbox(control, foreign, 10, signal()),
     killSandbox(control, foreign, signal()),
   ]
   for (const outcome of await Promise.allSettled(asked)) {

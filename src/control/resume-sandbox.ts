@@ -1,5 +1,6 @@
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
+import { anySignal } from '../lib/deadline.ts'
 import { clampEnd } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
 import { settle } from './settle.ts'
@@ -18,6 +19,8 @@ export interface ResumeOptions {
   reason: 'request' | 'traffic'
   /** Until the sandbox is admitted; from then on the resume has a deadline of its own */
   signal: AbortSignal
+  /** That of `exclusive`: breaks the resume off at any time */
+  ended: AbortSignal
   phase?: (name: string) => void
 }
 
@@ -29,13 +32,16 @@ export interface ResumeOptions {
 export async function resume(
   ctx: ControlContext,
   paused: Sandbox,
-  { timeoutS, memory, reason, signal, phase = () => {} }: ResumeOptions,
+  { timeoutS, memory, reason, signal, ended, phase = () => {} }: ResumeOptions,
 ): Promise<Sandbox> {
   const { teamId, cpuCount, memoryMb, diskMb, handle: known } = paused
   if (known === null) throw new ServerError('internal', 'The sandbox has no guest.')
-  const release = await ctx.admission.enter({ teamId, kind: 'resume', cpuCount, memoryMb, diskMb }, signal)
+  const release = await ctx.admission.enter(
+    { teamId, kind: 'resume', cpuCount, memoryMb, diskMb },
+    anySignal(signal, ended),
+  )
   phase('admission')
-  const deadline = AbortSignal.timeout(resumeTimeoutMs)
+  const deadline = anySignal(ended, AbortSignal.timeout(resumeTimeoutMs))
   try {
     const condition = await ctx.node.recover(known, deadline)
     const hasMemory = paused.pausedWithMemory === true && condition === 'paused'
@@ -62,7 +68,7 @@ export async function resume(
       return running
     } catch (error) {
       await makeGood(ctx, intent)
-      throw error
+      throw ended.aborted ? ended.reason : error
     }
   } finally {
     release()
