@@ -29,11 +29,11 @@ test('no way of extending leads beyond the longest life', async () => {
   const latest = startedAt + 100_000
   const endAt = async () => (await control.store.sandboxes.find(id))?.endAt
   now += 50_000
-  await refreshSandbox(control, ref, 60)
+  await refreshSandbox(control, ref, 60, quiet.signal)
   expect(await endAt()).toBe(latest)
-  await setSandboxTimeout(control, ref, 10)
+  await setSandboxTimeout(control, ref, 10, quiet.signal)
   expect(await endAt()).toBe(now + 10_000)
-  await setSandboxTimeout(control, ref, 1_000)
+  await setSandboxTimeout(control, ref, 1_000, quiet.signal)
   expect(await endAt()).toBe(latest)
   const [told] = await control.store.events.list({
     sandboxId: id,
@@ -42,7 +42,7 @@ test('no way of extending leads beyond the longest life', async () => {
     limit: 1,
   })
   expect(told).toMatchObject({ reason: 'timeout', detail: { set_timeout: new Date(latest).toISOString() } })
-  await setSandboxTimeout(control, ref, 10)
+  await setSandboxTimeout(control, ref, 10, quiet.signal)
   const { sandbox } = await connectSandbox(control, ref, { timeoutS: 100, memory: true }, quiet)
   expect(sandbox.endAt).toBe(latest)
   await expect(connectSandbox(control, ref, { timeoutS: 101, memory: true }, quiet)).rejects.toMatchObject({

@@ -1,10 +1,11 @@
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import { publicState } from '../domain/sandbox-state.ts'
-import { checkLifetime, clampEnd } from './check-lifetime.ts'
+import { checkLifetime } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
 import { requireOwned, requireVisible, type SandboxRef } from './find-sandbox.ts'
 import { resume } from './resume-sandbox.ts'
+import { extend, whileRunning } from './set-timeout.ts'
 
 export interface ConnectRequest {
   /** Lifetime from now on, in seconds */
@@ -29,16 +30,25 @@ export async function connectSandbox(
   { timeoutS, memory }: ConnectRequest,
   { signal, phase }: ConnectOptions,
 ): Promise<{ sandbox: Sandbox; resumed: boolean }> {
+  const askedAt = ctx.clock.now()
   checkLifetime(await ctx.admission.limitsOf(ref.teamId), timeoutS)
-  return ctx.lifecycle.exclusive(
-    ref.id,
-    async (row) => {
+  return whileRunning(
+    ctx,
+    ref,
+    async (row, ended) => {
       const sandbox = requireVisible(row, ref)
       if (publicState(sandbox.state) === 'paused') {
-        const options = { timeoutS, memory, reason: 'request', signal, ...(phase && { phase }) } as const
+        const options = {
+          timeoutS,
+          memory,
+          reason: 'request',
+          signal,
+          ended,
+          ...(phase && { phase }),
+        } as const
         return { sandbox: await resume(ctx, sandbox, options), resumed: true }
       }
-      return { sandbox: await extend(ctx, sandbox, timeoutS), resumed: false }
+      return { sandbox: await extend(ctx, sandbox, { seconds: timeoutS, askedAt }), resumed: false }
     },
     signal,
   )
@@ -57,7 +67,7 @@ export async function resumeSandbox(
   checkLifetime(await ctx.admission.limitsOf(ref.teamId), timeoutS)
   return ctx.lifecycle.exclusive(
     ref.id,
-    async (row) => {
+    async (row, ended) => {
       const sandbox = requireOwned(row, ref)
       if (publicState(sandbox.state) === 'running') {
         throw new ServerError('conflict', `Sandbox "${ref.id}" is running already.`)
@@ -72,18 +82,10 @@ export async function resumeSandbox(
         memory: true,
         reason: 'request',
         signal,
+        ended,
         ...(phase && { phase }),
       })
     },
     signal,
   )
-}
-
-/** Moves a deadline later, never earlier, and no later than the team's sandboxes may live. */
-export async function extend(ctx: ControlContext, sandbox: Sandbox, seconds: number): Promise<Sandbox> {
-  const limits = await ctx.admission.limitsOf(sandbox.teamId)
-  const endAt = clampEnd(limits, sandbox.startedAt, ctx.clock.now() + seconds * 1000)
-  if (endAt <= sandbox.endAt) return sandbox
-  await ctx.store.sandboxes.update(sandbox.id, { endAt })
-  return { ...sandbox, endAt }
 }

@@ -39,7 +39,7 @@ async function happen(numbers: number[], teamId = 'team'): Promise<void> {
   for (const n of numbers) {
     const row = rowOf({ id: `i${randomUUID().replaceAll('-', '')}`, state: 'running', teamId })
     await store.sandboxes.create(row)
-    await store.sandboxes.update(row.id, {}, eventOf(row, { type: 'created', detail: { n } }, now))
+    await store.sandboxes.update(row.id, {}, { event: eventOf(row, { type: 'created', detail: { n } }, now) })
   }
 }
 

@@ -45,7 +45,7 @@ test('a deadline that was moved counts where it is now', async () => {
   now += 590_000
   await twoLooks()
   expect(lives(ref.id)).toBe(true)
-  await setSandboxTimeout(parts.control, ref, 0)
+  await setSandboxTimeout(parts.control, ref, 0, quiet.signal)
   await expect.poll(() => lives(ref.id), { timeout: 1_000 }).toBe(false)
 })
 

@@ -54,7 +54,7 @@ export function createExpiry(ctx: ControlContext): Expiry {
   return {
     async look() {
       const due = await ctx.store.sandboxes.list({
-        states: ['running'],
+        states: ['running', 'snapshotting'],
         endAtMost: ctx.clock.now(),
         limit: batch + failures.size,
         order: 'asc',
@@ -75,13 +75,17 @@ export function createExpiry(ctx: ControlContext): Expiry {
   }
 }
 
+/** A copy that is under way breaks off for an end, and is waited for by a pause. */
 async function expire(ctx: ControlContext, id: string): Promise<void> {
+  const due = await ctx.store.sandboxes.find(id)
+  if (due?.state === 'snapshotting' && due.onTimeout === 'kill' && due.endAt <= ctx.clock.now()) {
+    await ctx.lifecycle.preempt(id, 'expire', 'timeout')
+  }
   await ctx.lifecycle.exclusive(id, async (sandbox) => {
+    const deadline = AbortSignal.timeout(endTimeoutMs)
+    if (sandbox?.state === 'killing') return ctx.lifecycle.end(sandbox, 'kill', 'timeout', deadline)
     if (sandbox?.state !== 'running' || sandbox.endAt > ctx.clock.now()) return
-    if (sandbox.onTimeout === 'pause') {
-      await pause(ctx, sandbox, { memory: sandbox.autoPauseMemory, reason: 'timeout' })
-      return
-    }
-    await ctx.lifecycle.end(sandbox, 'expire', 'timeout', AbortSignal.timeout(endTimeoutMs))
+    if (sandbox.onTimeout === 'kill') return ctx.lifecycle.end(sandbox, 'expire', 'timeout', deadline)
+    await pause(ctx, sandbox, { memory: sandbox.autoPauseMemory, reason: 'timeout' })
   })
 }

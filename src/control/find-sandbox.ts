@@ -10,7 +10,7 @@ export interface SandboxRef {
 }
 
 /** The error for a sandbox that isn't there, or isn't the asker's (text: e2b-behaviour 1.4). */
-function sandboxNotFound(id: string): ServerError {
+export function sandboxNotFound(id: string): ServerError {
   return new ServerError('not_found', `Sandbox "${id}" doesn't exist or you don't have access to it`)
 }
 

@@ -31,10 +31,10 @@ export async function forkSandbox(
 ): Promise<ForkResult[]> {
   const { source, copy } = await ctx.lifecycle.exclusive(
     ref.id,
-    async (row) => {
+    async (row, ended) => {
       const sandbox = requireRunning(row, ref)
       const kind = { name: null, tag: defaultTag, internal: true }
-      return { source: sandbox, copy: await takeSnapshot(ctx, sandbox, kind) }
+      return { source: sandbox, copy: await takeSnapshot(ctx, sandbox, kind, ended) }
     },
     signal,
   )

@@ -1,9 +1,10 @@
 /**
  * The one writer of sandbox states. Each sandbox has a queue; within it the row is read anew, the pure transition
  * function says whether the step is legal, the intent is written, then the effect happens, then its outcome is
- * written. A crash between any two of these is repaired by `settle`.
+ * written. A crash between any two of these is repaired by `settle`. An end is recorded ahead of the queue, and what is
+ * under way there breaks off.
  */
-import { ServerError } from '../domain/error.ts'
+import { ServerError, toError } from '../domain/error.ts'
 import type { LifecycleEventType, NewLifecycleEvent } from '../domain/lifecycle-event.ts'
 import type { SandboxNode } from '../domain/node.ts'
 import type { Sandbox, SandboxUpdate } from '../domain/sandbox.ts'
@@ -12,6 +13,7 @@ import type { Store } from '../domain/store.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createKeyedQueue } from '../lib/keyed-queue.ts'
 import type { Log } from '../lib/log.ts'
+import { sandboxNotFound } from './find-sandbox.ts'
 
 /** What a sandbox's owner is told of a step. */
 export interface Told {
@@ -24,16 +26,17 @@ export interface Told {
 export interface Lifecycle {
   /**
    * Runs `task` alone for that sandbox (or whatever else has an id), with its row as it is then. A signal that aborts
-   * before the task's turn takes it out of the queue.
+   * before the task's turn takes it out of the queue. `ended` aborts when the sandbox's end is recorded meanwhile
+   * (`not_found`): what takes long breaks off.
    */
   exclusive<T>(
     id: string,
-    task: (sandbox: Sandbox | undefined) => Promise<T>,
+    task: (sandbox: Sandbox | undefined, ended: AbortSignal) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T>
   /**
    * Records a step and what belongs to it, and resolves with the row as it is then; only inside `exclusive`.
-   * Errors: `conflict` where the step isn't legal.
+   * Errors: `conflict` where the step isn't legal, or the sandbox's end is recorded.
    */
   move(
     sandbox: Sandbox,
@@ -47,11 +50,21 @@ export interface Lifecycle {
    * (`start-failed`) ends without an event. Errors: `conflict`, `unavailable`.
    */
   end(sandbox: Sandbox, event: SandboxEvent, reason: string, signal: AbortSignal): Promise<void>
+  /**
+   * Records the end of a sandbox whose queue is busy, at once, and breaks off what is under way; `end` in its turn
+   * carries it out. False where it isn't: nothing stands before `end`, its end is recorded already, or it is being made,
+   * which nobody but its creator knows of.
+   * Errors: `conflict` where its state doesn't allow the end.
+   */
+  preempt(id: string, event: 'kill' | 'expire', reason: string): Promise<boolean>
   /** How many tasks of a sandbox wait or run. */
   waiting(id: string): number
   /** Resolves when no sandbox has a task waiting or running. */
   idle(): Promise<void>
 }
+
+/** How often an end is tried to be recorded while steps are; they are seldom, and few in a row. */
+const preemptAttempts = 10
 
 export function createLifecycle(parts: {
   store: Store
@@ -61,6 +74,8 @@ export function createLifecycle(parts: {
 }): Lifecycle {
   const { store, node, clock, log } = parts
   const queue = createKeyedQueue()
+  /** Of the tasks that run, by sandbox */
+  const underWay = new Map<string, AbortController>()
 
   const next = (sandbox: Sandbox, event: SandboxEvent) => {
     const state = nextState(sandbox.state, event)
@@ -72,26 +87,61 @@ export function createLifecycle(parts: {
   }
 
   return {
-    exclusive: (id, task, signal) => queue.run(id, async () => task(await store.sandboxes.find(id)), signal),
+    exclusive: (id, task, signal) =>
+      queue.run(
+        id,
+        async () => {
+          const ended = new AbortController()
+          underWay.set(id, ended)
+          try {
+            return await task(await store.sandboxes.find(id), ended.signal)
+          } finally {
+            underWay.delete(id)
+          }
+        },
+        signal,
+      ),
     waiting: (id) => queue.waiting(id),
     idle: () => queue.idle(),
 
     async move(sandbox, event, change = {}, told) {
       const update = { ...change, state: next(sandbox, event) }
-      await store.sandboxes.update(sandbox.id, update, told && eventOf(sandbox, told, clock.now()))
+      const written = told && eventOf(sandbox, told, clock.now())
+      await store.sandboxes.update(sandbox.id, update, { event: written, from: sandbox.state })
       return { ...sandbox, ...update }
     },
 
     async end(sandbox, event, reason, signal) {
       const state = next(sandbox, event)
       const endReason = sandbox.endReason ?? reason
-      if (state !== sandbox.state) await store.sandboxes.update(sandbox.id, { state, endReason })
+      if (state !== sandbox.state) {
+        await store.sandboxes.update(sandbox.id, { state, endReason }, { from: sandbox.state })
+      }
       node.withdraw(sandbox.id)
       if (sandbox.handle !== null) await node.destroy(sandbox.handle, signal)
       const untold = endReason === startFailed
       const told = untold ? undefined : eventOf(sandbox, { type: 'killed', reason: endReason }, clock.now())
       await store.sandboxes.remove(sandbox.id, told)
       log.info({ sandboxId: sandbox.id, reason: endReason }, 'sandbox ended')
+    },
+
+    async preempt(id, event, reason) {
+      for (let attempt = 1; queue.waiting(id) > 0; attempt++) {
+        const sandbox = await store.sandboxes.find(id)
+        if (sandbox === undefined || sandbox.state === 'creating' || sandbox.state === 'killing') return false
+        const end = { state: next(sandbox, event), endReason: reason }
+        try {
+          await store.sandboxes.update(id, end, { from: sandbox.state })
+        } catch (error) {
+          // What is under way was a step faster.
+          if (attempt < preemptAttempts && toError(error).code === 'conflict') continue
+          throw error
+        }
+        node.withdraw(id)
+        underWay.get(id)?.abort(sandboxNotFound(id))
+        return true
+      }
+      return false
     },
   }
 }

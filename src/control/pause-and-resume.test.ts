@@ -1,3 +1,6 @@
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { anySandbox, startControl } from '../../tests/support/control.ts'
 import { ServerError } from '../domain/error.ts'
@@ -23,6 +26,10 @@ async function started(control: ControlContext, request: Partial<CreateSandboxRe
 const stateOf = async ({ store }: ControlContext, id: string) => (await store.sandboxes.find(id))?.state
 const typesOf = async ({ store }: ControlContext, sandboxId: string): Promise<LifecycleEventType[]> =>
   (await store.events.list({ sandboxId, limit: 100 })).map(({ type }) => type)
+
+/** What the process runtime has of a guest. */
+const guestDir = ({ store }: ControlContext, id: string) =>
+  join(tmpdir(), `e2b-process-${store.instanceId}`, id)
 
 test('a pause that fails leaves the sandbox running and open to traffic, and no event', async () => {
   await using parts = await startControl({ faults: { failPause: true } })
@@ -105,8 +112,8 @@ test('another team’s sandbox is not found, whatever is asked of it', async () 
     pauseSandbox(control, foreign, { memory: true }, signal()),
     connectSandbox(control, foreign, again, options()),
     resumeSandbox(control, foreign, { timeoutS: 60, autoPause: undefined }, options()),
-    setSandboxTimeout(control, foreign, 10),
-    refreshSandbox(control, foreign, 10),
+    setSandboxTimeout(control, foreign, 10, signal()),
+    refreshSandbox(control, foreign, 10, signal()),
     killSandbox(control, foreign, signal()),
   ]
   for (const outcome of await Promise.allSettled(asked)) {
@@ -175,6 +182,46 @@ test('traffic wakes what may be woken, once, and only with its tokens', async ()
     code: 'forbidden',
   })
   expect((await wake(secured, { ...envd, accessToken: envdAccessToken! }, signal()))?.id).toBe(secured)
+})
+
+test('a guest without an agent that listens is never lost: its sandbox is found paused, with its files', async () => {
+  await using parts = await startControl()
+  const { control, runtime } = parts
+  const states = [
+    ['running', null],
+    ['pausing', true],
+    ['pausing', false],
+    ['paused', false],
+    ['resuming', true],
+    ['resuming', false],
+  ] as const
+  for (const [state, pausedWithMemory] of states) {
+    const { id } = await started(control, { onTimeout: state === 'running' ? 'pause' : 'kill' })
+    const { handle } = (await control.store.sandboxes.find(id))!
+    await writeFile(join(guestDir(control, id), 'home/file'), 'kept')
+    await rm(join(guestDir(control, id), 'agent/agent.sock'))
+    await control.store.sandboxes.update(id, { state, pausedWithMemory })
+    await reconcile(control, signal())
+    expect(await stateOf(control, id), `${state} ${pausedWithMemory}`).toBe('paused')
+    expect(await runtime.recover(handle!, signal())).toBe('stopped')
+    await connectSandbox(control, { teamId: 'team', id }, again, options())
+    expect(await readFile(join(guestDir(control, id), 'home/file'), 'utf8')).toBe('kept')
+    await killSandbox(control, { teamId: 'team', id }, signal())
+  }
+})
+
+test('a paused guest that boots all the same, without an agent, is resumed from its files', async () => {
+  await using parts = await startControl()
+  const { control, runtime } = parts
+  const ref = await started(control)
+  await pauseSandbox(control, ref, { memory: false }, signal())
+  const { handle } = (await control.store.sandboxes.find(ref.id))!
+  // As a boot that ends only when its resume was given up.
+  const booted = await runtime.resume(handle!, signal())
+  await control.store.sandboxes.update(ref.id, { handle: booted.handle })
+  await rm(join(guestDir(control, ref.id), 'agent/agent.sock'))
+  expect((await connectSandbox(control, ref, again, options())).resumed).toBe(true)
+  expect(await stateOf(control, ref.id)).toBe('running')
 })
 
 test('a guest that dies: its sandbox ends, or is kept as files where its deadline is a pause', async () => {

@@ -1,5 +1,6 @@
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
+import { anySignal } from '../lib/deadline.ts'
 import { clampEnd } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
 import { settle } from './settle.ts'
@@ -18,6 +19,8 @@ export interface ResumeOptions {
   reason: 'request' | 'traffic'
   /** Until the sandbox is admitted; from then on the resume has a deadline of its own */
   signal: AbortSignal
+  /** That of `exclusive`: breaks the resume off at any time */
+  ended: AbortSignal
   phase?: (name: string) => void
 }
 
@@ -29,21 +32,27 @@ export interface ResumeOptions {
 export async function resume(
   ctx: ControlContext,
   paused: Sandbox,
-  { timeoutS, memory, reason, signal, phase = () => {} }: ResumeOptions,
+  { timeoutS, memory, reason, signal, ended, phase = () => {} }: ResumeOptions,
 ): Promise<Sandbox> {
   const { teamId, cpuCount, memoryMb, diskMb, handle: known } = paused
   if (known === null) throw new ServerError('internal', 'The sandbox has no guest.')
-  const release = await ctx.admission.enter({ teamId, kind: 'resume', cpuCount, memoryMb, diskMb }, signal)
+  const release = await ctx.admission.enter(
+    { teamId, kind: 'resume', cpuCount, memoryMb, diskMb },
+    anySignal(signal, ended),
+  )
   phase('admission')
-  const deadline = AbortSignal.timeout(resumeTimeoutMs)
+  const deadline = anySignal(ended, AbortSignal.timeout(resumeTimeoutMs))
   try {
     const condition = await ctx.node.recover(known, deadline)
     const hasMemory = paused.pausedWithMemory === true && condition === 'paused'
-    const memoryLost = paused.pausedWithMemory === true && condition === 'stopped'
+    const memoryLost =
+      paused.pausedWithMemory === true && (condition === 'stopped' || condition === 'cut-off')
     // What the intent says of memory is what an undone resume leaves: a boot that breaks off is never taken for it.
     const intent = await ctx.lifecycle.move(paused, 'resume', { pausedWithMemory: hasMemory && memory })
     try {
-      if (hasMemory && !memory) await ctx.node.pause(known, { memory: false }, deadline)
+      if ((hasMemory && !memory) || condition === 'cut-off') {
+        await ctx.node.pause(known, { memory: false }, deadline)
+      }
       const { handle, booted } = await ctx.node.resume(intent, { signal: deadline, phase })
       const now = ctx.clock.now()
       const endAt = clampEnd(await ctx.admission.limitsOf(teamId), now, now + timeoutS * 1000)
@@ -59,7 +68,7 @@ export async function resume(
       return running
     } catch (error) {
       await makeGood(ctx, intent)
-      throw error
+      throw ended.aborted ? ended.reason : error
     }
   } finally {
     release()

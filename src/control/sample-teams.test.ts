@@ -21,7 +21,7 @@ const samplesOf = (teamId: string) =>
 async function start(id: string, teamId: string): Promise<void> {
   await store.sandboxes.create(rowOf({ id, teamId, state: 'creating' }))
   const event = { teamId, sandboxId: id, templateId: 'base', at: now, reason: null, detail: {} }
-  await store.sandboxes.update(id, { state: 'running' }, { ...event, type: 'created' })
+  await store.sandboxes.update(id, { state: 'running' }, { event: { ...event, type: 'created' } })
 }
 
 test('counts what runs and every start since the look before, by team', async () => {

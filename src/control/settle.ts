@@ -11,10 +11,11 @@
  *  killing       completed
  *
  * A guest that died by itself ends its sandbox, but for one whose deadline is a pause: its owner counts on its files,
- * which are there, so it becomes a pause without memory.
+ * which are there, so it becomes a pause without memory. A guest without an agent (`cut-off`) is as good as dead. Only
+ * of one that is gone nothing can be kept.
  */
 import { ServerError } from '../domain/error.ts'
-import type { GuestHandle } from '../domain/runtime.ts'
+import type { GuestCondition, GuestHandle } from '../domain/runtime.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import type { ControlContext } from './context.ts'
 import { startFailed } from './lifecycle.ts'
@@ -61,8 +62,12 @@ async function settleRunning(
     await ctx.node.resume(row, { signal, phase: () => {} })
     return ctx.node.admit(row)
   }
-  if (condition === 'stopped' && row.onTimeout === 'pause') return keepFiles(ctx, row, handle, signal)
-  return ctx.lifecycle.end(row, 'guest-gone', condition === 'stopped' ? 'ended' : 'lost', signal)
+  if (condition === 'unreachable') {
+    throw new ServerError('unavailable', `Sandbox "${row.id}" runs, but its agent doesn't answer just now.`)
+  }
+  if (condition === 'gone') return ctx.lifecycle.end(row, 'guest-gone', 'lost', signal)
+  if (row.onTimeout === 'pause') return keepFiles(ctx, row, handle, signal)
+  return ctx.lifecycle.end(row, 'guest-gone', 'ended', signal)
 }
 
 /** The guest ended by itself and its files are there: a pause without memory. */
@@ -90,7 +95,7 @@ async function settlePausing(
 ): Promise<void> {
   const condition = await ctx.node.recover(handle, signal)
   if (condition === 'gone') return ctx.lifecycle.end(row, 'guest-gone', 'lost', signal)
-  const memory = row.pausedWithMemory === true && condition !== 'stopped'
+  const memory = row.pausedWithMemory === true && hasMemory(condition)
   ctx.node.withdraw(row.id)
   try {
     await ctx.node.pause(handle, { memory }, signal)
@@ -133,9 +138,9 @@ async function settlePaused(
 ): Promise<void> {
   const condition = await ctx.node.recover(handle, signal)
   if (condition === 'gone') return ctx.lifecycle.end(row, 'guest-gone', 'lost', signal)
-  if (condition !== 'running') return
-  ctx.log.warn({ sandboxId: row.id }, 'a paused sandbox was found running and is paused again')
-  await ctx.node.pause(handle, { memory: row.pausedWithMemory === true }, signal)
+  if (condition === 'paused' || condition === 'stopped') return
+  ctx.log.warn({ sandboxId: row.id, condition }, 'a paused sandbox was found running and is paused again')
+  await ctx.node.pause(handle, { memory: row.pausedWithMemory === true && hasMemory(condition) }, signal)
 }
 
 async function settleResuming(
@@ -146,13 +151,19 @@ async function settleResuming(
 ): Promise<void> {
   const condition = await ctx.node.recover(handle, signal)
   if (condition === 'gone') return ctx.lifecycle.end(row, 'guest-gone', 'lost', signal)
-  if (condition === 'running') {
+  if (condition !== 'paused' && condition !== 'stopped') {
     // Half-way: what was frozen is frozen again, what was booting may lack its settings and goes back to its files.
-    await ctx.node.pause(handle, { memory: row.pausedWithMemory === true }, signal)
+    const memory = row.pausedWithMemory === true && hasMemory(condition)
+    await ctx.node.pause(handle, { memory }, signal)
   }
   // A frozen guest has its memory, whatever was to become of it.
   const pausedWithMemory = row.pausedWithMemory === true || condition === 'paused'
   await ctx.lifecycle.move(row, 'resume-failed', { pausedWithMemory })
+}
+
+/** Whether a guest has memory that can be kept. */
+function hasMemory(condition: GuestCondition): boolean {
+  return condition === 'running' || condition === 'unreachable' || condition === 'paused'
 }
 
 /** Whether an error says that the node couldn't be asked, so that nothing is known of the effect. */

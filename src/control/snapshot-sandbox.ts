@@ -2,6 +2,7 @@ import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import type { Snapshot } from '../domain/snapshot.ts'
 import { defaultTag, parseTemplateName } from '../domain/template-name.ts'
+import { anySignal } from '../lib/deadline.ts'
 import { newId } from '../lib/ids.ts'
 import type { ControlContext } from './context.ts'
 import { requireRunning, type SandboxRef } from './find-sandbox.ts'
@@ -33,23 +34,24 @@ export async function snapshotSandbox(
   }
   const snapshot = await ctx.lifecycle.exclusive(
     ref.id,
-    (row) =>
-      takeSnapshot(ctx, requireRunning(row, ref), {
-        name: parsed?.name ?? null,
-        tag: parsed?.tag ?? defaultTag,
-        internal: false,
-      }),
+    (row, ended) => {
+      const kind = { name: parsed?.name ?? null, tag: parsed?.tag ?? defaultTag, internal: false }
+      return takeSnapshot(ctx, requireRunning(row, ref), kind, ended)
+    },
     signal,
   )
   await dropSuperseded(ctx, snapshot)
   return named(snapshot, namespace)
 }
 
-/** Intent, effect, outcome; only inside `exclusive`. Errors: those of `snapshotSandbox`. */
+/**
+ * Intent, effect, outcome; only inside `exclusive`, whose `ended` breaks it off. Errors: those of `snapshotSandbox`.
+ */
 export async function takeSnapshot(
   ctx: ControlContext,
   sandbox: Sandbox,
   { name, tag, internal }: Pick<Snapshot, 'name' | 'tag' | 'internal'>,
+  ended: AbortSignal,
 ): Promise<Snapshot> {
   checkSnapshots(ctx)
   const { handle } = sandbox
@@ -74,7 +76,8 @@ export async function takeSnapshot(
   await ctx.store.snapshots.create(snapshot)
   const intent = await ctx.lifecycle.move(sandbox, 'snapshot')
   try {
-    await ctx.node.snapshot(handle, snapshot.image, AbortSignal.timeout(snapshotTimeoutMs))
+    const signal = anySignal(ended, AbortSignal.timeout(snapshotTimeoutMs))
+    await ctx.node.snapshot(handle, snapshot.image, signal)
     const told = {
       type: 'snapshotted',
       reason: internal ? 'fork' : 'request',
@@ -86,7 +89,7 @@ export async function takeSnapshot(
     return { ...snapshot, state: 'ready' }
   } catch (error) {
     await makeGood(ctx, intent, id)
-    throw error
+    throw ended.aborted ? ended.reason : error
   }
 }
 

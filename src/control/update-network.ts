@@ -18,8 +18,8 @@ export async function updateNetwork(
   return ctx.lifecycle.exclusive(ref.id, async (row) => {
     const sandbox = requireRunning(row, ref)
     const network = { ...(sandbox.network ?? openNetwork), ...egress }
-    const told = eventOf(sandbox, { type: 'updated', reason: 'network' }, ctx.clock.now())
-    await ctx.store.sandboxes.update(ref.id, { network, allowInternetAccess }, told)
+    const event = eventOf(sandbox, { type: 'updated', reason: 'network' }, ctx.clock.now())
+    await ctx.store.sandboxes.update(ref.id, { network, allowInternetAccess }, { event })
     return { ...sandbox, network, allowInternetAccess }
   })
 }

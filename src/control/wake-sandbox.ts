@@ -23,12 +23,12 @@ export function createWakeSandbox(ctx: ControlContext, directory: SandboxDirecto
     checkTokens(asked, request)
     return ctx.lifecycle.exclusive(
       id,
-      async (row) => {
+      async (row, ended) => {
         const live = directory.find(id)
         if (live !== undefined || row === undefined || !mayWake(row)) return live
         if (row.state === 'paused') {
           const timeoutS = Math.max(lifetimeMinS, row.timeoutS)
-          await resume(ctx, row, { timeoutS, memory: true, reason: 'traffic', signal })
+          await resume(ctx, row, { timeoutS, memory: true, reason: 'traffic', signal, ended })
         }
         return directory.find(id)
       },

@@ -58,10 +58,17 @@ export interface GuestHandle {
 }
 
 /**
- * What a guest is found as: `running` (its agent answers), `paused` (frozen with its memory), `stopped` (its file
- * system is there, no process is), `gone` (nothing of it can be used again).
+ * What a guest is found as:
+ *
+ * - `running`: its agent answers
+ * - `unreachable`: it runs, but its agent doesn't answer just now; that may be load, and passes
+ * - `cut-off`: it runs, but no agent listens and none will: a boot that broke off, an end that is under way. Its file
+ *   system is all that can be used again, once `pause` without memory has ended the rest
+ * - `paused`: frozen with its memory
+ * - `stopped`: its file system is there, its agent isn't
+ * - `gone`: nothing of it is there
  */
-export type GuestCondition = 'running' | 'paused' | 'stopped' | 'gone'
+export type GuestCondition = 'running' | 'unreachable' | 'cut-off' | 'paused' | 'stopped' | 'gone'
 
 /** What one guest uses, as the host sees it. */
 export interface GuestStats {

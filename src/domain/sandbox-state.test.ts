@@ -30,6 +30,7 @@ test('the whole table, legal and illegal', () => {
     'resuming + guest-gone = killing',
     'snapshotting + snapshotted = running',
     'snapshotting + kill = killing',
+    'snapshotting + expire = killing',
     'snapshotting + guest-gone = killing',
     'killing + kill = killing',
     'killing + guest-gone = killing',

@@ -12,7 +12,8 @@
  * leaves the sandbox running, a failed resume leaves it paused. A sandbox whose guest died by itself goes through
  * `killing` too, so that whatever is left of it is removed.
  *
- * Only `control/lifecycle.ts`, through one queue per sandbox, writes states.
+ * Only `control/lifecycle.ts` writes states, through one queue per sandbox. An end alone goes ahead of the queue
+ * (`Lifecycle.preempt`): `killing` is final, and each step says which state it starts from, so none leads out of it.
  */
 
 export const sandboxStates = [
@@ -57,7 +58,7 @@ const transitions: Record<SandboxState, Partial<Record<SandboxEvent, SandboxStat
   pausing: { paused: 'paused', 'pause-failed': 'running', kill: 'killing', 'guest-gone': 'killing' },
   paused: { resume: 'resuming', kill: 'killing', 'guest-gone': 'killing' },
   resuming: { resumed: 'running', 'resume-failed': 'paused', kill: 'killing', 'guest-gone': 'killing' },
-  snapshotting: { snapshotted: 'running', kill: 'killing', 'guest-gone': 'killing' },
+  snapshotting: { snapshotted: 'running', kill: 'killing', expire: 'killing', 'guest-gone': 'killing' },
   killing: { kill: 'killing', 'guest-gone': 'killing' },
 }
 

@@ -100,8 +100,12 @@ export interface SandboxStore {
   count(filter: Pick<SandboxFilter, 'teamId' | 'states'>): Promise<number>
   /** For each team that has such sandboxes. */
   usage(filter: { teamId?: string; states: readonly SandboxState[] }): Promise<TeamUsage[]>
-  /** Errors: `not_found`. */
-  update(id: string, update: SandboxUpdate, event?: NewLifecycleEvent): Promise<void>
+  /** Errors: `not_found`, `conflict` when it isn't in the state `from`. */
+  update(
+    id: string,
+    update: SandboxUpdate,
+    options?: { event?: NewLifecycleEvent | undefined; from?: SandboxState },
+  ): Promise<void>
   /** Idempotent: the event is written only with a removal. */
   remove(id: string, event?: NewLifecycleEvent): Promise<void>
 }

@@ -85,6 +85,10 @@ function testSandboxes(store: () => Store): void {
     await store().sandboxes.update('ione', { state: 'running', handle })
     await store().sandboxes.update('ione', { startedAt: 5.25, endAt: 10.5 })
     await store().sandboxes.update('ione', {})
+    await store().sandboxes.update('ione', {}, { from: 'running' })
+    await expect(store().sandboxes.update('ione', { endAt: 1 }, { from: 'paused' })).rejects.toMatchObject({
+      code: 'conflict',
+    })
     expect(await store().sandboxes.find('ione')).toEqual({
       ...before,
       state: 'running',
@@ -100,6 +104,8 @@ function testSandboxes(store: () => Store): void {
   test('updating what is not there fails, removing it does not', async () => {
     await expect(store().sandboxes.update('inone', { endAt: 1 })).rejects.toMatchObject({ code: 'not_found' })
     await expect(store().sandboxes.update('inone', {})).rejects.toMatchObject({ code: 'not_found' })
+    const running = { from: 'running' } as const
+    await expect(store().sandboxes.update('inone', {}, running)).rejects.toMatchObject({ code: 'not_found' })
     await store().sandboxes.create(sandbox({ id: 'ione' }))
     await store().sandboxes.remove('ione')
     await store().sandboxes.remove('ione')
@@ -252,8 +258,10 @@ function testEventsAndSnapshots(store: () => Store): void {
   test('an event is written with its change, and not without', async () => {
     const { sandboxes, events } = store()
     await sandboxes.create(sandbox({ id: 'ione' }))
-    await sandboxes.update('ione', { state: 'paused' }, event('ione'))
-    await expect(sandboxes.update('inone', { state: 'paused' }, event('inone'))).rejects.toMatchObject({
+    await sandboxes.update('ione', { state: 'paused' }, { event: event('ione') })
+    await expect(
+      sandboxes.update('inone', { state: 'paused' }, { event: event('inone') }),
+    ).rejects.toMatchObject({
       code: 'not_found',
     })
     await sandboxes.remove('ione', event('ione'))

@@ -103,7 +103,7 @@ export function createClient(world: World, random: Random, name: string): Client
     async moveDeadline(it: Expected) {
       const timeoutS = random.pick([0, ...lifetimesS])
       it.endAt = Math.min(it.endAt, world.clock.now() + timeoutS * 1000)
-      await setSandboxTimeout(world.control, { ...team, id: it.id }, timeoutS)
+      await setSandboxTimeout(world.control, { ...team, id: it.id }, timeoutS, patience())
     },
     async kill(it: Expected) {
       it.states.add('gone')

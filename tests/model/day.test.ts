@@ -86,7 +86,7 @@ test('a day: every deadline within a second, none early', { timeout: 600_000 }, 
       it.endAt = sandbox.endAt
     } else if (random.chance(0.5)) {
       const timeoutS = lifetimeS()
-      await setSandboxTimeout(control, ref, timeoutS)
+      await setSandboxTimeout(control, ref, timeoutS, patience())
       it.endAt = now + timeoutS * 1000
     } else {
       await pauseSandbox(control, ref, { memory: random.chance(0.5) }, patience())

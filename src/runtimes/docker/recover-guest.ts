@@ -1,11 +1,9 @@
 import { ServerError, toError } from '../../domain/error.ts'
 import type { GuestCondition } from '../../domain/runtime.ts'
+import { isDeserted } from '../../lib/is-deserted.ts'
 import { findContainer } from './find-container.ts'
 import type { DockerGuest } from './handle.ts'
 import type { DockerParts } from './parts.ts'
-
-/** What a connection fails with where no agent will ever answer again; the rest may be load, and passes. */
-const agentGone = ['ENOENT', 'ENOTSOCK', 'ELOOP', 'ECONNREFUSED']
 
 /** Another engine knows nothing of a guest, and so can't say that it is gone. Errors: `unavailable`. */
 async function checkEngine(
@@ -22,8 +20,8 @@ async function checkEngine(
 }
 
 /**
- * What a guest from before a restart is found as. A running container whose agent can't be reached just now is
- * `unavailable`, never gone: what is gone is removed. Errors else as `Engine.call`.
+ * What a guest from before a restart is found as. While there is a container it is never `gone`, whatever its agent
+ * does: what is gone is removed. Errors as `Engine.call`.
  */
 export async function recoverGuest(
   parts: DockerParts,
@@ -42,8 +40,10 @@ export async function recoverGuest(
     return 'running'
   } catch (error) {
     signal.throwIfAborted()
-    if (!agentGone.includes(toError(error).errno ?? '')) throw error
-    parts.log.warn({ err: error, sandboxId: guest.sandboxId }, 'a container runs, but not its agent')
-    return 'gone'
+    parts.log.warn(
+      { err: error, sandboxId: guest.sandboxId },
+      'a container runs, but its agent does not answer',
+    )
+    return isDeserted(toError(error)) ? 'cut-off' : 'unreachable'
   }
 }

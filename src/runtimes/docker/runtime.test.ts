@@ -66,7 +66,7 @@ describe('docker runtime', () => {
       // The runtime that saw the socket still reaches the agent; a later one refuses what is there.
       expect((await hello(guestOf(runtime, handle), patience())).protocol).toBe(1)
       const later = one.create()
-      expect(await later.recover(handle, patience())).toBe('gone')
+      expect(await later.recover(handle, patience())).toBe('cut-off')
       await expect(later.connect(handle, patience())).rejects.toMatchObject({ code: 'unavailable' })
       expect(visitors).toBe(0)
       await later.destroy(handle, patience())

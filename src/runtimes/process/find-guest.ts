@@ -11,8 +11,8 @@ export interface FoundGuest {
 }
 
 /**
- * What there is of a guest. The processes count, not the record, but for those of a boot that was not finished. Without
- * an agent that ran until it was ended on request, there is nothing: undefined.
+ * What there is of a guest, undefined without its files. The processes count, not the record, but for those of a boot
+ * that was not finished.
  */
 export async function lookForGuest(dirs: GuestDirs, sandboxId: string): Promise<FoundGuest | undefined> {
   if (!dirs.exists(sandboxId)) return undefined
@@ -20,7 +20,7 @@ export async function lookForGuest(dirs: GuestDirs, sandboxId: string): Promise<
   if (record.phase === 'stopped' || record.phase === 'booting') return { condition: 'stopped', record }
   if (await isFrozen(record)) return { condition: 'frozen', record }
   if (await isAlive(record)) return { condition: 'alive', record }
-  return record.phase === 'stopping' ? { condition: 'stopped', record } : undefined
+  return { condition: 'stopped', record }
 }
 
 /** Errors: `not_found`. */

@@ -35,7 +35,7 @@ export interface Owner {
 /**
  * What the runtime does with a guest, written before it does it:
  *
- * - `live`: its agent runs, or is frozen: the process itself tells which. Without the process the guest is lost
+ * - `live`: its agent runs, is frozen or has ended by itself: the process itself tells which
  * - `stopping`: its processes are being ended; those that are left still count
  * - `stopped`: it has none
  * - `booting`: it is stopped, but an agent has been started that doesn't count yet

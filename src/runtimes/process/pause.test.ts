@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -139,22 +139,31 @@ describe('a pause with memory', () => {
     expect(await condition(handle)).toBe('stopped')
   })
 
-  test('ends with the agent, which is reported', async () => {
+  test('ends with the agent, which is reported; the files stay', async () => {
     const watching = watch(runtime)
     const handle = await start()
+    await run(guestOf(runtime, handle), 'echo kept > ~/file')
     await runtime.pause(handle, memory, patience())
     process.kill(Number(handle.state.pid), 'SIGKILL')
     await watching.seen('guest-gone', handle.sandboxId)
     watching.stop()
-    expect(await condition(handle)).toBe('gone')
-    for (const call of [
-      runtime.resume(handle, patience()),
-      runtime.pause(handle, noMemory, patience()),
-      runtime.snapshot(handle, newImage(), patience()),
-    ]) {
-      await expect(call).rejects.toMatchObject({ code: 'not_found' })
-    }
+    expect(await condition(handle)).toBe('stopped')
+    await runtime.pause(handle, noMemory, patience())
+    const resumed = await runtime.resume(handle, patience())
+    expect(resumed.booted).toBe(true)
+    expect((await run(guestOf(runtime, resumed.handle), 'cat ~/file')).stdout).toBe('kept\n')
   })
+})
+
+test('a guest without an agent that listens is cut off: a pause without memory keeps its files', async () => {
+  const handle = await start()
+  await run(guestOf(runtime, handle), 'echo kept > ~/file')
+  await rm(join(root, handle.sandboxId, 'agent/agent.sock'))
+  expect(await condition(handle)).toBe('cut-off')
+  await runtime.pause(handle, noMemory, patience())
+  expect(await condition(handle)).toBe('stopped')
+  const resumed = await runtime.resume(handle, patience())
+  expect((await run(guestOf(runtime, resumed.handle), 'cat ~/file')).stdout).toBe('kept\n')
 })
 
 describe('a pause without memory', () => {

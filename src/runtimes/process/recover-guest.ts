@@ -1,4 +1,6 @@
+import { toError } from '../../domain/error.ts'
 import type { GuestCondition } from '../../domain/runtime.ts'
+import { isDeserted } from '../../lib/is-deserted.ts'
 import { lookForGuest } from './find-guest.ts'
 import type { ProcessGuest } from './handle.ts'
 import type { ProcessParts } from './parts.ts'
@@ -22,7 +24,7 @@ export async function recoverGuest(
     } catch (error) {
       signal.throwIfAborted()
       log.warn({ err: error, sandboxId }, 'an agent lives, but does not answer')
-      return 'gone'
+      return isDeserted(toError(error)) ? 'cut-off' : 'unreachable'
     }
   }
   guests.add(sandboxId, record)

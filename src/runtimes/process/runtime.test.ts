@@ -73,7 +73,7 @@ describe('process runtime', () => {
     const handle = await runtime.start(guestSpec('none'), patience())
     const reused = { ...handle, state: { ...handle.state, startTicks: Number(handle.state.startTicks) - 1 } }
     await writeFile(join(root, handle.sandboxId, 'state.json'), JSON.stringify(reused.state))
-    expect(await runtime.recover(reused, patience())).toBe('gone')
+    expect(await runtime.recover(reused, patience())).toBe('stopped')
     expect((await hello(guestOf(runtime, handle), patience())).protocol).toBe(1)
     await runtime.destroy(handle, patience())
   })

@@ -76,16 +76,19 @@ export function createSandboxStore(db: Kysely<Tables>): SandboxStore {
       }))
     },
 
-    update: (id, update, event) =>
+    update: (id, update, { event, from } = {}) =>
       together(db, event, async (part) => {
-        const { numUpdatedRows } = await part
+        let query = part
           .updateTable('sandboxes')
           // Setting the id to itself keeps an empty update a valid statement.
           .set({ id, ...toColumns(update) })
           .where('id', '=', id)
-          .executeTakeFirstOrThrow()
-        if (numUpdatedRows !== 1n) throw new ServerError('not_found', `There is no sandbox with id '${id}'.`)
-        return true
+        if (from !== undefined) query = query.where('state', '=', from)
+        const { numUpdatedRows } = await query.executeTakeFirstOrThrow()
+        if (numUpdatedRows === 1n) return true
+        const row = await part.selectFrom('sandboxes').select('state').where('id', '=', id).executeTakeFirst()
+        if (row === undefined) throw new ServerError('not_found', `There is no sandbox with id '${id}'.`)
+        throw new ServerError('conflict', `Sandbox "${id}" is ${row.state} meanwhile. Try again in a moment.`)
       }),
 
     remove: (id, event) =>

@@ -20,7 +20,7 @@ async function live(types: LifecycleEventType[], teamId = 'team'): Promise<strin
   await api.control.store.sandboxes.create(row)
   for (const [i, type] of types.entries()) {
     const event = eventOf(row, { type, reason: 'request' }, at + i * 1_000)
-    await api.control.store.sandboxes.update(id, {}, event)
+    await api.control.store.sandboxes.update(id, {}, { event })
   }
   return id
 }

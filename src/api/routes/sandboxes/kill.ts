@@ -3,7 +3,7 @@ import { killSandbox } from '../../../control/kill-sandbox.ts'
 import type { ApiParts } from '../../parts.ts'
 import { type SandboxParams, sandboxRef } from './ref.ts'
 
-/** How long ending a sandbox may take, in ms. */
+/** How long a request waits for the end of a sandbox, in ms. */
 const killTimeoutMs = 30_000
 
 /** DELETE /sandboxes/{sandboxID}. It goes on when the client leaves: the end is recorded first. */

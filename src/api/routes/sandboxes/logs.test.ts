@@ -11,7 +11,7 @@ beforeAll(async () => {
   const { store } = api.control
   await store.sandboxes.create(row)
   const created = eventOf(row, { type: 'created', reason: 'request' }, start + 0.5)
-  await store.sandboxes.update(row.id, {}, created)
+  await store.sandboxes.update(row.id, {}, { event: created })
   const entry = (seconds: number, level: 'debug' | 'info' | 'warn' | 'error', message: string) => ({
     teamId: 'team',
     sandboxId: row.id,
