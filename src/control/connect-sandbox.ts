@@ -51,7 +51,7 @@ export async function connectSandbox(
 export async function resumeSandbox(
   ctx: ControlContext,
   ref: SandboxRef,
-  { timeoutS, autoPause }: { timeoutS: number; autoPause: boolean | undefined },
+  { timeoutS, memory, autoPause }: ConnectRequest & { autoPause: boolean | undefined },
   { signal, phase }: ConnectOptions,
 ): Promise<Sandbox> {
   checkLifetime(await ctx.admission.limitsOf(ref.teamId), timeoutS)
@@ -69,7 +69,7 @@ export async function resumeSandbox(
       }
       return resume(ctx, paused, {
         timeoutS,
-        memory: true,
+        memory,
         reason: 'request',
         signal,
         ...(phase && { phase }),

@@ -104,7 +104,7 @@ test('another team’s sandbox is not found, whatever is asked of it', async () 
   const asked = [
     pauseSandbox(control, foreign, { memory: true }, signal()),
     connectSandbox(control, foreign, again, options()),
-    resumeSandbox(control, foreign, { timeoutS: 60, autoPause: undefined }, options()),
+    resumeSandbox(control, foreign, { ...again, autoPause: undefined }, options()),
     setSandboxTimeout(control, foreign, 10),
     refreshSandbox(control, foreign, 10),
     killSandbox(control, foreign, signal()),
@@ -122,7 +122,7 @@ test('a resume of a running sandbox is a conflict; of a paused one it may change
   await using parts = await startControl()
   const ref = await started(parts.control)
   const resume = (autoPause: boolean | undefined) =>
-    resumeSandbox(parts.control, ref, { timeoutS: 60, autoPause }, options())
+    resumeSandbox(parts.control, ref, { ...again, autoPause }, options())
   await expect(resume(undefined)).rejects.toMatchObject({ code: 'conflict' })
   await pauseSandbox(parts.control, ref, { memory: true }, signal())
   expect(await resume(true)).toMatchObject({ state: 'running', onTimeout: 'pause' })

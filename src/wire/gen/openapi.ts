@@ -1406,6 +1406,13 @@ export const openapi = {
               "boolean",
               "null"
             ]
+          },
+          "memory": {
+            "type": [
+              "boolean",
+              "null"
+            ],
+            "description": "False: boot from the files"
           }
         }
       },
