@@ -27,7 +27,7 @@ export interface Admission {
   /**
    * Waits for a turn to start one sandbox. What resolves is called when the start is over, whichever way; from then
    * on the store's rows speak for the sandbox. Errors: `resource_exhausted` (a limit of the team), `unavailable` (the
-   * machine, with `retryAfterS`), `canceled`.
+   * machine), both with `retryAfterS`; `canceled`.
    */
   enter(request: AdmissionRequest, signal: AbortSignal): Promise<() => void>
   /** The limits that count for a team: its own, and the server's where it has none. */

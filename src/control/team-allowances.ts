@@ -22,6 +22,9 @@ export interface Allowance {
  */
 const countedStates: readonly SandboxState[] = ['running', 'snapshotting', 'pausing']
 
+/** When those that found their team's limits reached may come again, in seconds: any other sandbox may end by then. */
+const fullRetryAfterS = 1
+
 type Amount = Pick<AdmissionRequest, 'cpuCount' | 'memoryMb'>
 interface Used extends Amount {
   sandboxes: number
@@ -37,7 +40,7 @@ export function createTeamAllowances({ store, clock }: { store: Pick<Store, 'san
   const buckets = new Map<string, TokenBucket>()
 
   return {
-    /** Errors: `resource_exhausted`, with `retryAfterS` where waiting alone helps. */
+    /** Errors: `resource_exhausted`, with `retryAfterS`. */
     reserve: (request, limits) =>
       steps.run(request.teamId, async () => {
         const { teamId, kind } = request
@@ -69,7 +72,9 @@ export function createTeamAllowances({ store, clock }: { store: Pick<Store, 'san
     // the event loop: only what is still over the limit in the next one is.
     await nextTurn()
     const refusal = exceeded(await used(request.teamId), request, limits)
-    if (refusal !== undefined) throw new ServerError('resource_exhausted', refusal)
+    if (refusal !== undefined) {
+      throw new ServerError('resource_exhausted', refusal, { retryAfterS: fullRetryAfterS })
+    }
   }
 
   async function used(teamId: string): Promise<Used> {
