@@ -195,7 +195,7 @@ async function start(
       { startedAt, endAt: startedAt + intent.timeoutS * 1000, handle },
       { type: 'created', reason: 'request', detail },
     )
-    ctx.node.admit(running)
+    ctx.node.admit(running, { fresh: true })
     ctx.log.info({ sandboxId: running.id, templateId: running.templateId }, 'sandbox started')
     return running
   } catch (error) {
