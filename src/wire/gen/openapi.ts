@@ -2269,7 +2269,7 @@ export const openapi = {
           "search": {
             "type": "string",
             "maxLength": 256,
-            "description": "Has to occur in the message"
+            "description": "Has to occur in the message, in the same case"
           }
         }
       },
