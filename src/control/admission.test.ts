@@ -92,7 +92,7 @@ describe('limits of a team', () => {
     const many = Array.from({ length: 20 }, (_, index) => start(admission, `i${index}`))
     expect(await admittedOf(many)).toBe(4)
     await expect(admission.enter(create(), never)).rejects.toMatchObject({
-      message: expect.stringMatching(/maximum number of concurrent sandboxes, 5.*--sandboxes/),
+      message: expect.stringMatching(/maximum number of concurrent E2B sandboxes \(5\).*--sandboxes/),
       retryAfterS: 1,
     })
     expect(await admittedOf([admission.enter(create({ teamId: 'blue' }), never)])).toBe(1)
@@ -153,17 +153,21 @@ describe('a rate of creates', () => {
     await expect(admission.enter(create(), never)).rejects.toMatchObject({
       code: 'resource_exhausted',
       retryAfterS: 1,
-      message: expect.stringMatching(/2 sandboxes per second.*--creates-per-second/),
+      rateLimit: { limit: 2, remaining: 0, resetS: 1 },
+      message: expect.stringMatching(/^Rate limit exceeded: .*2 sandboxes per second.*--creates-per-second/),
     })
     await store.teams.setLimits('red', { createsPerSecond: 0.1 })
     now += 2_000
-    await expect(admission.enter(create(), never)).rejects.toMatchObject({ retryAfterS: 8 })
+    await expect(admission.enter(create(), never)).rejects.toMatchObject({
+      retryAfterS: 8,
+      rateLimit: { limit: 1, remaining: 0, resetS: 8 },
+    })
   })
 
   test('isn’t used up by starts that are refused for other reasons', async () => {
     const admission = admissionOf({ createsPerSecond: 1, runningSandboxes: 1 })
     const release = await admission.enter(create({ kind: 'resume' }), never)
-    await expect(admission.enter(create(), never)).rejects.toThrow('concurrent sandboxes')
+    await expect(admission.enter(create(), never)).rejects.toThrow('concurrent E2B sandboxes')
     release()
     disks = [{ ...disk, freeBytes: 0 }]
     await expect(admission.enter(create(), never)).rejects.toMatchObject({ code: 'unavailable' })
@@ -198,7 +202,8 @@ describe('the machine', () => {
     await expect(admission.enter(create(), never)).rejects.toMatchObject({
       code: 'unavailable',
       retryAfterS: 2,
-      message: expect.stringContaining('none of 1 turns'),
+      errorCode: 'sandbox_capacity_unavailable',
+      message: expect.stringMatching(/^Failed to place sandbox: .*none of 1 turns/),
     })
     release()
     await admission.enter(create(), never)

@@ -10,6 +10,7 @@ import { checkLifetime } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
 import { startFailed } from './lifecycle.ts'
 import { checkPausable } from './pause-sandbox.ts'
+import { placementError } from './placement-error.ts'
 import { resolveSnapshot } from './snapshots.ts'
 
 /** What a sandbox is to be, whatever it is made from. */
@@ -200,7 +201,7 @@ async function start(
     return running
   } catch (error) {
     await undo(ctx, intent)
-    throw error
+    throw placementError(error)
   }
 }
 

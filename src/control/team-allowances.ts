@@ -95,11 +95,16 @@ export function createTeamAllowances({ store, clock }: { store: Pick<Store, 'san
     buckets.set(teamId, bucket)
     const waitS = bucket.take(now, perSecond)
     if (waitS === 0) return
+    const burst = Math.max(1, perSecond)
+    const resetS = Math.ceil(waitS + (burst - 1) / perSecond)
     throw new ServerError(
       'resource_exhausted',
-      `This team may create ${perSecond} sandboxes per second. Create them more slowly, or have the operator ` +
-        'raise the limit: "e2b-server teams limits <team> --creates-per-second <n>".',
-      { retryAfterS: Math.max(1, Math.ceil(waitS)) },
+      `Rate limit exceeded: this team may create ${perSecond} sandboxes per second. Create them more slowly, or have ` +
+        'the operator raise the limit: "e2b-server teams limits <team> --creates-per-second <n>".',
+      {
+        retryAfterS: Math.max(1, Math.ceil(waitS)),
+        rateLimit: { limit: Math.floor(burst), remaining: 0, resetS },
+      },
     )
   }
 }
@@ -111,8 +116,8 @@ function exceeded(used: Used, request: Amount, limits: TeamLimits): string | und
     `Kill or pause some, or have the operator raise the limit: "e2b-server teams limits <team> ${flag} <n>".`
   if (runningSandboxes !== null && used.sandboxes + 1 > runningSandboxes) {
     return (
-      `This team has the maximum number of concurrent sandboxes, ${runningSandboxes}, running or starting. ` +
-      remedy('--sandboxes')
+      `This team has reached the maximum number of concurrent E2B sandboxes (${runningSandboxes}), running or ` +
+      `starting. ${remedy('--sandboxes')}`
     )
   }
   if (vcpu !== null && used.cpuCount + request.cpuCount > vcpu) {

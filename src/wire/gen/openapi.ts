@@ -1052,6 +1052,10 @@ export const openapi = {
           },
           "message": {
             "type": "string"
+          },
+          "error_code": {
+            "type": "string",
+            "description": "What failed, where E2B has a name for it"
           }
         }
       },
