@@ -91,9 +91,10 @@ describe('limits of a team', () => {
     await store.sandboxes.create(rowOf({ id: 'ipaused', teamId: 'red', state: 'paused' }))
     const many = Array.from({ length: 20 }, (_, index) => start(admission, `i${index}`))
     expect(await admittedOf(many)).toBe(4)
-    await expect(admission.enter(create(), never)).rejects.toThrow(
-      /maximum number of concurrent sandboxes, 5.*--sandboxes/,
-    )
+    await expect(admission.enter(create(), never)).rejects.toMatchObject({
+      message: expect.stringMatching(/maximum number of concurrent E2B sandboxes \(5\).*--sandboxes/),
+      retryAfterS: 1,
+    })
     expect(await admittedOf([admission.enter(create({ teamId: 'blue' }), never)])).toBe(1)
   })
 
@@ -119,12 +120,16 @@ describe('limits of a team', () => {
   test('CPU and memory are sums, of resumes too', async () => {
     const admission = admissionOf({ vcpu: 5, memoryMb: 1024 })
     await admission.enter(create({ cpuCount: 4, memoryMb: 128 }), never)
-    await expect(admission.enter(create(), never)).rejects.toThrow(
-      /needs 2 vCPU.* have 4 of at most 5.*--vcpu/,
-    )
+    await expect(admission.enter(create(), never)).rejects.toMatchObject({
+      message: expect.stringMatching(/needs 2 vCPU.* have 4 of at most 5.*--vcpu/),
+      retryAfterS: 1,
+    })
     await expect(
       admission.enter(create({ kind: 'resume', cpuCount: 1, memoryMb: 1024 }), never),
-    ).rejects.toThrow(/needs 1024 MiB.* have 128 of at most 1024.*--memory-mb/)
+    ).rejects.toMatchObject({
+      message: expect.stringMatching(/needs 1024 MiB.* have 128 of at most 1024.*--memory-mb/),
+      retryAfterS: 1,
+    })
     expect(await admittedOf([admission.enter(create({ cpuCount: 1, memoryMb: 896 }), never)])).toBe(1)
   })
 
@@ -148,17 +153,21 @@ describe('a rate of creates', () => {
     await expect(admission.enter(create(), never)).rejects.toMatchObject({
       code: 'resource_exhausted',
       retryAfterS: 1,
-      message: expect.stringMatching(/2 sandboxes per second.*--creates-per-second/),
+      rateLimit: { limit: 2, remaining: 0, resetS: 1 },
+      message: expect.stringMatching(/^Rate limit exceeded: .*2 sandboxes per second.*--creates-per-second/),
     })
     await store.teams.setLimits('red', { createsPerSecond: 0.1 })
     now += 2_000
-    await expect(admission.enter(create(), never)).rejects.toMatchObject({ retryAfterS: 8 })
+    await expect(admission.enter(create(), never)).rejects.toMatchObject({
+      retryAfterS: 8,
+      rateLimit: { limit: 1, remaining: 0, resetS: 8 },
+    })
   })
 
   test('isn’t used up by starts that are refused for other reasons', async () => {
     const admission = admissionOf({ createsPerSecond: 1, runningSandboxes: 1 })
     const release = await admission.enter(create({ kind: 'resume' }), never)
-    await expect(admission.enter(create(), never)).rejects.toThrow('concurrent sandboxes')
+    await expect(admission.enter(create(), never)).rejects.toThrow('concurrent E2B sandboxes')
     release()
     disks = [{ ...disk, freeBytes: 0 }]
     await expect(admission.enter(create(), never)).rejects.toMatchObject({ code: 'unavailable' })
@@ -193,7 +202,8 @@ describe('the machine', () => {
     await expect(admission.enter(create(), never)).rejects.toMatchObject({
       code: 'unavailable',
       retryAfterS: 2,
-      message: expect.stringContaining('none of 1 turns'),
+      errorCode: 'sandbox_capacity_unavailable',
+      message: expect.stringMatching(/^Failed to place sandbox: .*none of 1 turns/),
     })
     release()
     await admission.enter(create(), never)

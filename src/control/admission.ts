@@ -12,6 +12,7 @@ import { abortable } from '../lib/deadline.ts'
 import { createFairSemaphore } from '../lib/fair-semaphore.ts'
 import { linkSignals } from '../lib/linked-signal.ts'
 import { type FreeSpace, requireRoom } from './machine-room.ts'
+import { placementError } from './placement-error.ts'
 import { createTeamAllowances } from './team-allowances.ts'
 
 export interface AdmissionRequest {
@@ -27,7 +28,7 @@ export interface Admission {
   /**
    * Waits for a turn to start one sandbox. What resolves is called when the start is over, whichever way; from then
    * on the store's rows speak for the sandbox. Errors: `resource_exhausted` (a limit of the team), `unavailable` (the
-   * machine, with `retryAfterS`), `canceled`.
+   * machine), both with `retryAfterS`; `canceled`.
    */
   enter(request: AdmissionRequest, signal: AbortSignal): Promise<() => void>
   /** The limits that count for a team: its own, and the server's where it has none. */
@@ -68,28 +69,36 @@ export function createAdmission(parts: AdmissionParts): Admission {
 
     async enter(request, signal) {
       signal.throwIfAborted()
-      refuseWhileDraining()
-      const allowance = await allowances.reserve(request, await limitsOf(request.teamId))
       try {
-        const endTurn = await turn(request.teamId, signal)
-        try {
-          // What was true before the wait may no longer be.
-          signal.throwIfAborted()
-          refuseWhileDraining()
-          await abortable(requireRoom(machine, keepFree, turns.held() - 1), signal)
-        } catch (error) {
-          endTurn()
-          throw error
-        }
-        return () => {
-          endTurn()
-          allowance.end()
-        }
+        return await admit(request, signal)
       } catch (error) {
-        allowance.cancel()
-        throw error
+        throw placementError(error)
       }
     },
+  }
+
+  async function admit(request: AdmissionRequest, signal: AbortSignal): Promise<() => void> {
+    refuseWhileDraining()
+    const allowance = await allowances.reserve(request, await limitsOf(request.teamId))
+    try {
+      const endTurn = await turn(request.teamId, signal)
+      try {
+        // What was true before the wait may no longer be.
+        signal.throwIfAborted()
+        refuseWhileDraining()
+        await abortable(requireRoom(machine, keepFree, turns.held() - 1), signal)
+      } catch (error) {
+        endTurn()
+        throw error
+      }
+      return () => {
+        endTurn()
+        allowance.end()
+      }
+    } catch (error) {
+      allowance.cancel()
+      throw error
+    }
   }
 
   async function limitsOf(teamId: string): Promise<TeamLimits> {

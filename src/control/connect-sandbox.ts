@@ -61,7 +61,7 @@ export async function connectSandbox(
 export async function resumeSandbox(
   ctx: ControlContext,
   ref: SandboxRef,
-  { timeoutS, autoPause }: { timeoutS: number; autoPause: boolean | undefined },
+  { timeoutS, memory, autoPause }: ConnectRequest & { autoPause: boolean | undefined },
   { signal, phase }: ConnectOptions,
 ): Promise<Sandbox> {
   checkLifetime(await ctx.admission.limitsOf(ref.teamId), timeoutS)
@@ -79,7 +79,7 @@ export async function resumeSandbox(
       }
       return resume(ctx, paused, {
         timeoutS,
-        memory: true,
+        memory,
         reason: 'request',
         signal,
         ended,

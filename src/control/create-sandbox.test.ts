@@ -20,7 +20,11 @@ test('a created sandbox takes traffic, and its start isn’t charged to its life
 
 test('a failed start leaves neither row nor guest', async () => {
   await using parts = await startControl({ faults: { failStart: true } })
-  await expect(createSandbox(parts.control, anySandbox, quiet)).rejects.toMatchObject({ code: 'internal' })
+  await expect(createSandbox(parts.control, anySandbox, quiet)).rejects.toMatchObject({
+    code: 'internal',
+    errorCode: 'sandbox_create_failed',
+    message: expect.stringMatching(/^Failed to place sandbox: /),
+  })
   expect(await parts.control.store.sandboxes.list({})).toEqual([])
   expect(await parts.guests()).toEqual([])
 })
@@ -34,6 +38,16 @@ test('a client that leaves during the start leaves nothing behind', async () => 
   await expect(creating).rejects.toMatchObject({ code: 'canceled' })
   expect(await parts.control.store.sandboxes.list({})).toEqual([])
   expect(await parts.guests()).toEqual([])
+})
+
+test('a start that takes too long says so by E2B’s name', async () => {
+  await using parts = await startControl({ faults: { startDelayMs: 10_000 } })
+  const creating = createSandbox(parts.control, anySandbox, { ...quiet, signal: AbortSignal.timeout(200) })
+  await expect(creating).rejects.toMatchObject({
+    code: 'deadline_exceeded',
+    errorCode: 'sandbox_placement_timeout',
+    message: expect.stringMatching(/^Failed to place sandbox: /),
+  })
 })
 
 test('an unknown template makes nothing', async () => {

@@ -10,6 +10,7 @@ import { checkLifetime } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
 import { startFailed } from './lifecycle.ts'
 import { checkPausable } from './pause-sandbox.ts'
+import { placementError } from './placement-error.ts'
 import { resolveSnapshot } from './snapshots.ts'
 
 /** What a sandbox is to be, whatever it is made from. */
@@ -195,12 +196,12 @@ async function start(
       { startedAt, endAt: startedAt + intent.timeoutS * 1000, handle },
       { type: 'created', reason: 'request', detail },
     )
-    ctx.node.admit(running)
+    ctx.node.admit(running, { fresh: true })
     ctx.log.info({ sandboxId: running.id, templateId: running.templateId }, 'sandbox started')
     return running
   } catch (error) {
     await undo(ctx, intent)
-    throw error
+    throw placementError(error)
   }
 }
 

@@ -72,12 +72,12 @@ test('what waits is bounded in characters, and what is kept of a sandbox too', a
 
 test('a search finds what it says and not what a pattern would', async () => {
   const store = await openSqliteStore({ path: ':memory:' })
-  await store.logs.add(['100% sure', '100 x sure', 'a_b', 'axb', 'back\\slash'].map(entry))
+  await store.logs.add(['100% sure', '100% Sure', '100 x sure', 'a_b', 'axb', 'back\\slash'].map(entry))
   const found = async (search: string) =>
     (await store.logs.list({ teamId: 'team', sandboxId: 'ione', search, limit: 10 })).map(
       ({ message }) => message,
     )
-  expect(await found('100%')).toEqual(['100% sure'])
+  expect(await found('100% s')).toEqual(['100% sure'])
   expect(await found('a_b')).toEqual(['a_b'])
   expect(await found('back\\slash')).toEqual(['back\\slash'])
   expect(await store.logs.list({ teamId: 'other', sandboxId: 'ione', limit: 10 })).toEqual([])

@@ -5,6 +5,8 @@ import { expect, test } from 'vitest'
 import { anySandbox, startControl } from '../../tests/support/control.ts'
 import { ServerError } from '../domain/error.ts'
 import type { LifecycleEventType } from '../domain/lifecycle-event.ts'
+import type { StoredLogEntry } from '../domain/sandbox-log.ts'
+import { exec } from '../guest/exec.ts'
 import { connectSandbox, resumeSandbox } from './connect-sandbox.ts'
 import type { ControlContext } from './context.ts'
 import { type CreateSandboxRequest, createSandbox } from './create-sandbox.ts'
@@ -111,7 +113,7 @@ test('another team’s sandbox is not found, whatever is asked of it', async () 
   const asked = [
     pauseSandbox(control, foreign, { memory: true }, signal()),
     connectSandbox(control, foreign, again, options()),
-    resumeSandbox(control, foreign, { timeoutS: 60, autoPause: undefined }, options()),
+    resumeSandbox(control, foreign, { ...again, autoPause: undefined }, options()),
     setSandboxTimeout(control, foreign, 10, signal()),
     refreshSandbox(control, foreign, 10, signal()),
     killSandbox(control, foreign, signal()),
@@ -129,7 +131,7 @@ test('a resume of a running sandbox is a conflict; of a paused one it may change
   await using parts = await startControl()
   const ref = await started(parts.control)
   const resume = (autoPause: boolean | undefined) =>
-    resumeSandbox(parts.control, ref, { timeoutS: 60, autoPause }, options())
+    resumeSandbox(parts.control, ref, { ...again, autoPause }, options())
   await expect(resume(undefined)).rejects.toMatchObject({ code: 'conflict' })
   await pauseSandbox(parts.control, ref, { memory: true }, signal())
   expect(await resume(true)).toMatchObject({ state: 'running', onTimeout: 'pause' })
@@ -240,4 +242,38 @@ test('a guest that dies: its sandbox ends, or is kept as files where its deadlin
   const [last] = await control.store.events.list({ sandboxId: passing.id, order: 'desc', limit: 1 })
   expect(last).toMatchObject({ type: 'killed', reason: 'ended' })
   expect((await connectSandbox(control, persistent, again, options())).resumed).toBe(true)
+})
+
+test('what runs in a sandbox that is resumed, or found again, is in its log from then on', async () => {
+  const entries: StoredLogEntry[] = []
+  await using parts = await startControl({ logs: { write: (entry) => entries.push(entry) } })
+  const { control, runtime } = parts
+  const ref = await started(control)
+  const handle = (await control.store.sandboxes.find(ref.id))!.handle!
+  const guest = { connect: (until?: AbortSignal) => runtime.connect(handle, until ?? signal()) }
+  const ticking = {
+    cmd: '/bin/sh',
+    args: ['-c', 'while :; do echo tick; sleep 0.1; done'],
+    env: {},
+    stdin: false,
+  }
+  const { pid, events } = await exec(guest, ticking, signal())
+  await events.return()
+  const tick = expect.objectContaining({
+    sandboxId: ref.id,
+    teamId: 'team',
+    message: 'tick',
+    fields: { logger: 'process', pid: String(pid), stream: 'stdout' },
+  })
+  expect(entries).toEqual([])
+
+  await pauseSandbox(control, ref, { memory: true }, signal())
+  await connectSandbox(control, ref, again, options())
+  await expect.poll(() => entries, { timeout: 20_000 }).toContainEqual(tick)
+
+  control.node.withdraw(ref.id)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  entries.length = 0
+  await reconcile(control, signal())
+  await expect.poll(() => entries, { timeout: 20_000 }).toContainEqual(tick)
 })

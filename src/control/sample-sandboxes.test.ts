@@ -82,7 +82,7 @@ test('each sandbox is sampled every five seconds from its start or its resume on
   expect(await seconds(second)).toEqual([3])
   await pauseSandbox(control, first, { memory: true }, quiet.signal)
   await wait(1)
-  await resumeSandbox(control, first, { timeoutS: 60, autoPause: undefined }, quiet)
+  await resumeSandbox(control, first, { timeoutS: 60, memory: true, autoPause: undefined }, quiet)
   await wait(1)
   expect(await seconds(first)).toEqual([0, 5, 7])
   // A clock that was set back by an hour.

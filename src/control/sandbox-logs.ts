@@ -10,7 +10,7 @@ export interface LogsRequest {
   direction: 'forward' | 'backward'
   /** This level and those above it */
   level?: LogLevel | undefined
-  /** Has to occur in the message, in whichever case of its ASCII letters */
+  /** Has to occur in the message, letter by letter */
   search?: string | undefined
   limit: number
 }
@@ -57,7 +57,7 @@ export async function sandboxLogs(
 }
 
 function says({ message }: SandboxLogEntry, search: string | undefined): boolean {
-  return search === undefined || message.toLowerCase().includes(search.toLowerCase())
+  return search === undefined || message.includes(search)
 }
 
 /** An event as a line of the log. */

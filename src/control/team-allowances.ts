@@ -22,6 +22,9 @@ export interface Allowance {
  */
 const countedStates: readonly SandboxState[] = ['running', 'snapshotting', 'pausing']
 
+/** When those that found their team's limits reached may come again, in seconds: any other sandbox may end by then. */
+const fullRetryAfterS = 1
+
 type Amount = Pick<AdmissionRequest, 'cpuCount' | 'memoryMb'>
 interface Used extends Amount {
   sandboxes: number
@@ -37,7 +40,7 @@ export function createTeamAllowances({ store, clock }: { store: Pick<Store, 'san
   const buckets = new Map<string, TokenBucket>()
 
   return {
-    /** Errors: `resource_exhausted`, with `retryAfterS` where waiting alone helps. */
+    /** Errors: `resource_exhausted`, with `retryAfterS`. */
     reserve: (request, limits) =>
       steps.run(request.teamId, async () => {
         const { teamId, kind } = request
@@ -69,7 +72,9 @@ export function createTeamAllowances({ store, clock }: { store: Pick<Store, 'san
     // the event loop: only what is still over the limit in the next one is.
     await nextTurn()
     const refusal = exceeded(await used(request.teamId), request, limits)
-    if (refusal !== undefined) throw new ServerError('resource_exhausted', refusal)
+    if (refusal !== undefined) {
+      throw new ServerError('resource_exhausted', refusal, { retryAfterS: fullRetryAfterS })
+    }
   }
 
   async function used(teamId: string): Promise<Used> {
@@ -90,11 +95,16 @@ export function createTeamAllowances({ store, clock }: { store: Pick<Store, 'san
     buckets.set(teamId, bucket)
     const waitS = bucket.take(now, perSecond)
     if (waitS === 0) return
+    const burst = Math.max(1, perSecond)
+    const resetS = Math.ceil(waitS + (burst - 1) / perSecond)
     throw new ServerError(
       'resource_exhausted',
-      `This team may create ${perSecond} sandboxes per second. Create them more slowly, or have the operator ` +
-        'raise the limit: "e2b-server teams limits <team> --creates-per-second <n>".',
-      { retryAfterS: Math.max(1, Math.ceil(waitS)) },
+      `Rate limit exceeded: this team may create ${perSecond} sandboxes per second. Create them more slowly, or have ` +
+        'the operator raise the limit: "e2b-server teams limits <team> --creates-per-second <n>".',
+      {
+        retryAfterS: Math.max(1, Math.ceil(waitS)),
+        rateLimit: { limit: Math.floor(burst), remaining: 0, resetS },
+      },
     )
   }
 }
@@ -106,8 +116,8 @@ function exceeded(used: Used, request: Amount, limits: TeamLimits): string | und
     `Kill or pause some, or have the operator raise the limit: "e2b-server teams limits <team> ${flag} <n>".`
   if (runningSandboxes !== null && used.sandboxes + 1 > runningSandboxes) {
     return (
-      `This team has the maximum number of concurrent sandboxes, ${runningSandboxes}, running or starting. ` +
-      remedy('--sandboxes')
+      `This team has reached the maximum number of concurrent E2B sandboxes (${runningSandboxes}), running or ` +
+      `starting. ${remedy('--sandboxes')}`
     )
   }
   if (vcpu !== null && used.cpuCount + request.cpuCount > vcpu) {

@@ -29,8 +29,20 @@ export interface ErrorOptions {
   errno?: string | undefined
   /** Time after which a retry makes sense, in seconds */
   retryAfterS?: number
+  /** E2B's name for it, where it has one: `error_code` of REST */
+  errorCode?: string
+  /** What a limit of a rate leaves */
+  rateLimit?: RateLimit
   /** For the log only */
   cause?: unknown
+}
+
+export interface RateLimit {
+  /** Most at once */
+  limit: number
+  remaining: number
+  /** Time until as many are left as there can be, in seconds */
+  resetS: number
 }
 
 export class ServerError extends Error {
@@ -38,12 +50,16 @@ export class ServerError extends Error {
   readonly code: ErrorCode
   readonly errno: string | undefined
   readonly retryAfterS: number | undefined
+  readonly errorCode: string | undefined
+  readonly rateLimit: RateLimit | undefined
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, { cause: options.cause })
     this.code = code
     this.errno = options.errno
     this.retryAfterS = options.retryAfterS
+    this.errorCode = options.errorCode
+    this.rateLimit = options.rateLimit
   }
 }
 

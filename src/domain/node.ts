@@ -28,8 +28,8 @@ export interface SandboxNode {
     options: { signal: AbortSignal; phase: (name: string) => void },
   ): Promise<GuestHandle>
 
-  /** Lets traffic reach a sandbox that `start` or `recover` found running. */
-  admit(sandbox: Sandbox): void
+  /** Lets traffic reach a sandbox that `start` or `recover` found running. `fresh`: `start`, so that nothing runs in it */
+  admit(sandbox: Sandbox, options?: { fresh?: boolean }): void
 
   /** Ends traffic: from now on the directory doesn't find the sandbox, then its connections are cut. Idempotent. */
   withdraw(sandboxId: string): void

@@ -30,7 +30,7 @@ export interface SandboxLogFilter {
   /** Unix milliseconds, inclusive */
   to?: number
   levels?: readonly LogLevel[]
-  /** Has to occur in the message, in whichever case of its ASCII letters */
+  /** Has to occur in the message, letter by letter */
   search?: string
   /** By time; oldest first by default */
   order?: 'asc' | 'desc'

@@ -21,4 +21,6 @@ export interface TargetLog {
   write(entry: SandboxLogEntry): void
   /** Turns for following processes whose clients have left, the sandbox's own */
   followers: Semaphore
+  /** What has been started since traffic came, as long as it isn't known what ran before */
+  starts?: Set<Promise<{ pid: number }>>
 }

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { LiveSandbox } from '../domain/live-sandbox.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import type { Envd } from '../envd/envd.ts'
+import { recordRunning } from '../envd/process/record-running.ts'
 import type { TargetLog } from '../envd/target.ts'
 import { dial } from '../guest/dial.ts'
 import type { Guest } from '../guest/guest.ts'
@@ -15,7 +16,7 @@ export interface LiveEntry {
 /** A running sandbox as the edge sees it: envd answered here, every other port dialled through the agent. */
 export function createLiveSandbox(
   sandbox: Sandbox,
-  { guest, envd, log }: { guest: Guest; envd: Envd; log?: TargetLog },
+  { guest, envd, log, fresh }: { guest: Guest; envd: Envd; log?: TargetLog; fresh: boolean },
 ): LiveEntry {
   const gone = new AbortController()
   // One listener per open connection, as many as there are.
@@ -28,6 +29,8 @@ export function createLiveSandbox(
     gone: gone.signal,
     ...(log && { log }),
   }
+  // In one that has just been started nothing runs.
+  if (log !== undefined && !fresh) void recordRunning(target, log)
   return {
     sandbox: {
       id: sandbox.id,

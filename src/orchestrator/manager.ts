@@ -69,11 +69,11 @@ export function createManager({
       }
     },
 
-    admit(sandbox) {
+    admit(sandbox, { fresh = false } = {}) {
       if (sandbox.handle === null || live.has(sandbox.id)) return
       live.set(
         sandbox.id,
-        createLiveSandbox(sandbox, { guest: guestOf(sandbox.handle), envd, ...logOf(sandbox) }),
+        createLiveSandbox(sandbox, { guest: guestOf(sandbox.handle), envd, fresh, ...logOf(sandbox) }),
       )
     },
 

@@ -1,6 +1,7 @@
 /**
  * The one table from our error codes to HTTP and to Connect, and the JSON body every HTTP error has:
- * `{"code": <status>, "message": "…"}` (e2b-wire 1.10: clients read `code` from the body, not only the status).
+ * `{"code": <status>, "message": "…"}` (e2b-wire 1.10: clients read `code` from the body, not only the status); that of
+ * REST also has `error_code` where E2B has a name for the error.
  */
 import { Code } from '@connectrpc/connect'
 import type { ErrorCode, ServerError } from '../domain/error.ts'
@@ -36,4 +37,13 @@ export function connectCode(code: ErrorCode): Code {
 /** The JSON body of an HTTP error. */
 export function errorBody(status: number, message: string): { code: number; message: string } {
   return { code: status, message }
+}
+
+/** The JSON body of an error of REST. */
+export function restErrorBody(error: ServerError): { code: number; message: string; error_code?: string } {
+  const { message, errorCode } = error
+  return {
+    ...errorBody(httpStatus(error), message),
+    ...(errorCode !== undefined && { error_code: errorCode }),
+  }
 }

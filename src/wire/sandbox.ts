@@ -42,6 +42,7 @@ export interface PauseSandboxBody {
 export interface ResumeSandboxBody {
   timeout: number
   autoPause?: boolean | null
+  memory?: boolean | null
 }
 
 export interface RefreshSandboxBody {

@@ -45,7 +45,7 @@ test('teams are kept apart, and limits of a running server’s team count at onc
   expect(await cli('teams', 'limits', 'blue', '--sandboxes', '1')).toContain('sandboxes=1')
   await expect(Sandbox.create({ apiKey, requestTimeoutMs: 20_000 })).rejects.toMatchObject({
     name: 'RateLimitError',
-    message: expect.stringContaining('maximum number of concurrent sandboxes, 1'),
+    message: expect.stringContaining('maximum number of concurrent E2B sandboxes (1)'),
   })
   await expect(Sandbox.create({ apiKey, timeoutMs: 3 * 3600_000 })).rejects.toThrow(
     /7200 s.*--lifetime-hours/,
@@ -80,7 +80,11 @@ test('a draining node keeps what runs and refuses what is new, over restarts, un
   })
   expect(refused.status).toBe(503)
   expect(refused.headers.get('retry-after')).toBe('30')
-  expect(await refused.json()).toMatchObject({ code: 503, message: expect.stringContaining('draining') })
+  expect(await refused.json()).toMatchObject({
+    code: 503,
+    error_code: 'sandbox_capacity_unavailable',
+    message: expect.stringMatching(/^Failed to place sandbox: .*draining/),
+  })
 
   expect((await operate('POST', `/nodes/${node.id}`, { status: 'ready' })).status).toBe(204)
   await (await Sandbox.create()).kill()

@@ -6,6 +6,7 @@ import { createLifecycle } from '../../src/control/lifecycle.ts'
 import type { SandboxDirectory } from '../../src/domain/live-sandbox.ts'
 import type { Runtime } from '../../src/domain/runtime.ts'
 import type { Sandbox } from '../../src/domain/sandbox.ts'
+import type { SandboxLogSink } from '../../src/domain/sandbox-log.ts'
 import type { Store } from '../../src/domain/store.ts'
 import { unlimited } from '../../src/domain/team.ts'
 import { createEnvd } from '../../src/envd/envd.ts'
@@ -30,9 +31,12 @@ export interface TestControl extends AsyncDisposable {
 export async function startControl({
   faults = {},
   clock = systemClock(),
+  logs,
 }: {
   faults?: Faults
   clock?: Clock
+  /** Where what processes do is written down */
+  logs?: SandboxLogSink
 } = {}): Promise<TestControl> {
   const store = await openSqliteStore({ path: ':memory:' })
   const { instanceId } = store
@@ -47,6 +51,7 @@ export async function startControl({
     runtime,
     envd: createEnvd({ log: silentLog }),
     log: silentLog,
+    ...(logs !== undefined && { logs }),
     defaultUser: 'root',
   })
   const lifecycle = createLifecycle({ store, node, clock, log: silentLog })

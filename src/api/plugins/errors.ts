@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ServerError, toError } from '../../domain/error.ts'
 import type { Log } from '../../lib/log.ts'
-import { errorBody, httpStatus } from '../../wire/error-map.ts'
+import { errorBody, httpStatus, restErrorBody } from '../../wire/error-map.ts'
 import { violationSentence } from './violation.ts'
 
 /** Longest JSON body, in bytes. */
@@ -15,7 +15,7 @@ export function badUrl(_error: FastifyError, _request: FastifyRequest, reply: Fa
   reply.status(400).send(errorBody(400, 'The path is not a valid URL: write a % in it as %25.'))
 }
 
-/** Every failure as `{code, message}` with the status of the one table; causes go to the log only. */
+/** Every failure as `{code, message, error_code?}` with the status of the one table; causes go to the log only. */
 export function addErrors(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((thrown, request, reply) => answer(fromFramework(thrown), request, reply))
   app.setNotFoundHandler((request, reply) => {
@@ -31,7 +31,11 @@ export function addErrors(app: FastifyInstance, log: Log): void {
     else if (status >= 500) log.debug({ ...what, reason: error.message }, 'a request could not be served')
     const retryAfterS = error.retryAfterS ?? (status === 503 ? unavailableRetryAfterS : undefined)
     if (retryAfterS !== undefined) reply.header('retry-after', retryAfterS)
-    reply.status(status).send(errorBody(status, error.message))
+    if (error.rateLimit !== undefined) {
+      const { limit, remaining, resetS } = error.rateLimit
+      reply.headers({ 'ratelimit-limit': limit, 'ratelimit-remaining': remaining, 'ratelimit-reset': resetS })
+    }
+    reply.status(status).send(restErrorBody(error))
   }
 }
 

@@ -7,8 +7,8 @@ const request = { cmd: 'sh', args: ['-c', 'true'], env: { TOKEN: 'secret of the 
 
 function record() {
   const entries: SandboxLogEntry[] = []
-  const recorder = createProcessRecorder(request, (entry) => entries.push(entry))
-  recorder.started(7)
+  const recorder = createProcessRecorder((entry) => entries.push(entry))
+  recorder.started(7, request)
   return { recorder, entries, said: () => entries.map(({ level, message }) => `${level}: ${message}`) }
 }
 

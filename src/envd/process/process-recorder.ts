@@ -16,23 +16,22 @@ const linesMax = 1_000
 const lineMaxLength = 4096
 
 export interface ProcessRecorder {
-  started(pid: number): void
+  started(pid: number, request: ExecRequest): void
+  /** Instead of `started`: one that has run for a while, with as many bytes of output so far */
+  found(pid: number, seenBytes: number): void
   output(kind: OutputKind, bytes: Buffer): void
   ended(exit: ProcessExit): void
-  /** Bytes of all outputs so far */
-  readonly seenBytes: number
+  /** Bytes of all outputs so far; undefined until the process is known */
+  readonly seenBytes: number | undefined
   readonly hasEnded: boolean
   /** Whether further output isn't logged */
   readonly isFull: boolean
 }
 
 /** Writes with `write`, which takes what it gets at once. Output of terminals isn't logged: it is drawing, not lines. */
-export function createProcessRecorder(
-  request: ExecRequest,
-  write: (entry: SandboxLogEntry) => void,
-): ProcessRecorder {
+export function createProcessRecorder(write: (entry: SandboxLogEntry) => void): ProcessRecorder {
   let pid = 0
-  let seenBytes = 0
+  let seenBytes: number | undefined
   let lines = 0
   let isFull = false
   let hasEnded = false
@@ -64,9 +63,9 @@ export function createProcessRecorder(
     get isFull() {
       return isFull
     },
-    started(started) {
+    started(started, { cmd, args, user, cwd, tag }) {
       pid = started
-      const { cmd, args, user, cwd, tag } = request
+      seenBytes = 0
       entry('info', 'process started', {
         cmd: [cmd, ...args].join(' ').slice(0, lineMaxLength),
         ...(user !== undefined && user !== '' && { user }),
@@ -74,9 +73,14 @@ export function createProcessRecorder(
         ...(tag !== undefined && { tag }),
       })
     },
+    found(found, bytes) {
+      pid = found
+      seenBytes = bytes
+      isFull = bytes >= outputMaxBytes
+    },
     output(kind, bytes) {
-      const before = seenBytes
-      seenBytes += bytes.length
+      const before = seenBytes ?? 0
+      seenBytes = before + bytes.length
       if (isFull || kind === 'pty') return
       const text = decoders[kind].write(bytes.subarray(0, outputMaxBytes - before))
       const pieces = `${rest[kind]}${text}`.split('\n', linesMax - lines + 1)

@@ -1,18 +1,23 @@
 /** What a sandbox's log gets of processes whose clients leave them, from a real agent. */
 import { setMaxListeners } from 'node:events'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { startAgent, type TestAgent } from '../../../tests/support/agent.ts'
 import { type EnvdServer, startEnvd } from '../../../tests/support/envd-server.ts'
 import type { SandboxLogEntry } from '../../domain/sandbox-log.ts'
 import { exec } from '../../guest/exec.ts'
 import { createSemaphore } from '../../lib/semaphore.ts'
+import type { TargetLog } from '../target.ts'
 import { callStream, readEnvelopes } from '../wire.fixture.ts'
+import { recordRunning } from './record-running.ts'
 
 const patient = { timeout: 20_000 }
 let agent: TestAgent
 let server: EnvdServer
 let entries: SandboxLogEntry[]
 let gone: AbortController
+let log: TargetLog
 
 beforeAll(async () => {
   agent = await startAgent()
@@ -22,7 +27,7 @@ beforeEach(async () => {
   entries = []
   gone = new AbortController()
   setMaxListeners(0, gone.signal)
-  const log = { followers: createSemaphore(1), write: (entry: SandboxLogEntry) => entries.push(entry) }
+  log = { followers: createSemaphore(4), write: (entry) => entries.push(entry) }
   server = await startEnvd(agent.guest, { gone: gone.signal, log })
 })
 afterAll(async () => {
@@ -65,6 +70,7 @@ test('output and end are written down once each, whenever the client leaves', as
 })
 
 test('a process that prints more than is logged leaves its turn to others', async () => {
+  log.followers = createSemaphore(1)
   const flood = await leaveAfter(1, 'yes | head -c 3000000; sleep 3')
   await expect.poll(() => said(flood).at(-1), patient).toContain("isn't logged")
   const quiet = await leaveAfter(1, 'sleep 0.2; echo heard')
@@ -81,4 +87,38 @@ test('a sandbox that goes ends the following', async () => {
   )
   for (let last = ''; last !== 'end'; ) last = (await events.next()).value?.type ?? 'end'
   expect(said(pid)).toEqual(['process started'])
+})
+
+/** Starts a script that no request recorded; its pid. */
+async function runUnseen(script: string): Promise<string> {
+  const request = { cmd: '/bin/sh', args: ['-c', script], env: {}, stdin: false }
+  const { pid, events } = await exec(agent.guest, request, AbortSignal.timeout(20_000))
+  await events.return()
+  return String(pid)
+}
+
+test('what runs already when a sandbox comes back is recorded from then on, what is started meanwhile once', async () => {
+  const go = (name: string) => `until [ -e ${agent.folder}/${name} ]; do sleep 0.02; done`
+  const worker = await runUnseen(`echo before; ${go('go')}; echo after; exit 3`)
+  const flood = await runUnseen(
+    `yes | head -c 100000; touch ${agent.folder}/full; ${go('go')}; echo not logged`,
+  )
+  const over = await runUnseen('exit 0')
+  await expect.poll(() => existsSync(join(agent.folder, 'full')), patient).toBe(true)
+  entries.length = 0
+
+  const recording = recordRunning(server.target, log)
+  const own = await Promise.all(
+    [1, 1, 2].map((count) => leaveAfter(count, `echo mine; ${go('go')}; echo end`)),
+  )
+  await recording
+  // Until it is followed, what it prints isn't known.
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  writeFileSync(join(agent.folder, 'go'), '')
+
+  for (const pid of own) {
+    await expect.poll(() => said(pid), patient).toEqual(['process started', 'mine', 'end', 'process ended'])
+  }
+  await expect.poll(() => said(worker), patient).toEqual(['after', 'process ended'])
+  expect([said(flood), said(over)]).toEqual([[], []])
 })

@@ -1,5 +1,6 @@
 /**
- * Goes on recording a process whose client has left: what the agent kept of its output, what comes, and how it ends.
+ * Goes on recording a process whose client has left: what the agent kept of its output since, what comes, and how it
+ * ends. Of one that the recorder doesn't know yet: what comes, as part of the output that is logged of it at all.
  * A process that goes on printing what isn't logged any more is only looked at from time to time, since whoever reads
  * its output sets its pace.
  */
@@ -33,7 +34,10 @@ export async function recordOn(target: EnvdTarget, pid: number, recorder: Proces
 
 /** Whether it has ended. */
 async function followUntilFull(target: EnvdTarget, pid: number, recorder: ProcessRecorder): Promise<boolean> {
-  const { events } = await attach(target.guest, { pid, replay: true, since: recorder.seenBytes }, target.gone)
+  const { seenBytes: since } = recorder
+  const from = since === undefined ? {} : { replay: true, since }
+  const { events, replayFrom = 0 } = await attach(target.guest, { pid, ...from }, target.gone)
+  if (since === undefined) recorder.found(pid, replayFrom)
   try {
     while (!recorder.isFull) {
       const { value: event } = await events.next()

@@ -27,9 +27,11 @@ export const start: StreamMethod<typeof StartRequestSchema, typeof StartResponse
     if (timeoutMs !== undefined) call.limit(timeoutMs + timeoutGraceMs)
     const { target, signal } = call
     const toStart = toExec(request, call)
-    const process = await exec(target.guest, toStart, signal)
-    const recorder = target.log && createProcessRecorder(toStart, target.log.write)
-    recorder?.started(process.pid)
+    const starting = exec(target.guest, toStart, signal)
+    target.log?.starts?.add(starting)
+    const process = await starting
+    const recorder = target.log && createProcessRecorder(target.log.write)
+    recorder?.started(process.pid, toStart)
     try {
       await follow(process, response, { timeoutMs, recorder })
     } finally {

@@ -23,9 +23,7 @@ export function createSandboxLogStore(db: Kysely<Tables>): SandboxLogStore {
       if (from !== undefined) query = query.where('at', '>=', from)
       if (to !== undefined) query = query.where('at', '<=', to)
       if (levels !== undefined) query = query.where('level', 'in', levels)
-      if (search !== undefined) {
-        query = query.where(sql<boolean>`message like ${`%${escapeLike(search)}%`} escape '\\'`)
-      }
+      if (search !== undefined) query = query.where(sql<boolean>`instr(message, ${search}) > 0`)
       return (await query.execute()).map(toEntry)
     },
 
@@ -62,11 +60,6 @@ export function createSandboxLogStore(db: Kysely<Tables>): SandboxLogStore {
       )`.execute(db)
     },
   }
-}
-
-/** What has a meaning in a pattern, as itself. */
-function escapeLike(text: string): string {
-  return text.replaceAll(/[\\%_]/g, (character) => `\\${character}`)
 }
 
 function toRow(entry: StoredLogEntry): Omit<SandboxLogRow, 'sequence'> {

@@ -1052,6 +1052,10 @@ export const openapi = {
           },
           "message": {
             "type": "string"
+          },
+          "error_code": {
+            "type": "string",
+            "description": "What failed, where E2B has a name for it"
           }
         }
       },
@@ -1406,6 +1410,13 @@ export const openapi = {
               "boolean",
               "null"
             ]
+          },
+          "memory": {
+            "type": [
+              "boolean",
+              "null"
+            ],
+            "description": "False: boot from the files"
           }
         }
       },
@@ -2262,7 +2273,7 @@ export const openapi = {
           "search": {
             "type": "string",
             "maxLength": 256,
-            "description": "Has to occur in the message"
+            "description": "Has to occur in the message, in the same case"
           }
         }
       },

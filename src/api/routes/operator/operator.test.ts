@@ -87,8 +87,35 @@ test('a team’s limits are refused with what to do, and its longest life is kep
   expect(long.json().message).toMatch(/60 s.*--lifetime-hours/)
   const many = await create(60)
   expect(many.statusCode).toBe(429)
-  expect(many.headers['retry-after']).toBeUndefined()
+  expect(many.headers['retry-after']).toBe('1')
   expect(many.json()).toEqual({ code: 429, message: expect.stringContaining('--sandboxes') })
+})
+
+test('a rate of creates that is used up says when it is whole again', async () => {
+  await api.control.store.teams.setLimits('team', { createsPerSecond: 0.1 })
+  const create = () => api.ask('POST /v2/sandboxes', { body: { templateID: 'base' } })
+  expect((await create()).statusCode).toBe(201)
+  const { statusCode, headers, ...refused } = await create()
+  expect(statusCode).toBe(429)
+  expect(refused.json()).toEqual({ code: 429, message: expect.stringMatching(/^Rate limit exceeded/) })
+  const soon = expect.stringMatching(/^(9|10)$/)
+  expect(headers).toMatchObject({
+    'retry-after': soon,
+    'ratelimit-limit': '1',
+    'ratelimit-remaining': '0',
+    'ratelimit-reset': soon,
+  })
+})
+
+test('what can’t be started has E2B’s name in the body', async () => {
+  await using broken = await startApi({ faults: { failStart: true } })
+  const answer = await broken.ask('POST /v2/sandboxes', { body: { templateID: 'base' } })
+  expect(answer.statusCode).toBe(500)
+  expect(answer.json()).toEqual({
+    code: 500,
+    message: expect.stringMatching(/^Failed to place sandbox: /),
+    error_code: 'sandbox_create_failed',
+  })
 })
 
 test('of creates at the same time a team gets exactly as many as it may have, again and again', async () => {

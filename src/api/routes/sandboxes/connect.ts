@@ -40,12 +40,12 @@ export function addResumeSandbox(app: FastifyInstance, { control, domain }: ApiP
     '/sandboxes/:sandboxID/resume',
     { schema: { body: schemaRef('ResumeSandbox') } },
     async (request, reply) => {
-      const { timeout, autoPause } = request.body
+      const { timeout, autoPause, memory } = request.body
       if (timeout <= 0) throw new ServerError('invalid_argument', 'Timeout must be greater than 0')
       const sandbox = await resumeSandbox(
         control,
         sandboxRef(request),
-        { timeoutS: timeout, autoPause: autoPause ?? undefined },
+        { timeoutS: timeout, autoPause: autoPause ?? undefined, memory: memory !== false },
         { signal: requestSignal(reply, waitTimeoutMs), phase: request.phase },
       )
       return reply.status(201).send(presentSandbox(sandbox, domain()))

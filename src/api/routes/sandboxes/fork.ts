@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type ForkResult, forkSandbox } from '../../../control/fork-sandbox.ts'
 import { ServerError } from '../../../domain/error.ts'
-import { errorBody, httpStatus } from '../../../wire/error-map.ts'
+import { restErrorBody } from '../../../wire/error-map.ts'
 import { schemaRef } from '../../../wire/openapi.ts'
 import type { ForkSandboxBody } from '../../../wire/sandbox.ts'
 import type { ApiParts } from '../../parts.ts'
@@ -18,7 +18,7 @@ const forkTimeoutMs = 300_000
 export function addForkSandbox(app: FastifyInstance, { control, domain }: ApiParts): void {
   const present = (result: ForkResult) => {
     if ('sandbox' in result) return { sandbox: presentSandbox(result.sandbox, domain()) }
-    return { error: errorBody(httpStatus(result.error), result.error.message) }
+    return { error: restErrorBody(result.error) }
   }
   app.post<SandboxParams & { Body: ForkSandboxBody | null | undefined }>(
     '/sandboxes/:sandboxID/fork',
