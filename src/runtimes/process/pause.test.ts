@@ -126,7 +126,7 @@ describe('a pause with memory', () => {
     await runtime.pause(handle, memory, patience())
     expect((await states(handle)).sort()).toEqual(['D', 'T', 'T'])
     await runtime.resume(handle, patience())
-    const open = 'cd; echo > fifo; while ! [ -s ran ]; do sleep 0.01; done; cat ran'
+    const open = 'cd; exec 3<>fifo; while ! [ -s ran ]; do sleep 0.01; done; cat ran'
     expect((await run(guestOf(runtime, handle), open)).stdout).toBe('done\n')
   })
 
