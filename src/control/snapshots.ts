@@ -49,6 +49,16 @@ export async function snapshotFilter(ctx: ControlContext, teamId: string, identi
   return { teamId, name, ...(tag !== null && { tag }), state: 'ready', internal: false } as const
 }
 
+/** Removes a copy that isn't complete: its row last, which is all that tells of its image. */
+export async function dropIncomplete(
+  { store, node }: ControlContext,
+  { id, image }: Snapshot,
+  signal: AbortSignal,
+): Promise<void> {
+  await node.images.remove(image, signal)
+  await store.snapshots.remove(id)
+}
+
 /** The error for a snapshot that isn't there, or isn't the asker's. */
 export function snapshotNotFound(identifier: string): ServerError {
   return new ServerError(
