@@ -208,8 +208,11 @@ const undoTimeoutMs = 30_000
 
 async function undo(ctx: ControlContext, intent: Sandbox, cause: unknown): Promise<void> {
   try {
-    const { message } = toError(cause)
-    await ctx.lifecycle.undoStart(intent, message, AbortSignal.timeout(undoTimeoutMs))
+    const signal = AbortSignal.timeout(undoTimeoutMs)
+    const row = await ctx.store.sandboxes.find(intent.id)
+    // Its outcome may have been written, though this was answered by an error.
+    if (row?.state === 'running') await ctx.lifecycle.end(row, 'kill', 'unknown', signal)
+    else await ctx.lifecycle.undoStart(intent, toError(cause).message, signal)
   } catch (error) {
     ctx.log.warn({ sandboxId: intent.id, err: error }, 'a failed start is left to reconciliation')
   }

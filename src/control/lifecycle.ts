@@ -153,11 +153,7 @@ export function createLifecycle(parts: {
     reason: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const state = next(sandbox, event)
-    const endReason = sandbox.endReason ?? reason
-    if (state !== sandbox.state) {
-      await store.sandboxes.update(sandbox.id, { state, endReason }, { from: sandbox.state })
-    }
+    const endReason = await recordEnd(sandbox, event, reason)
     node.withdraw(sandbox.id)
     // A start that failed may have made a guest all the same.
     const isIts = ({ sandboxId }: GuestHandle) => sandboxId === sandbox.id
@@ -167,6 +163,21 @@ export function createLifecycle(parts: {
     const told = untold ? undefined : eventOf(sandbox, { type: 'killed', reason: endReason }, clock.now())
     await store.sandboxes.remove(sandbox.id, told)
     log.info({ sandboxId: sandbox.id, reason: endReason }, 'sandbox ended')
+  }
+
+  /** The reason that is recorded: one whose end was recorded meanwhile has its own. */
+  async function recordEnd(sandbox: Sandbox, event: SandboxEvent, reason: string): Promise<string> {
+    const endReason = sandbox.endReason ?? reason
+    const state = next(sandbox, event)
+    if (state === sandbox.state) return endReason
+    try {
+      await store.sandboxes.update(sandbox.id, { state, endReason }, { from: sandbox.state })
+      return endReason
+    } catch (error) {
+      const row = await store.sandboxes.find(sandbox.id)
+      if (toError(error).code === 'conflict' && row?.state === state) return row.endReason ?? reason
+      throw error
+    }
   }
 }
 
