@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Admission } from './admission.ts'
 import type { Lifecycle } from './lifecycle.ts'
+import type { Orphans } from './orphans.ts'
 
 /** What every use case works with. */
 export interface ControlContext {
@@ -11,6 +12,7 @@ export interface ControlContext {
   node: SandboxNode
   lifecycle: Lifecycle
   admission: Admission
+  orphans: Orphans
   clock: Clock
   log: Log
 }

@@ -58,3 +58,23 @@ test('an unknown template makes nothing', async () => {
   }
   expect(await parts.control.store.sandboxes.list({})).toEqual([])
 })
+
+test('a start that fails is told of, once, and leaves nothing', async () => {
+  await using parts = await startControl({ faults: { failStart: true } })
+  const { control } = parts
+  const creating = createSandbox(control, anySandbox, {
+    signal: AbortSignal.timeout(20_000),
+    phase: () => {},
+  })
+  await expect(creating).rejects.toMatchObject({ code: 'internal' })
+  expect(await control.store.sandboxes.list({})).toEqual([])
+  expect(await parts.guests()).toEqual([])
+  const events = await control.store.events.list({ limit: 10 })
+  expect(events).toMatchObject([
+    {
+      type: 'failed',
+      reason: 'start',
+      detail: { message: 'The sandbox could not be started (requested fault).' },
+    },
+  ])
+})

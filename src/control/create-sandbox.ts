@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { ServerError } from '../domain/error.ts'
+import { ServerError, toError } from '../domain/error.ts'
 import type { SandboxNetwork } from '../domain/network.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import { publicState } from '../domain/sandbox-state.ts'
@@ -8,7 +8,6 @@ import type { Template } from '../domain/template.ts'
 import { newSandboxId, newToken } from '../lib/ids.ts'
 import { checkLifetime } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
-import { startFailed } from './lifecycle.ts'
 import { checkPausable } from './pause-sandbox.ts'
 import { placementError } from './placement-error.ts'
 import { resolveSnapshot } from './snapshots.ts'
@@ -200,7 +199,7 @@ async function start(
     ctx.log.info({ sandboxId: running.id, templateId: running.templateId }, 'sandbox started')
     return running
   } catch (error) {
-    await undo(ctx, intent)
+    await undo(ctx, intent, error)
     throw placementError(error)
   }
 }
@@ -208,9 +207,13 @@ async function start(
 /** How long undoing a failed start may take, in ms; what isn't undone by then is left to reconciliation. */
 const undoTimeoutMs = 30_000
 
-async function undo(ctx: ControlContext, intent: Sandbox): Promise<void> {
+async function undo(ctx: ControlContext, intent: Sandbox, cause: unknown): Promise<void> {
   try {
-    await ctx.lifecycle.end(intent, 'start-failed', startFailed, AbortSignal.timeout(undoTimeoutMs))
+    const signal = AbortSignal.timeout(undoTimeoutMs)
+    const row = await ctx.store.sandboxes.find(intent.id)
+    // Its outcome may have been written, though this was answered by an error.
+    if (row?.state === 'running') await ctx.lifecycle.end(row, 'kill', 'unknown', signal)
+    else await ctx.lifecycle.undoStart(intent, toError(cause).message, signal)
   } catch (error) {
     ctx.log.warn({ sandboxId: intent.id, err: error }, 'a failed start is left to reconciliation')
   }

@@ -7,6 +7,7 @@
 import { ServerError, toError } from '../domain/error.ts'
 import type { LifecycleEventType, NewLifecycleEvent } from '../domain/lifecycle-event.ts'
 import type { SandboxNode } from '../domain/node.ts'
+import type { GuestHandle } from '../domain/runtime.ts'
 import type { Sandbox, SandboxUpdate } from '../domain/sandbox.ts'
 import { nextState, type SandboxEvent } from '../domain/sandbox-state.ts'
 import type { Store } from '../domain/store.ts'
@@ -46,10 +47,11 @@ export interface Lifecycle {
   ): Promise<Sandbox>
   /**
    * Ends a sandbox; only inside `exclusive`. The end is final as soon as it is recorded: when the effect fails
-   * (`unavailable`) the row stays in `killing` and reconciliation finishes it. A sandbox that nobody was told of
-   * (`start-failed`) ends without an event. Errors: `conflict`, `unavailable`.
+   * (`unavailable`) the row stays in `killing` and reconciliation finishes it. Errors: `conflict`, `unavailable`.
    */
   end(sandbox: Sandbox, event: SandboxEvent, reason: string, signal: AbortSignal): Promise<void>
+  /** Undoes a start that failed, and why: as `end`, but its event is the failure. */
+  undoStart(sandbox: Sandbox, message: string, signal: AbortSignal): Promise<void>
   /**
    * Records the end of a sandbox whose queue is busy, at once, and breaks off what is under way; `end` in its turn
    * carries it out. False where it isn't: nothing stands before `end`, its end is recorded already, or it is being made,
@@ -104,25 +106,13 @@ export function createLifecycle(parts: {
     waiting: (id) => queue.waiting(id),
     idle: () => queue.idle(),
 
-    async move(sandbox, event, change = {}, told) {
-      const update = { ...change, state: next(sandbox, event) }
-      const written = told && eventOf(sandbox, told, clock.now())
-      await store.sandboxes.update(sandbox.id, update, { event: written, from: sandbox.state })
-      return { ...sandbox, ...update }
-    },
+    move,
+    end,
 
-    async end(sandbox, event, reason, signal) {
-      const state = next(sandbox, event)
-      const endReason = sandbox.endReason ?? reason
-      if (state !== sandbox.state) {
-        await store.sandboxes.update(sandbox.id, { state, endReason }, { from: sandbox.state })
-      }
-      node.withdraw(sandbox.id)
-      if (sandbox.handle !== null) await node.destroy(sandbox.handle, signal)
-      const untold = endReason === startFailed
-      const told = untold ? undefined : eventOf(sandbox, { type: 'killed', reason: endReason }, clock.now())
-      await store.sandboxes.remove(sandbox.id, told)
-      log.info({ sandboxId: sandbox.id, reason: endReason }, 'sandbox ended')
+    async undoStart(sandbox, message, signal) {
+      const change = { endReason: startFailed }
+      const undone = await move(sandbox, 'start-failed', change, failed('start', message))
+      await end(undone, 'kill', startFailed, signal)
     },
 
     async preempt(id, event, reason) {
@@ -144,10 +134,64 @@ export function createLifecycle(parts: {
       return false
     },
   }
+
+  async function move(
+    sandbox: Sandbox,
+    event: SandboxEvent,
+    change: Omit<SandboxUpdate, 'state'> = {},
+    told?: Told,
+  ): Promise<Sandbox> {
+    const update = { ...change, state: next(sandbox, event) }
+    const written = told && eventOf(sandbox, told, clock.now())
+    await store.sandboxes.update(sandbox.id, update, { event: written, from: sandbox.state })
+    return { ...sandbox, ...update }
+  }
+
+  async function end(
+    sandbox: Sandbox,
+    event: SandboxEvent,
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const endReason = await recordEnd(sandbox, event, reason)
+    node.withdraw(sandbox.id)
+    // A start that failed may have made a guest all the same.
+    const isIts = ({ sandboxId }: GuestHandle) => sandboxId === sandbox.id
+    const handle = sandbox.handle ?? (await node.guests(signal)).find(isIts)
+    if (handle !== undefined) await node.destroy(handle, signal)
+    const untold = endReason === startFailed
+    const told = untold ? undefined : eventOf(sandbox, { type: 'killed', reason: endReason }, clock.now())
+    await store.sandboxes.remove(sandbox.id, told)
+    log.info({ sandboxId: sandbox.id, reason: endReason }, 'sandbox ended')
+  }
+
+  /** The reason that is recorded: one whose end was recorded meanwhile has its own. */
+  async function recordEnd(sandbox: Sandbox, event: SandboxEvent, reason: string): Promise<string> {
+    const endReason = sandbox.endReason ?? reason
+    const state = next(sandbox, event)
+    if (state === sandbox.state) return endReason
+    try {
+      await store.sandboxes.update(sandbox.id, { state, endReason }, { from: sandbox.state })
+      return endReason
+    } catch (error) {
+      const row = await store.sandboxes.find(sandbox.id)
+      if (toError(error).code === 'conflict' && row?.state === state) return row.endReason ?? reason
+      throw error
+    }
+  }
 }
 
-/** The reason of an end that undoes a start. */
-export const startFailed = 'start_failed'
+/** The reason of an end that undoes a start, which its failure has told of. */
+const startFailed = 'start_failed'
+
+/** A step that has failed, with a sentence on why. */
+export function failed(
+  reason: 'start' | 'pause' | 'resume',
+  message: string,
+  detail: Record<string, unknown> = {},
+): Told {
+  return { type: 'failed', reason, detail: { message, ...detail } }
+}
 
 /** What happened to a sandbox, as the log of its events has it. */
 export function eventOf(sandbox: Sandbox, told: Told, at: number): NewLifecycleEvent {

@@ -33,7 +33,7 @@ const typesOf = async ({ store }: ControlContext, sandboxId: string): Promise<Li
 const guestDir = ({ store }: ControlContext, id: string) =>
   join(tmpdir(), `e2b-process-${store.instanceId}`, id)
 
-test('a pause that fails leaves the sandbox running and open to traffic, and no event', async () => {
+test('a pause that fails leaves the sandbox running and open to traffic, and says so', async () => {
   await using parts = await startControl({ faults: { failPause: true } })
   const ref = await started(parts.control)
   for (const memory of [true, false]) {
@@ -43,7 +43,12 @@ test('a pause that fails leaves the sandbox running and open to traffic, and no 
     expect(await stateOf(parts.control, ref.id)).toBe('running')
     expect(parts.directory.find(ref.id)).toBeDefined()
   }
-  expect(await typesOf(parts.control, ref.id)).toEqual(['created'])
+  expect(await typesOf(parts.control, ref.id)).toEqual(['created', 'failed', 'failed'])
+  const [last] = await parts.control.store.events.list({ sandboxId: ref.id, order: 'desc', limit: 1 })
+  expect(last).toMatchObject({
+    reason: 'pause',
+    detail: { message: 'The sandbox could not be paused (requested fault).', processesLost: false },
+  })
 })
 
 test('a resume that fails leaves the sandbox paused; the next one succeeds', async () => {
@@ -59,7 +64,9 @@ test('a resume that fails leaves the sandbox paused; the next one succeeds', asy
   expect(parts.directory.find(ref.id)).toBeUndefined()
   faults.failResume = false
   expect(await connectSandbox(parts.control, ref, again, options())).toMatchObject({ resumed: true })
-  expect(await typesOf(parts.control, ref.id)).toEqual(['created', 'paused', 'resumed'])
+  expect(await typesOf(parts.control, ref.id)).toEqual(['created', 'paused', 'failed', 'resumed'])
+  const [failed] = await parts.control.store.events.list({ sandboxId: ref.id, types: ['failed'], limit: 1 })
+  expect(failed).toMatchObject({ reason: 'resume', detail: { message: expect.stringContaining('resumed') } })
 })
 
 test('a runtime that is away in the middle: the row keeps the intent, and the next pass settles it', async () => {

@@ -109,8 +109,8 @@ async function untilRead({ lifecycle }: ControlContext, id: string): Promise<voi
 async function makeGood(ctx: ControlContext, intent: Sandbox, error: unknown): Promise<void> {
   const signal = AbortSignal.timeout(undoTimeoutMs)
   try {
-    if (isAway(error)) await settle(ctx, intent, undefined, signal)
-    else await undoPause(ctx, intent, signal)
+    if (isAway(error)) await settle(ctx, intent, signal)
+    else await undoPause(ctx, intent, error, signal)
   } catch (failure) {
     ctx.log.warn({ sandboxId: intent.id, err: failure }, 'a failed pause is left to reconciliation')
   }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { anySandbox, rowOf, startControl } from '../../tests/support/control.ts'
+import { sleep } from '../lib/deadline.ts'
 import { createSandbox } from './create-sandbox.ts'
 import { killSandbox } from './kill-sandbox.ts'
 import { reconcile, runtimeListener } from './reconcile.ts'
@@ -33,6 +34,50 @@ test('every remainder of a crash is settled, and what is well is left alone', as
   expect(await parts.guests()).toEqual([well.id])
   expect((await control.store.sandboxes.list({})).map(({ id }) => id)).toEqual([well.id])
   expect(parts.directory.find(well.id)).toBeDefined()
+  const [told] = await control.store.events.list({ sandboxId: 'ihalfmade', limit: 10 })
+  expect(told).toMatchObject({ type: 'failed', reason: 'start' })
+})
+
+test('what nobody owns is left for a while, and what is owned by then stays', async () => {
+  await using parts = await startControl({ orphanGraceMs: 300 })
+  const { control, runtime } = parts
+  const known = await createSandbox(control, anySandbox, quiet)
+  const forgotten = await runtime.start({ ...spec, sandboxId: 'iforgotten' }, quiet.signal)
+  await runtime.start({ ...spec, sandboxId: 'inobodys' }, quiet.signal)
+  await runtime.snapshot(forgotten, 'e2b-server/snapshot:nobodys', quiet.signal)
+  const pass = () => reconcile(control, quiet.signal)
+  await pass()
+  await pass()
+  expect(await parts.guests()).toEqual([known.id, 'iforgotten', 'inobodys'].sort())
+  expect(await runtime.images.list(quiet.signal)).toHaveLength(1)
+  // As when the store is put back in time.
+  await control.store.sandboxes.create(rowOf({ id: 'iforgotten', state: 'running', handle: forgotten }))
+  await sleep(310)
+  await pass()
+  expect(await parts.guests()).toEqual([known.id, 'iforgotten'].sort())
+  expect(await runtime.images.list(quiet.signal)).toEqual([])
+  // One that is missing in between counts anew.
+  await control.store.sandboxes.remove('iforgotten')
+  await pass()
+  expect(await parts.guests()).toContain('iforgotten')
+})
+
+test('an incomplete copy is nobody’s orphan: it goes with its row', async () => {
+  await using parts = await startControl({ orphanGraceMs: 60_000 })
+  const { control, runtime } = parts
+  const { id, handle } = await createSandbox(control, anySandbox, quiet)
+  const image = 'e2b-server/snapshot:half'
+  await runtime.snapshot(handle!, image, quiet.signal)
+  const { store } = control
+  const { templateId, teamId, cpuCount, memoryMb, diskMb } = (await store.sandboxes.find(id))!
+  const sized = { cpuCount, memoryMb, diskMb }
+  const kind = { name: null, tag: 'default', internal: false, state: 'creating', runtime: 'process' } as const
+  await store.snapshots.create({
+    ...{ ...sized, ...kind, id: 'half', sandboxId: id, teamId, templateId, image, createdAt: 1 },
+  })
+  await reconcile(control, quiet.signal)
+  expect(await store.snapshots.list({})).toEqual([])
+  expect(await runtime.images.list(quiet.signal)).toEqual([])
 })
 
 test('a create that is under way is not taken for a remainder', async () => {

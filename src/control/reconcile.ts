@@ -1,7 +1,7 @@
 /**
  * Makes what exists agree with what is recorded: at the start of the server, after the engine was away, and every
  * half minute. What a crash interrupted is completed or undone (`settle`), running sandboxes take traffic again, and
- * guests and images that nothing refers to are removed.
+ * guests and images that nothing refers to are removed, an interval after they were first seen at the earliest.
  */
 import { setMaxListeners } from 'node:events'
 import { ServerError } from '../domain/error.ts'
@@ -10,6 +10,7 @@ import { sleep } from '../lib/deadline.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
 import type { ControlContext } from './context.ts'
 import { settle } from './settle.ts'
+import { dropIncomplete } from './snapshots.ts'
 
 /** Time between two passes, in ms. */
 const intervalMs = 30_000
@@ -36,20 +37,36 @@ export async function reconcile(ctx: ControlContext, signal: AbortSignal): Promi
       async (row) => {
         const guest = guests.get(id)
         guests.delete(id)
-        if (row !== undefined) await settle(ctx, row, guest, signal)
+        if (row !== undefined) await settle(ctx, row, signal, { guest })
       },
       signal,
     ),
   )
   const [settled] = await Promise.allSettled([settling])
-  await forEachLimit(guests.values(), parallel, async (handle) => {
-    if ((await ctx.store.sandboxes.find(handle.sandboxId)) !== undefined) return
-    ctx.log.warn({ sandboxId: handle.sandboxId }, 'removing a guest that nobody owns')
-    await ctx.node.destroy(handle, signal)
-  })
+  await removeGuests(ctx, guests, signal)
   await settleSnapshots(ctx, signal)
   await removeImages(ctx, images, signal)
   if (settled.status === 'rejected') throw settled.reason
+}
+
+/** Removes those of `guests` that have no row. */
+async function removeGuests(
+  ctx: ControlContext,
+  guests: Map<string, GuestHandle>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const id of guests.keys()) {
+    if ((await ctx.store.sandboxes.find(id)) !== undefined) guests.delete(id)
+  }
+  const due = new Set(ctx.orphans.due('guest', [...guests.keys()]))
+  await forEachLimit(guests.entries(), parallel, async ([sandboxId, handle]) => {
+    if (!due.has(sandboxId)) {
+      ctx.log.warn({ sandboxId }, 'a guest that nobody owns is removed soon')
+      return
+    }
+    ctx.log.warn({ sandboxId }, 'removing a guest that nobody owns')
+    await ctx.node.destroy(handle, signal)
+  })
 }
 
 /**
@@ -63,7 +80,8 @@ async function settleSnapshots(ctx: ControlContext, signal: AbortSignal): Promis
     ctx.lifecycle.exclusive(
       sandboxId,
       async () => {
-        if ((await snapshots.find(id))?.state === 'creating') await snapshots.remove(id)
+        const snapshot = await snapshots.find(id)
+        if (snapshot?.state === 'creating') await dropIncomplete(ctx, snapshot, signal)
       },
       signal,
     ),
@@ -80,11 +98,10 @@ async function removeImages(
   images: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  if (images.length === 0) return
   const kept = new Set((await ctx.store.snapshots.list({})).map(({ image }) => image))
   for (const { image } of await ctx.store.sandboxes.list({})) kept.add(image)
-  for (const image of images) {
-    if (kept.has(image)) continue
+  const orphans = images.filter((image) => !kept.has(image))
+  for (const image of ctx.orphans.due('image', orphans)) {
     try {
       await ctx.node.images.remove(image, signal)
       ctx.log.info({ image }, 'removed an image that nothing refers to')
@@ -138,7 +155,7 @@ async function guestGone(ctx: ControlContext, id: string): Promise<void> {
     await ctx.lifecycle.exclusive(id, async (row) => {
       if (row?.state !== 'running') return
       ctx.log.warn({ sandboxId: id }, 'a sandbox ended by itself')
-      await settle(ctx, row, undefined, AbortSignal.timeout(passTimeoutMs))
+      await settle(ctx, row, AbortSignal.timeout(passTimeoutMs))
     })
   } catch (error) {
     ctx.log.warn({ sandboxId: id, err: error }, 'a sandbox that ended by itself is left to reconciliation')

@@ -67,7 +67,7 @@ export async function resume(
       ctx.log[level]({ sandboxId: running.id, reason, booted, memoryLost }, 'sandbox resumed')
       return running
     } catch (error) {
-      await makeGood(ctx, intent)
+      await makeGood(ctx, intent, error)
       throw ended.aborted ? ended.reason : error
     }
   } finally {
@@ -76,10 +76,10 @@ export async function resume(
 }
 
 /** What can't be made good now is left to reconciliation. */
-async function makeGood(ctx: ControlContext, { id }: Sandbox): Promise<void> {
+async function makeGood(ctx: ControlContext, { id }: Sandbox, cause: unknown): Promise<void> {
   try {
     const row = await ctx.store.sandboxes.find(id)
-    if (row !== undefined) await settle(ctx, row, undefined, AbortSignal.timeout(undoTimeoutMs))
+    if (row !== undefined) await settle(ctx, row, AbortSignal.timeout(undoTimeoutMs), { cause })
   } catch (failure) {
     ctx.log.warn({ sandboxId: id, err: failure }, 'a failed resume is left to reconciliation')
   }

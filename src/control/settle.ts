@@ -14,25 +14,35 @@
  * which are there, so it becomes a pause without memory. A guest without an agent (`cut-off`) is as good as dead. Only
  * of one that is gone nothing can be kept.
  */
-import { ServerError } from '../domain/error.ts'
+import { ServerError, toError } from '../domain/error.ts'
 import type { GuestCondition, GuestHandle } from '../domain/runtime.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import type { ControlContext } from './context.ts'
-import { startFailed } from './lifecycle.ts'
+import { failed } from './lifecycle.ts'
+
+/** Of what a crash has cut off. */
+const interrupted = 'The server ended, or its engine, before this was done.'
+
+export interface SettleOptions {
+  /** What the node has under that id, where the row doesn't know yet */
+  guest?: GuestHandle | undefined
+  /** Why what was under way has failed; absent: nobody was there to see it */
+  cause?: unknown
+}
 
 /**
- * Only inside `exclusive`. `guest` is what the node has under that id, where the row doesn't know yet.
- * Errors: `unavailable` when the node doesn't answer; the row then stays as it is, for a later pass.
+ * Only inside `exclusive`. Errors: `unavailable` when the node doesn't answer; the row then stays as it is, for a later
+ * pass.
  */
 export async function settle(
   ctx: ControlContext,
   row: Sandbox,
-  guest: GuestHandle | undefined,
   signal: AbortSignal,
+  { guest, cause }: SettleOptions = {},
 ): Promise<void> {
   const { lifecycle } = ctx
   const handle = row.handle ?? guest ?? null
-  if (row.state === 'creating') return lifecycle.end({ ...row, handle }, 'start-failed', startFailed, signal)
+  if (row.state === 'creating') return lifecycle.undoStart({ ...row, handle }, interrupted, signal)
   if (row.state === 'killing') return lifecycle.end({ ...row, handle }, 'kill', 'unknown', signal)
   if (row.handle === null) return lifecycle.end(row, 'guest-gone', 'lost', signal)
   switch (row.state) {
@@ -43,7 +53,7 @@ export async function settle(
     case 'paused':
       return settlePaused(ctx, row, row.handle, signal)
     case 'resuming':
-      return settleResuming(ctx, row, row.handle, signal)
+      return settleResuming(ctx, { ...row, handle: row.handle }, cause, signal)
     case 'snapshotting':
       return settleRunning(ctx, await lifecycle.move(row, 'snapshotted'), row.handle, signal)
   }
@@ -101,15 +111,21 @@ async function settlePausing(
     await ctx.node.pause(handle, { memory }, signal)
   } catch (error) {
     if (isAway(error)) throw error
-    return undoPause(ctx, row, signal)
+    return undoPause(ctx, row, error, signal)
   }
   await recordPause(ctx, row, memory, 'request')
 }
 
 /** Back to running after a pause that failed. Errors: `unavailable`. */
-export async function undoPause(ctx: ControlContext, row: Sandbox, signal: AbortSignal): Promise<void> {
+export async function undoPause(
+  ctx: ControlContext,
+  row: Sandbox,
+  cause: unknown,
+  signal: AbortSignal,
+): Promise<void> {
   const { handle, booted } = await ctx.node.resume(row, { signal, phase: () => {} })
-  const running = await ctx.lifecycle.move(row, 'pause-failed', { pausedWithMemory: null, handle })
+  const told = failed('pause', toError(cause).message, { processesLost: booted })
+  const running = await ctx.lifecycle.move(row, 'pause-failed', { pausedWithMemory: null, handle }, told)
   if (booted) ctx.log.error({ sandboxId: row.id }, 'a pause failed and cost the sandbox its processes')
   ctx.node.admit(running)
 }
@@ -121,12 +137,13 @@ export function recordPause(
   memory: boolean,
   reason: string,
 ): Promise<Sandbox> {
-  ctx.log.info({ sandboxId: row.id, memory, reason }, 'sandbox paused')
+  const memoryLost = row.pausedWithMemory === true && !memory
+  ctx.log.info({ sandboxId: row.id, memory, memoryLost, reason }, 'sandbox paused')
   return ctx.lifecycle.move(
     row,
     'paused',
     { pausedWithMemory: memory, endAt: ctx.clock.now() },
-    { type: 'paused', reason, detail: { memory } },
+    { type: 'paused', reason, detail: { memory, ...(memoryLost && { memoryLost }) } },
   )
 }
 
@@ -145,10 +162,11 @@ async function settlePaused(
 
 async function settleResuming(
   ctx: ControlContext,
-  row: Sandbox,
-  handle: GuestHandle,
+  row: Sandbox & { handle: GuestHandle },
+  cause: unknown,
   signal: AbortSignal,
 ): Promise<void> {
+  const { handle } = row
   const condition = await ctx.node.recover(handle, signal)
   if (condition === 'gone') return ctx.lifecycle.end(row, 'guest-gone', 'lost', signal)
   if (condition !== 'paused' && condition !== 'stopped') {
@@ -158,7 +176,8 @@ async function settleResuming(
   }
   // A frozen guest has its memory, whatever was to become of it.
   const pausedWithMemory = row.pausedWithMemory === true || condition === 'paused'
-  await ctx.lifecycle.move(row, 'resume-failed', { pausedWithMemory })
+  const message = cause === undefined ? interrupted : toError(cause).message
+  await ctx.lifecycle.move(row, 'resume-failed', { pausedWithMemory }, failed('resume', message))
 }
 
 /** Whether a guest has memory that can be kept. */

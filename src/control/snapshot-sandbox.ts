@@ -9,7 +9,7 @@ import { requireRunning, type SandboxRef } from './find-sandbox.ts'
 import { eventOf } from './lifecycle.ts'
 import { namespaceOf } from './namespace.ts'
 import { settle } from './settle.ts'
-import { type NamedSnapshot, named } from './snapshots.ts'
+import { dropIncomplete, type NamedSnapshot, named } from './snapshots.ts'
 
 /** How long a copy may take from its turn on, in ms. It goes on when its client leaves. */
 const snapshotTimeoutMs = 600_000
@@ -88,7 +88,7 @@ export async function takeSnapshot(
     ctx.log.info({ sandboxId: sandbox.id, snapshotId: id }, 'snapshot taken')
     return { ...snapshot, state: 'ready' }
   } catch (error) {
-    await makeGood(ctx, intent, id)
+    await makeGood(ctx, intent, snapshot)
     throw ended.aborted ? ended.reason : error
   }
 }
@@ -112,13 +112,12 @@ function checkMemorySnapshots({ node }: ControlContext): void {
 }
 
 /** What can't be made good now is left to reconciliation, the image of a copy that failed included. */
-async function makeGood(ctx: ControlContext, intent: Sandbox, snapshotId: string): Promise<void> {
-  try {
-    await ctx.store.snapshots.remove(snapshotId)
-    const row = await ctx.store.sandboxes.find(intent.id)
-    if (row !== undefined) await settle(ctx, row, undefined, AbortSignal.timeout(undoTimeoutMs))
-  } catch (failure) {
-    ctx.log.warn({ sandboxId: intent.id, err: failure }, 'a failed snapshot is left to reconciliation')
+async function makeGood(ctx: ControlContext, { id }: Sandbox, snapshot: Snapshot): Promise<void> {
+  const signal = AbortSignal.timeout(undoTimeoutMs)
+  const settled = ctx.store.sandboxes.find(id).then((row) => row && settle(ctx, row, signal))
+  for (const outcome of await Promise.allSettled([settled, dropIncomplete(ctx, snapshot, signal)])) {
+    if (outcome.status === 'fulfilled') continue
+    ctx.log.warn({ sandboxId: id, err: outcome.reason }, 'a failed snapshot is left to reconciliation')
   }
 }
 

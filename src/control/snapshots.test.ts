@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { anySandbox, startControl } from '../../tests/support/control.ts'
+import type { NewLifecycleEvent } from '../domain/lifecycle-event.ts'
 import type { ControlContext } from './context.ts'
 import { createSandbox } from './create-sandbox.ts'
 import { deleteSnapshot } from './delete-snapshot.ts'
@@ -88,6 +89,29 @@ test('a snapshot that fails leaves the source running and nothing behind', async
   expect((await parts.control.store.sandboxes.find(source.id))?.state).toBe('running')
   expect(parts.directory.find(source.id)).toBeDefined()
   expect(await parts.control.store.snapshots.list({})).toEqual([])
+})
+
+test('a copy whose end is not known for sure is never found complete without its image', async () => {
+  await using parts = await startControl()
+  const source = await create(parts.control)
+  const { store } = parts.control
+  const fails = async () => {
+    throw new Error('disk I/O error')
+  }
+  const snapshots = {
+    ...store.snapshots,
+    complete: async (id: string, event: NewLifecycleEvent) => {
+      await store.snapshots.complete(id, event)
+      await fails()
+    },
+    remove: fails,
+  }
+  const control = { ...parts.control, store: { ...store, snapshots } }
+  await expect(snapshot(control, source)).rejects.toThrow()
+  const [left] = await store.snapshots.list({})
+  expect(left?.state).toBe('ready')
+  expect(await parts.runtime.images.has(left!.image, signal())).toBe(true)
+  expect((await store.sandboxes.find(source.id))?.state).toBe('running')
 })
 
 test('forks start or fail each by itself, and their copy goes with the last of them', async () => {

@@ -49,6 +49,20 @@ export async function snapshotFilter(ctx: ControlContext, teamId: string, identi
   return { teamId, name, ...(tag !== null && { tag }), state: 'ready', internal: false } as const
 }
 
+/**
+ * Removes a copy that isn't to be: its row last, which is all that tells of its image. One that was recorded as complete
+ * is taken back first, as sandboxes may be made of it.
+ */
+export async function dropIncomplete(
+  { store, node }: ControlContext,
+  { id, image }: Snapshot,
+  signal: AbortSignal,
+): Promise<void> {
+  if ((await store.snapshots.find(id))?.state === 'ready') await store.snapshots.remove(id)
+  await node.images.remove(image, signal)
+  await store.snapshots.remove(id)
+}
+
 /** The error for a snapshot that isn't there, or isn't the asker's. */
 export function snapshotNotFound(identifier: string): ServerError {
   return new ServerError(

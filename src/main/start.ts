@@ -15,6 +15,7 @@ import { killSandbox } from '../control/kill-sandbox.ts'
 import { createLifecycle } from '../control/lifecycle.ts'
 import { createLocalNode } from '../control/local-node.ts'
 import { createLogWriter } from '../control/log-writer.ts'
+import { createOrphans } from '../control/orphans.ts'
 import { reconcileNow, runReconcile, runtimeListener } from '../control/reconcile.ts'
 import { runSandboxSampling } from '../control/sample-sandboxes.ts'
 import { runTeamSampling } from '../control/sample-teams.ts'
@@ -63,6 +64,8 @@ export interface SandboxesLeft {
 export interface Decorators {
   store?: (store: Store) => Store
   runtime?: (runtime: Runtime) => Runtime
+  /** How long what nobody refers to is left, in ms */
+  orphanGraceMs?: number
 }
 
 /** Starts the server and resolves when it takes requests; a start that fails leaves nothing. Errors: `ConfigError`. */
@@ -81,7 +84,7 @@ export async function startServer(config: Config, decorators: Decorators = {}): 
 
 async function start(
   config: Config,
-  { store: decorateStore = same, runtime: decorateRuntime = same }: Decorators,
+  { store: decorateStore = same, runtime: decorateRuntime = same, orphanGraceMs }: Decorators,
   claim: ReturnType<typeof claimStateDir>,
   undo: (() => unknown)[],
 ): Promise<RunningServer> {
@@ -125,6 +128,7 @@ async function start(
       startWaitMs: config.startWaitS * 1000,
       keepFree: config.keepFree,
     }),
+    orphans: createOrphans({ ...(orphanGraceMs !== undefined && { graceMs: orphanGraceMs }) }),
     clock,
     log,
   }

@@ -32,8 +32,7 @@ afterEach(async () => {
   await engine.start()
 })
 
-/** When the engine dies is a matter of milliseconds that no test controls: a case counts as failed when it fails thrice. */
-const patient = { timeout: 180_000, retry: 2 }
+const patient = { timeout: 180_000 }
 
 const call = (method: string, path: string, body: object = {}) =>
   fetch(`${server.url}${path}`, {

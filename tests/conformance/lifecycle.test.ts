@@ -205,6 +205,23 @@ describe.each(sdks.slice(0, 1))('e2b $version: lifecycle', ({ sdk: { Sandbox, No
     await again.kill()
   })
 
+  test('a kill, and a deadline that is moved, don’t wait for a snapshot', async () => {
+    const sandbox = await Sandbox.create({ timeoutMs: 120_000 })
+    await sandbox.commands.run('yes | head -c 800000000 > big; sync', { timeoutMs: 60_000 })
+    const copying = sandbox.createSnapshot().then(
+      () => 'done',
+      (error: Error) => error.message,
+    )
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const begun = performance.now()
+    await sandbox.setTimeout(300_000)
+    expect(performance.now() - begun).toBeLessThan(5_000)
+    expect(await sandbox.kill()).toBe(true)
+    expect(performance.now() - begun).toBeLessThan(15_000)
+    expect(await sandbox.isRunning()).toBe(false)
+    expect(await copying).toContain('not found')
+  })
+
   test('a hundred pauses at once all succeed', async () => {
     const sandbox = await Sandbox.create()
     const outcomes = await atOnce(100, [

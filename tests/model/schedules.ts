@@ -139,10 +139,12 @@ async function checkSnapshots(world: World, clients: Client[]): Promise<void> {
 async function checkEvents(world: World, expected: Expected[]): Promise<void> {
   for (const { id } of expected) {
     const events = await world.store.events.list({ sandboxId: id, limit: 1000 })
-    const types = events
-      .map(({ type }) => type)
-      .filter((type) => type !== 'updated' && type !== 'snapshotted')
-    expect(types.join(' '), `the events of ${id}`).toMatch(/^created( paused resumed)*( paused)?( killed)?$/)
+    const told = events.map(({ type, reason }) => (type === 'failed' ? `failed-${reason}` : type))
+    const steps = told.filter((type) => type !== 'updated' && type !== 'snapshotted')
+    expect(steps.join(' '), `the events of ${id}`).toMatch(
+      /^created( failed-pause)*( paused( failed-resume)* resumed( failed-pause)*)*( paused( failed-resume)*)?( killed)?$/,
+    )
+    const types = steps.filter((type) => !type.startsWith('failed'))
     const row = await world.store.sandboxes.find(id)
     const last = types.at(-1)
     if (row === undefined) expect(last).toBe('killed')

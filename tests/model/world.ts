@@ -5,6 +5,7 @@
 import type { ControlContext } from '../../src/control/context.ts'
 import { createExpiry, type Expiry } from '../../src/control/expiry.ts'
 import { createLifecycle } from '../../src/control/lifecycle.ts'
+import { createOrphans } from '../../src/control/orphans.ts'
 import { reconcile } from '../../src/control/reconcile.ts'
 import { createWakeSandbox } from '../../src/control/wake-sandbox.ts'
 import { ServerError } from '../../src/domain/error.ts'
@@ -143,6 +144,7 @@ export async function createWorld(random: Random): Promise<World> {
       ...parts,
       lifecycle: createLifecycle(parts),
       admission: openAdmission(parts.store, clock),
+      orphans: createOrphans({ graceMs: 0 }),
     }
     return {
       control,

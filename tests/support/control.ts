@@ -3,6 +3,7 @@
 import { type Admission, createAdmission } from '../../src/control/admission.ts'
 import type { ControlContext } from '../../src/control/context.ts'
 import { createLifecycle } from '../../src/control/lifecycle.ts'
+import { createOrphans } from '../../src/control/orphans.ts'
 import type { SandboxDirectory } from '../../src/domain/live-sandbox.ts'
 import type { Runtime } from '../../src/domain/runtime.ts'
 import type { Sandbox } from '../../src/domain/sandbox.ts'
@@ -32,11 +33,13 @@ export async function startControl({
   faults = {},
   clock = systemClock(),
   logs,
+  orphanGraceMs = 0,
 }: {
   faults?: Faults
   clock?: Clock
   /** Where what processes do is written down */
   logs?: SandboxLogSink
+  orphanGraceMs?: number
 } = {}): Promise<TestControl> {
   const store = await openSqliteStore({ path: ':memory:' })
   const { instanceId } = store
@@ -69,7 +72,15 @@ export async function startControl({
   })
   const anyTime = () => AbortSignal.timeout(20_000)
   return {
-    control: { store, node, lifecycle, admission: openAdmission(store, clock), clock, log: silentLog },
+    control: {
+      store,
+      node,
+      lifecycle,
+      admission: openAdmission(store, clock),
+      orphans: createOrphans({ graceMs: orphanGraceMs }),
+      clock,
+      log: silentLog,
+    },
     directory: node,
     runtime,
     guests: async () => (await runtime.list(anyTime())).map(({ sandboxId }) => sandboxId).sort(),

@@ -38,6 +38,7 @@ const server = await startServer(
   {
     store: (store) => withFailpoints(store, 'store', hook, storeParts),
     runtime: (runtime) => withFailpoints(runtime, 'runtime', hook, runtimeParts),
+    orphanGraceMs: 0,
   },
 )
 process.once('disconnect', () => process.exit(0))
