@@ -3,6 +3,7 @@
  * answers are most of all, and each write costs as much as the rest of their way.
  */
 import type { ServerResponse } from 'node:http'
+import type { ServerHttp2Stream, ServerStreamResponseOptions } from 'node:http2'
 import type { HttpRequest, HttpResponse } from '../domain/http.ts'
 import { http2StreamOf } from './connection-of.ts'
 import { answerHeaders, joinHeaders } from './forward-headers.ts'
@@ -11,24 +12,25 @@ import type { AnswerHead } from './upstream/answer-head.ts'
 /** Bodies up to this many bytes are sent in one string with their head, which Node does in one write. */
 const oneWriteMaxBytes = 8192
 
-/** A class, as every request makes one. */
+/** Relays one answer. A class, as every request makes one. */
 export class Relay {
   readonly #res: HttpResponse
-  readonly #isHttp2: boolean
+  /** Of HTTP/2: used directly, as what its compatibility API adds to each answer costs more than the answer */
+  readonly #stream: ServerHttp2Stream | undefined
   #held: Buffer | undefined
   #hasRoom = true
   #isHeadSent: boolean
 
   constructor(req: HttpRequest, res: HttpResponse) {
     this.#res = res
-    this.#isHttp2 = http2StreamOf(req) !== undefined
-    this.#isHeadSent = this.#isHttp2
+    this.#stream = http2StreamOf(req)
+    this.#isHeadSent = this.#stream !== undefined
   }
 
   /** Errors: Node's, for a head that it refuses to send on; nothing is sent then. */
   head(head: AnswerHead): void {
-    if (this.#isHttp2) writeHttp2Head(this.#res, head)
-    else writeHead(this.#res as ServerResponse, head)
+    if (this.#stream === undefined) writeHead(this.#res as ServerResponse, head)
+    else respond(this.#stream, head)
   }
 
   body(bytes: Buffer): void {
@@ -46,13 +48,14 @@ export class Relay {
 
   end(): void {
     const held = this.#held
-    if (held === undefined || this.#isHeadSent || held.length > oneWriteMaxBytes) this.#res.end(held)
+    if (this.#stream !== undefined) this.#stream.end(held)
+    else if (held === undefined || this.#isHeadSent || held.length > oneWriteMaxBytes) this.#res.end(held)
     else endInOneWrite(this.#res as ServerResponse, held.toString('latin1'))
   }
 
   #sendHeld(): void {
     if (this.#held === undefined) return
-    this.#hasRoom = this.#res.write(this.#held)
+    this.#hasRoom = (this.#stream ?? this.#res).write(this.#held)
     this.#held = undefined
     this.#isHeadSent = true
   }
@@ -82,14 +85,12 @@ function writeHead(res: ServerResponse, head: AnswerHead): void {
   }
 }
 
-function writeHttp2Head(res: HttpResponse, head: AnswerHead): void {
-  res.sendDate = false
-  try {
-    res.writeHead(head.statusCode, joinHeaders(answerHeaders(head)))
-  } catch (error) {
-    res.sendDate = true
-    // Node keeps those that came before the one it refuses.
-    for (const name of res.getHeaderNames()) res.removeHeader(name)
-    throw error
-  }
+/** Node's types don't have this option, by which its own compatibility API leaves out the date. */
+const withoutDate: ServerStreamResponseOptions & { sendDate: boolean } = { sendDate: false }
+
+function respond(stream: ServerHttp2Stream, head: AnswerHead): void {
+  if (stream.destroyed || stream.closed) return
+  const headers = joinHeaders(answerHeaders(head))
+  headers[':status'] = String(head.statusCode)
+  stream.respond(headers, withoutDate)
 }
