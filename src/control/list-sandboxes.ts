@@ -1,3 +1,4 @@
+import { ServerError } from '../domain/error.ts'
 import type { Sandbox, SandboxFilter } from '../domain/sandbox.ts'
 import { publicState, type SandboxState, sandboxStates } from '../domain/sandbox-state.ts'
 import type { ControlContext } from './context.ts'
@@ -21,12 +22,18 @@ export interface SandboxPage {
   runningCount: number
 }
 
-/** One page of a team's sandboxes, newest first unless asked otherwise. */
+/** What snapshots without a name are called by. */
+const unnamedSnapshot = /^[a-z0-9]{20}:default$/
+
+/** One page of a team's sandboxes, newest first unless asked otherwise. Errors: `invalid_argument` (a tag). */
 export async function listSandboxes(ctx: ControlContext, request: ListRequest): Promise<SandboxPage> {
   const { teamId, states, template, limit, ...filter } = request
   const runningCount = await ctx.store.sandboxes.count({ teamId, states: statesOf(['running']) })
   const wanted: SandboxFilter = { ...filter, teamId, states: statesOf(states), limit: limit + 1 }
   if (template !== undefined) {
+    if (template.includes(':') && !unnamedSnapshot.test(template)) {
+      throw new ServerError('invalid_argument', "'template' is an id or a name without a tag.")
+    }
     const found =
       (await ctx.store.templates.resolve(template, teamId)) ?? (await resolveSnapshot(ctx, teamId, template))
     if (found === undefined) return { sandboxes: [], more: false, runningCount }

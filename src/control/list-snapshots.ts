@@ -1,7 +1,7 @@
 import type { SnapshotFilter } from '../domain/snapshot.ts'
 import type { ControlContext } from './context.ts'
 import { namespaceOf } from './namespace.ts'
-import { type NamedSnapshot, named, snapshotFilter } from './snapshots.ts'
+import { findSnapshotById, type NamedSnapshot, named, snapshotFilter } from './snapshots.ts'
 
 export interface ListSnapshotsRequest extends Pick<SnapshotFilter, 'sandboxId' | 'after'> {
   teamId: string
@@ -17,12 +17,13 @@ export async function listSnapshots(
   { teamId, name, limit, ...filter }: ListSnapshotsRequest,
 ): Promise<{ snapshots: NamedSnapshot[]; more: boolean }> {
   const wanted = { ...filter, teamId, state: 'ready', internal: false, limit: limit + 1 } as const
-  const byName = name === undefined ? {} : await snapshotFilter(ctx, teamId, name)
-  if (byName === undefined) return { snapshots: [], more: false }
+  const byName = name === undefined ? undefined : await snapshotFilter(ctx, teamId, name)
+  if (name !== undefined && byName === undefined) return { snapshots: [], more: false }
   let found = await ctx.store.snapshots.list({ ...wanted, ...byName })
-  if (name !== undefined && found.length === 0) {
-    const id = name.split(':')[0] ?? ''
-    found = (await ctx.store.snapshots.list(wanted)).filter((snapshot) => snapshot.id === id)
+  if (byName !== undefined && found.length === 0 && filter.after === undefined) {
+    const byId = await findSnapshotById(ctx, byName)
+    const isOfSandbox = filter.sandboxId === undefined || byId?.sandboxId === filter.sandboxId
+    if (byId !== undefined && isOfSandbox) found = [byId]
   }
   const namespace = await namespaceOf(ctx, teamId)
   return {

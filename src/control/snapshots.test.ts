@@ -37,6 +37,14 @@ test('snapshots go by id and by name, in lower case, with tags; a name goes over
   expect(await listed(control, 'mine')).toEqual(['team/mine:default', 'team/mine:v2'])
   expect(await listed(control, 'team/mine:v2')).toEqual(['team/mine:v2'])
   expect(await listed(control, unnamed.snapshotId)).toEqual([unnamed.snapshotId])
+  const onOnePage = { teamId: 'team', limit: 1, name: unnamed.snapshotId.split(':')[0]! }
+  for (const [sandboxId, count] of [
+    [source.id, 1],
+    ['iother', 0],
+  ] as const) {
+    expect((await listSnapshots(control, { ...onOnePage, sandboxId })).snapshots).toHaveLength(count)
+  }
+  expect((await listSnapshots(control, { ...onOnePage, teamId: 'other' })).snapshots).toEqual([])
   for (const nothing of ['none', 'other/mine', 'mine:v3', 'no name at all'])
     expect(await listed(control, nothing)).toEqual([])
   const copy = await create(control, 'mine')

@@ -30,14 +30,22 @@ export async function resolveSnapshot(
   if (filter === undefined) return undefined
   const [newest] = await ctx.store.snapshots.list({ ...filter, tag: filter.tag ?? defaultTag, limit: 1 })
   if (newest !== undefined) return newest
-  const byId = await ctx.store.snapshots.find(filter.name)
+  return findSnapshotById(ctx, filter)
+}
+
+/** The team's complete snapshot whose id stands where a name does, if there is one. */
+export async function findSnapshotById(
+  ctx: ControlContext,
+  { teamId, name: id, tag }: { teamId: string; name: string; tag?: string },
+): Promise<Snapshot | undefined> {
+  const found = await ctx.store.snapshots.find(id)
   const isMeant =
-    byId !== undefined &&
-    byId.teamId === teamId &&
-    byId.state === 'ready' &&
-    !byId.internal &&
-    (filter.tag === undefined || filter.tag === byId.tag)
-  return isMeant ? byId : undefined
+    found !== undefined &&
+    found.teamId === teamId &&
+    found.state === 'ready' &&
+    !found.internal &&
+    (tag === undefined || tag === found.tag)
+  return isMeant ? found : undefined
 }
 
 /** What to look for among a team's snapshots; undefined where an identifier can't be one of them. */

@@ -13,12 +13,15 @@ export interface TemplateName {
 export const defaultTag = 'default'
 
 const nameMaxLength = 128
+/** What is no tag, because builds are called so (e2b-wire 2.2). */
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** A name in lower case, undefined where the text isn't one. */
 export function readTemplateName(text: string): TemplateName | undefined {
   const match = /^(?:([a-z0-9_-]+)\/)?([a-z0-9_-]+)(?::([a-z0-9_.-]+))?$/.exec(text.toLowerCase())
   if (match === null || text.length > 3 * nameMaxLength) return undefined
   const [, namespace = null, name = '', tag = null] = match
+  if (tag !== null && uuid.test(tag)) return undefined
   return name.length > nameMaxLength ? undefined : { namespace, name, tag }
 }
 
@@ -28,6 +31,6 @@ export function parseTemplateName(text: string): TemplateName {
   if (name !== undefined) return name
   throw new ServerError(
     'invalid_argument',
-    `Invalid name '${text.slice(0, 64)}': use letters, digits, '-' and '_', at most ${nameMaxLength}, with an optional ':tag'.`,
+    `Invalid name '${text.slice(0, 64)}': use letters, digits, '-' and '_', at most ${nameMaxLength}, with an optional ':tag' that is no UUID.`,
   )
 }

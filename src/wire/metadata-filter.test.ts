@@ -21,6 +21,15 @@ test('whatever an SDK encodes comes back', () => {
   )
 })
 
+test.each([
+  ['user%3D1%26app%3Dx%2520y', { user: '1', app: 'x y' }],
+  ['user=1&app=x', { user: '1', app: 'x' }],
+  ['user=a+b', { user: 'a b' }],
+  ['', {}],
+])('%s, encoded as a whole or hardly, is split', (text, metadata) => {
+  expect(parseMetadataFilter(text)).toEqual(metadata)
+})
+
 test('a broken encoding is refused', () => {
   expect(() => parseMetadataFilter('a=%25E0%25A4%25A')).toThrow(ServerError)
 })

@@ -23,6 +23,7 @@ describe('networks are checked', () => {
     ],
     [{ rules: { 'a.com': [{}, {}] } }, 'invalid_argument', /one transform/],
     [{ rules: { '-': [] } }, 'invalid_argument', /domain/],
+    [{ rules: { '*': [] } }, 'invalid_argument', /domain/],
     [{ rules: { 'a.com': [{ transform: { headers: { 'bad name': 'x' } } }] } }, 'invalid_argument', /name/],
     [{ rules: { 'a.com': [{ transform: { headers: { a: 'line\nbreak' } } }] } }, 'invalid_argument', /value/],
   ])('%j is %s', (body, code, message) => {
@@ -57,4 +58,8 @@ test('what closes something is named', () => {
   expect(restrictsEgress(parseEgress({ denyOut: ['1.1.1.1'] }), null)).toBe('network.denyOut')
   expect(restrictsEgress(parseEgress({ allowOut: ['1.1.1.1'] }), null)).toBe('network.allowOut')
   expect(restrictsEgress(parseEgress({ rules: { 'a.com': [] } }), null)).toBe('network.rules')
+})
+
+test('domains of rules are kept in lower case', () => {
+  expect(parseEgress({ rules: { '*.Example.COM': [] } }).rules).toEqual({ '*.example.com': [] })
 })

@@ -83,8 +83,9 @@ function parseRules(rules: NonNullable<SandboxNetworkUpdateBody['rules']>): Egre
   const domains = Object.entries(rules)
   if (domains.length > rulesMax.domains) throw invalid(`rules may name at most ${rulesMax.domains} domains.`)
   return Object.fromEntries(
-    domains.map(([domain, transforms]) => {
-      if (!isDomain(domain) || domain.length > rulesMax.domainLength) {
+    domains.map(([key, transforms]) => {
+      const domain = key.toLowerCase()
+      if (domain === '*' || !isDomain(domain) || domain.length > rulesMax.domainLength) {
         throw invalid(`'${domain.slice(0, 64)}' in rules is not a domain name.`)
       }
       if (transforms.length > 1) throw invalid(`rules for '${domain}' may have one transform.`)

@@ -1,4 +1,4 @@
-/** The official command line against the server, by its commands that need no terminal. */
+/** The official command line against the server, its terminals included. */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -54,23 +54,64 @@ describe('@e2b/cli', () => {
     expect(await run('sandbox', 'kill', id)).toContain(id)
     expect(await run('sandbox', 'list', '--format', 'json')).not.toContain(id)
   })
+
+  test('connect: a terminal in a sandbox, which outlives it', { timeout: 120_000 }, async () => {
+    const id = (await run('sandbox', 'create', '-d', 'base')).trim().split(/\s+/).at(-1)!
+    const terminal = openTerminal('sandbox', 'connect', id)
+    await terminal.says(/[$#] $/)
+    terminal.type('echo $((6 * 7))-is-the-answer\n')
+    await terminal.says(/42-is-the-answer/)
+    terminal.type('exit\n')
+    expect(await terminal.closed).toBe(0)
+    expect(await run('sandbox', 'info', id, '--format', 'json')).toContain('"state": "running"')
+    await run('sandbox', 'kill', id)
+  })
+
+  test('create: a terminal whose sandbox lives as long as it does', { timeout: 120_000 }, async () => {
+    const terminal = openTerminal('sandbox', 'create', 'base')
+    const id = (await terminal.says(/\bi[a-z0-9]{20}\b/))[0]!
+    await terminal.says(/[$#] $/)
+    terminal.type('echo $((6 * 7))-is-the-answer\n')
+    await terminal.says(/42-is-the-answer/)
+    const endAt = async () => JSON.parse(await run('sandbox', 'info', id, '--format', 'json')).endAt
+    const first = await endAt()
+    await expect.poll(endAt, { timeout: 20_000, interval: 1_000 }).not.toBe(first)
+    terminal.type('exit\n')
+    await terminal.closed
+    const listed = () => run('sandbox', 'list', '--format', 'json')
+    await expect.poll(listed, { timeout: 20_000, interval: 500 }).not.toContain(id)
+  })
 })
+
+/** A command on a pseudo-terminal. */
+function openTerminal(...args: string[]) {
+  const command = [process.execPath, cli, ...args].map((word) => `'${word}'`).join(' ')
+  // Without a terminal around it a pseudo-terminal has no size.
+  const child = spawn('script', ['-qec', `stty rows 24 cols 80; exec ${command}`, '/dev/null'], {
+    cwd: home,
+    env: environment(),
+  })
+  let printed = ''
+  child.stdout.on('data', (text) => (printed += text))
+  child.stderr.on('data', (text) => (printed += text))
+  return {
+    closed: new Promise((resolve) => child.once('close', resolve)),
+    type: (text: string) => child.stdin.write(text),
+    /** Waits until it has printed this, less what draws. */
+    async says(wanted: RegExp): Promise<RegExpExecArray> {
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what terminals draw with
+      const plain = () => printed.replaceAll(/\u001b(\[[0-9;?]*[A-Za-z]|\][^\u0007]*\u0007)/g, '')
+      await expect.poll(plain, { timeout: 30_000 }).toMatch(wanted)
+      return wanted.exec(plain())!
+    },
+  }
+}
 
 /** What a command prints; rejects with it where the command fails. */
 async function run(...args: string[]): Promise<string> {
   const child = spawn(process.execPath, [cli, ...args], {
     cwd: home,
-    env: {
-      PATH: process.env.PATH,
-      HOME: home,
-      NO_UPDATE_NOTIFIER: '1',
-      NO_COLOR: '1',
-      E2B_API_KEY: server.apiKey,
-      E2B_API_URL: process.env.E2B_API_URL,
-      E2B_SANDBOX_URL: process.env.E2B_SANDBOX_URL,
-      E2B_DOMAIN: process.env.E2B_DOMAIN,
-      NODE_EXTRA_CA_CERTS: process.env.NODE_EXTRA_CA_CERTS,
-    },
+    env: environment(),
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 60_000,
   })
@@ -80,4 +121,19 @@ async function run(...args: string[]): Promise<string> {
   const code = await new Promise((resolve) => child.once('close', resolve))
   if (code !== 0) throw new Error(`e2b ${args.join(' ')} ended with ${code}:\n${printed}`)
   return printed
+}
+
+function environment(): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env.PATH,
+    HOME: home,
+    TERM: 'xterm-256color',
+    NO_UPDATE_NOTIFIER: '1',
+    NO_COLOR: '1',
+    E2B_API_KEY: server.apiKey,
+    E2B_API_URL: process.env.E2B_API_URL,
+    E2B_SANDBOX_URL: process.env.E2B_SANDBOX_URL,
+    E2B_DOMAIN: process.env.E2B_DOMAIN,
+    NODE_EXTRA_CA_CERTS: process.env.NODE_EXTRA_CA_CERTS,
+  }
 }

@@ -7,8 +7,8 @@ import type { ListSandboxesQuery } from '../../../wire/sandbox.ts'
 import type { ApiParts } from '../../parts.ts'
 import { presentListedSandbox } from '../../present/sandbox.ts'
 
-/** Most sandboxes in an answer without pages. */
-const runningMax = 10_000
+/** How many sandboxes an answer without pages reads at once. */
+const batchSize = 1_000
 
 /** GET /sandboxes, the first generation: the running ones, all of them. */
 export function addListRunning(app: FastifyInstance, { control }: ApiParts): void {
@@ -16,13 +16,15 @@ export function addListRunning(app: FastifyInstance, { control }: ApiParts): voi
     '/sandboxes',
     { schema: { querystring: schemaRef('ListRunningQuery') } },
     async ({ query, teamId }) => {
-      const { sandboxes } = await listSandboxes(control, {
-        teamId,
-        states: ['running'],
-        limit: runningMax,
-        ...(query.metadata !== undefined && { metadata: parseMetadataFilter(query.metadata) }),
-      })
-      return sandboxes.map(presentListedSandbox)
+      const metadata = query.metadata === undefined ? {} : { metadata: parseMetadataFilter(query.metadata) }
+      const wanted = { teamId, states: ['running'], limit: batchSize, ...metadata } as const
+      let page = await listSandboxes(control, wanted)
+      const listed = page.sandboxes.map(presentListedSandbox)
+      for (let last = page.sandboxes.at(-1); page.more && last !== undefined; last = page.sandboxes.at(-1)) {
+        page = await listSandboxes(control, { ...wanted, after: last })
+        for (const sandbox of page.sandboxes) listed.push(presentListedSandbox(sandbox))
+      }
+      return listed
     },
   )
 }
