@@ -69,9 +69,9 @@ fn parse(fields: &Fields) -> Result<Request, Failure> {
     })
 }
 
-/// Reads `cols` and `rows`. Errors: `invalid_argument`.
+/// Reads `cols` and `rows`; 0 is what terminals say that don't know their size. Errors: `invalid_argument`.
 pub fn terminal_size(fields: &Fields) -> Result<TerminalSize, Failure> {
-    let side = |name| fields.number(name, 1, u16::MAX.into()).map(|side| side as u16);
+    let side = |name| fields.number(name, 0, u16::MAX.into()).map(|side| side as u16);
     Ok(TerminalSize { cols: side("cols")?, rows: side("rows")? })
 }
 

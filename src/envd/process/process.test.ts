@@ -214,6 +214,14 @@ describe.each([
     expect(event).toMatchObject({ case: 'end', value: { exitCode: 0 } })
   })
 
+  it('runs terminals that do not know their size', async () => {
+    const { next } = await open(client.start({ ...shell('stty size'), pty: { size: { cols: 0, rows: 0 } } }))
+    const event = await next()
+    expect(
+      Buffer.from((event as { value: { output: { value: Uint8Array } } }).value.output.value).toString(),
+    ).toBe('0 0\r\n')
+  })
+
   it('says what is wrong', async () => {
     const missing = { process: { selector: { case: 'pid', value: 999_999 } } } as const
     const byTag = { process: { selector: { case: 'tag', value: 'nobody' } } } as const
