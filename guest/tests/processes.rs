@@ -244,7 +244,7 @@ fn a_terminal_ends_with_its_process() {
     agent.input(pid, "pty", b"\x04");
     assert_eq!(client.output().end["exited"], true);
     let error = agent.error(json!({ "op": "exec", "cmd": "sh", "stdin": false, "pty": { "cols": 65536, "rows": 1 } }));
-    assert_eq!(error["message"], "The field 'cols' must be a whole number from 1 to 65535.");
+    assert_eq!(error["message"], "The field 'cols' must be a whole number from 0 to 65535.");
 }
 
 #[test]
