@@ -28,6 +28,7 @@ import { createFindSigned } from '../edge/signed-urls.ts'
 import type { TrafficServer } from '../edge/traffic-server.ts'
 import { createEnvd } from '../envd/envd.ts'
 import { systemClock } from '../lib/clock.ts'
+import { sleep } from '../lib/deadline.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
 import { countStarts } from '../orchestrator/count-starts.ts'
 import { createMachine } from '../orchestrator/machine.ts'
@@ -267,7 +268,21 @@ async function listen(server: Server, port: number, host: string, remedy: string
 
 const same = <T>(part: T): T => part
 
+/** How long a stop tries to end all sandboxes, and the pause between two tries, in milliseconds. */
+const destroyMs = { limit: 30_000, pause: 500 }
+
+/** Ends all sandboxes, also past an engine that doesn't answer for a moment. Errors: of the last try. */
 async function destroyAll(control: ControlContext): Promise<void> {
-  const rows = await control.store.sandboxes.list({})
-  await forEachLimit(rows, 8, (row) => killSandbox(control, row, AbortSignal.timeout(30_000), 'shutdown'))
+  const signal = AbortSignal.timeout(destroyMs.limit)
+  for (;;) {
+    const rows = await control.store.sandboxes.list({})
+    try {
+      await forEachLimit(rows, 8, (row) => killSandbox(control, row, signal, 'shutdown'))
+      return
+    } catch (error) {
+      if (signal.aborted) throw error
+      control.log.warn({ err: error }, 'not all sandboxes could be ended yet')
+      await sleep(destroyMs.pause, signal).catch(() => {})
+    }
+  }
 }
