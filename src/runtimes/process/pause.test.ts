@@ -90,7 +90,8 @@ describe('a pause with memory', () => {
     await until(async () => (await processes(handle)).length > 3)
     await runtime.pause(handle, memory, patience())
     const before = await processes(handle)
-    expect(new Set(before.map(({ state }) => state))).toEqual(new Set(['T']))
+    // D: it waits in vfork for a child that is stopped, and stops before it runs any code of its program.
+    expect(before.filter(({ state }) => state !== 'T' && state !== 'D')).toEqual([])
     await sleep(100)
     expect((await processes(handle)).map(({ pid }) => pid)).toEqual(before.map(({ pid }) => pid))
     await runtime.resume(handle, patience())
