@@ -4,6 +4,7 @@ import { getContainer } from './find-container.ts'
 import type { DockerGuest } from './handle.ts'
 import type { DockerParts } from './parts.ts'
 import { freeze, thaw } from './pause-guest.ts'
+import { endShim, isStaleTask } from './stale-task.ts'
 import { awaitAgent, launchMs, runContainer } from './start-container.ts'
 import { stopContainer } from './stop-container.ts'
 
@@ -11,6 +12,9 @@ import { stopContainer } from './stop-container.ts'
 const undoMs = 20_000
 /** How long a caller waits for that, in milliseconds; then it goes on without */
 const undoWaitMs = 5_000
+/** How often, and after which pause in milliseconds, a container is started whose last task is being cleared */
+const staleTaskTries = 15
+const staleTaskMs = 200
 
 /** Makes a guest run, from whatever condition. Errors as `Runtime.resume`. */
 export async function resumeGuest(
@@ -47,7 +51,7 @@ async function boot(parts: DockerParts, guest: DockerGuest, signal: AbortSignal)
   parts.ends.expect(guest.sandboxId)
   await parts.network.ensure(signal)
   await options.transport.reset(options.directory, deadline)
-  const running = runContainer(guest.containerId, options, deadline)
+  const running = runAgain(parts, guest.containerId, options, deadline)
   try {
     const booted = { ...guest, port: await abortable(running, signal) }
     await Promise.all([awaitAgent(booted, options, signal), parts.bootIds.bind(guest.containerId)])
@@ -56,6 +60,25 @@ async function boot(parts: DockerParts, guest: DockerGuest, signal: AbortSignal)
   } catch (error) {
     await Promise.race([undo(parts, guest, running), delay(undoWaitMs, undefined, { ref: false })])
     throw error
+  }
+}
+
+/** Runs a stopped container, also past what a killed engine has left of its last run. Errors as `runContainer`. */
+async function runAgain(
+  parts: DockerParts,
+  containerId: string,
+  options: Parameters<typeof runContainer>[1],
+  deadline: AbortSignal,
+): Promise<number> {
+  for (let tries = staleTaskTries; ; tries--) {
+    try {
+      return await runContainer(containerId, options, deadline)
+    } catch (error) {
+      if (tries === 0 || !isStaleTask(error) || !(await parts.engineHost.isOurs(deadline))) throw error
+      if (await endShim(containerId))
+        parts.log.warn({ containerId }, 'what a killed engine left of a container is cleared')
+      await delay(staleTaskMs)
+    }
   }
 }
 
