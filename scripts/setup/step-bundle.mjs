@@ -1,5 +1,9 @@
-/** dist/e2b-server.mjs: the server in one file, because Node.js starts that several times faster than its sources. */
+/**
+ * dist/: the server and its data workers in one file each, because Node.js starts that several times faster than their
+ * sources.
+ */
 import { existsSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { SetupError } from './setup-error.mjs'
 import { hashFiles, readStamp, writeStamp } from './stamp.mjs'
 
@@ -37,8 +41,12 @@ export function bundleStep({ root, bundle, stamp }) {
 function buildOptions({ root, bundle }) {
   return {
     absWorkingDir: root,
-    entryPoints: ['src/main/main.ts'],
-    outfile: bundle,
+    entryPoints: [
+      { in: 'src/main/main.ts', out: basename(bundle, '.mjs') },
+      { in: 'src/main/data-worker.ts', out: 'data-worker' },
+    ],
+    outdir: dirname(bundle),
+    outExtension: { '.js': '.mjs' },
     bundle: true,
     platform: 'node',
     target: 'node20.19',

@@ -18,6 +18,10 @@ export function withServerOptions(command: Command): Command {
       'requests and upgrades that a sandbox may have at once [E2B_SERVER_MAX_CONNECTIONS] (default: 10000)',
     )
     .option(
+      '--data-workers <number>',
+      'processes that take in the traffic of sandboxes [E2B_SERVER_DATA_WORKERS] (default: one for each CPU)',
+    )
+    .option(
       '--debug-port <port>',
       'port for E2B_DEBUG=true programs, 0 for none [E2B_SERVER_DEBUG_PORT] (default: 49983)',
     )

@@ -127,8 +127,8 @@ export function createLifecycle(parts: {
           if (attempt < preemptAttempts && toError(error).code === 'conflict') continue
           throw error
         }
-        node.withdraw(id)
         underWay.get(id)?.abort(sandboxNotFound(id))
+        await node.withdraw(id)
         return true
       }
       return false
@@ -154,7 +154,7 @@ export function createLifecycle(parts: {
     signal: AbortSignal,
   ): Promise<void> {
     const endReason = await recordEnd(sandbox, event, reason)
-    node.withdraw(sandbox.id)
+    await node.withdraw(sandbox.id)
     // A start that failed may have made a guest all the same.
     const isIts = ({ sandboxId }: GuestHandle) => sandboxId === sandbox.id
     const handle = sandbox.handle ?? (await node.guests(signal)).find(isIts)

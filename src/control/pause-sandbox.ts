@@ -80,7 +80,7 @@ export async function pause(
   { memory, reason }: { memory: boolean; reason: string },
 ): Promise<Sandbox> {
   const intent = await ctx.lifecycle.move(sandbox, 'pause', { pausedWithMemory: memory })
-  ctx.node.withdraw(sandbox.id)
+  await ctx.node.withdraw(sandbox.id)
   try {
     if (intent.handle === null) throw new ServerError('internal', 'The sandbox has no guest.')
     await ctx.node.pause(intent.handle, { memory }, AbortSignal.timeout(pauseTimeoutMs))

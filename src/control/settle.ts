@@ -92,7 +92,7 @@ async function keepFiles(
     'a sandbox ended by itself; its files are kept, as a pause without memory',
   )
   const pausing = await ctx.lifecycle.move(row, 'pause', { pausedWithMemory: false })
-  ctx.node.withdraw(row.id)
+  await ctx.node.withdraw(row.id)
   await ctx.node.pause(handle, { memory: false }, signal)
   await recordPause(ctx, pausing, false, 'guest_ended')
 }
@@ -106,7 +106,7 @@ async function settlePausing(
   const condition = await ctx.node.recover(handle, signal)
   if (condition === 'gone') return ctx.lifecycle.end(row, 'guest-gone', 'lost', signal)
   const memory = row.pausedWithMemory === true && hasMemory(condition)
-  ctx.node.withdraw(row.id)
+  await ctx.node.withdraw(row.id)
   try {
     await ctx.node.pause(handle, { memory }, signal)
   } catch (error) {

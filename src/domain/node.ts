@@ -31,8 +31,11 @@ export interface SandboxNode {
   /** Lets traffic reach a sandbox that `start` or `recover` found running. `fresh`: `start`, so that nothing runs in it */
   admit(sandbox: Sandbox, options?: { fresh?: boolean }): void
 
-  /** Ends traffic: from now on the directory doesn't find the sandbox, then its connections are cut. Idempotent. */
-  withdraw(sandboxId: string): void
+  /**
+   * Ends traffic: first nobody finds the sandbox any more, then its connections are cut. Resolves once both are so.
+   * Idempotent, never rejects.
+   */
+  withdraw(sandboxId: string): Promise<void>
 
   /** What became of a guest from before a restart. Errors: `unavailable`. */
   recover(handle: GuestHandle, signal: AbortSignal): Promise<GuestCondition>

@@ -5,6 +5,7 @@
  * `src/runtimes/runtime.suite.ts` is the contract's test: every runtime passes it.
  */
 import type { Duplex } from 'node:stream'
+import type { AgentAddress } from './data-plane.ts'
 
 /** What a runtime truly does, as data: a request that needs more gets a typed error naming the capability. */
 export interface Capabilities {
@@ -131,6 +132,9 @@ export interface Runtime {
 
   /** A new byte stream to the guest's agent. Errors: `unavailable` when nothing answers there. */
   connect(handle: GuestHandle, signal: AbortSignal): Promise<Duplex>
+
+  /** Where the agent of a running guest is reached, until the guest is paused, booted anew or ended. */
+  address(handle: GuestHandle): AgentAddress
 
   /** Ends the guest and frees all it had. Idempotent: an unknown guest is success. */
   destroy(handle: GuestHandle, signal: AbortSignal): Promise<void>

@@ -11,7 +11,7 @@
 import type { Duplex } from 'node:stream'
 import type { HttpRequest, HttpResponse } from '../domain/http.ts'
 import type { Log } from '../lib/log.ts'
-import { portFailure, send as sendAnswer } from './answer.ts'
+import { type Answer, send as sendAnswer } from './answer.ts'
 import { connectionOf } from './connection-of.ts'
 import { cut } from './cut.ts'
 import type { Tie } from './exchanges.ts'
@@ -24,11 +24,20 @@ import { requestHead } from './upstream/request-head.ts'
 import { sendBody } from './upstream/send-body.ts'
 import type { ExchangeEvents, Upstream } from './upstream/upstream.ts'
 
+/** Where a request goes: what the edge holds for a sandbox, or the API. */
+export interface ForwardTarget
+  extends Pick<Traffic, 'exchanges' | 'maskedHost' | 'takeKept' | 'keep' | 'connect'> {
+  /** Fields for the log that name it */
+  readonly name: Record<string, string>
+  /** What is answered where connecting or the exchange failed. */
+  failure(port: number, thrown: unknown): Answer
+}
+
 export interface ForwardOptions {
   req: HttpRequest
   res: HttpResponse
   port: number
-  traffic: Traffic
+  traffic: ForwardTarget
   /** Whether the client waits for the server inside to say `100 Continue` before it sends the body */
   awaitsContinue: boolean
   log: Log
@@ -173,9 +182,8 @@ class Exchange implements ExchangeEvents, Tie {
     if (this.#isSettled) return
     this.#isSettled = true
     const { req, res, port, traffic, log } = this.#options
-    const { sandboxId } = traffic
-    log.debug({ sandboxId, port, err: error }, 'A request into a sandbox got no answer.')
-    sendAnswer(req, res, portFailure(sandboxId, port, error))
+    log.debug({ ...traffic.name, port, err: error }, 'A request that was passed on got no answer.')
+    sendAnswer(req, res, traffic.failure(port, error))
     drain(req)
   }
 }

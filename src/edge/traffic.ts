@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { LiveSandbox } from '../domain/live-sandbox.ts'
-import { type Answer, tooManyConnections } from './answer.ts'
+import { type Answer, portFailure, tooManyConnections } from './answer.ts'
 import { dialPatiently } from './dial.ts'
 import { envdPort } from './envd-port.ts'
 import { createCloseWatch, createExchanges, type Exchanges } from './exchanges.ts'
@@ -11,6 +11,9 @@ import { createUpstream, type Upstream } from './upstream/upstream.ts'
 /** What the edge holds for one live sandbox. All of it ends with the sandbox. */
 export interface Traffic {
   readonly sandboxId: string
+  readonly name: { sandboxId: string }
+  /** What is answered where connecting to a port or the exchange with it failed. */
+  failure(port: number, thrown: unknown): Answer
   readonly exchanges: Exchanges
   /** What refuses a request to a port, as its headers and the sandbox's connections are; undefined: nothing. */
   refuse(port: number, headers: IncomingHttpHeaders): Answer | undefined
@@ -50,6 +53,8 @@ export function createTrafficTable(maxConnections: number): (sandbox: LiveSandbo
     sandbox.gone.addEventListener('abort', end, { once: true })
     return {
       sandboxId: sandbox.id,
+      name: { sandboxId: sandbox.id },
+      failure: (port, thrown) => portFailure(sandbox.id, port, thrown),
       exchanges,
       refuse(port, headers) {
         const refusal = port === envdPort ? undefined : refuseByToken(sandbox, headers)

@@ -6,6 +6,7 @@
 import { ServerError } from '../domain/error.ts'
 
 export const frameType = {
+  auth: 0x00,
   request: 0x01,
   reply: 0x02,
   error: 0x03,

@@ -28,21 +28,52 @@ export interface PinnedSocket {
    * nobody listens any more) or the signal's reason.
    */
   connect(signal: AbortSignal): Promise<Socket>
+  /**
+   * Where another process of this user finds the same inode as long as it is held here, and which inode that is: the
+   * number of a file descriptor may soon be another file's.
+   */
+  readonly place: { path: string; identity: SocketIdentity }
   /** Lets go of the inode. Connections stay. Idempotent. */
   close(): Promise<void>
 }
 
+/** Which inode it is, as decimal numbers. */
+export interface SocketIdentity {
+  dev: string
+  ino: string
+}
+
 /** Rejects with a system error: `ENOENT`, or `ENOTSOCK` for anything that isn't itself a socket. */
-export async function pinSocket(path: string): Promise<PinnedSocket> {
-  const inode = await open(path, O_PATH | constants.O_NOFOLLOW)
+export function pinSocket(path: string): Promise<PinnedSocket> {
+  return pin(path, constants.O_NOFOLLOW)
+}
+
+/**
+ * Pins what another process has pinned (`place`). Rejects with a system error: `ENOENT` when that is no longer there, and
+ * `ESTALE` when something else is.
+ */
+export async function pinPlace({ path, identity }: PinnedSocket['place']): Promise<PinnedSocket> {
+  const pinned = await pin(path, 0)
+  const found = pinned.place.identity
+  if (found.dev === identity.dev && found.ino === identity.ino) return pinned
+  await pinned.close()
+  throw systemError('ESTALE', `${path} is another socket`)
+}
+
+async function pin(path: string, flags: number): Promise<PinnedSocket> {
+  const inode = await open(path, O_PATH | flags)
+  let identity: SocketIdentity
   try {
-    if (!(await inode.stat()).isSocket()) throw systemError('ENOTSOCK', `${path} is not a socket`)
+    const stat = await inode.stat({ bigint: true })
+    if (!stat.isSocket()) throw systemError('ENOTSOCK', `${path} is not a socket`)
+    identity = { dev: String(stat.dev), ino: String(stat.ino) }
   } catch (error) {
     await inode.close()
     throw error
   }
   let pinned: FileHandle | undefined = inode
   return {
+    place: { path: `/proc/${process.pid}/fd/${inode.fd}`, identity },
     async connect(signal) {
       for (;;) {
         signal.throwIfAborted()

@@ -51,6 +51,12 @@ const schema = z.object({
     .number({ error: '--max-connections must be a number' })
     .int('--max-connections must be a whole number')
     .min(1, '--max-connections must be at least 1'),
+  /** Processes that take in the traffic of sandboxes */
+  dataWorkers: z.coerce
+    .number({ error: '--data-workers must be a number' })
+    .int('--data-workers must be a whole number')
+    .min(1, '--data-workers must be 1 … 256')
+    .max(256, '--data-workers must be 1 … 256'),
   /** The operator's token, from the environment for the same reason */
   adminToken: z.string().optional(),
   adminTokenFile: z.string().optional(),
@@ -107,6 +113,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     ...given,
     dns: pick('dns', 'E2B_SERVER_DNS'),
     maxConnections: pick('maxConnections', 'E2B_SERVER_MAX_CONNECTIONS', '10000'),
+    dataWorkers: pick('dataWorkers', 'E2B_SERVER_DATA_WORKERS', String(availableParallelism())),
     adminToken: env.E2B_SERVER_ADMIN_TOKEN || undefined,
     adminTokenFile: pick('adminTokenFile', 'E2B_SERVER_ADMIN_TOKEN_FILE'),
     limits: {

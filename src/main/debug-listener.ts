@@ -3,7 +3,6 @@
  * any token (e2b-wire 1.6). Whoever reaches this port uses the debug sandbox, so it listens on loopback only, and
  * refuses web pages: another site's script (Origin) and rebound names (Host).
  */
-import type { Server } from 'node:http'
 import { isIP } from 'node:net'
 import { debugSandboxId } from '../control/debug-sandbox.ts'
 import { toError } from '../domain/error.ts'
@@ -13,7 +12,7 @@ import type { Edge } from '../edge/edge.ts'
 import { envdPort } from '../edge/envd-port.ts'
 import { listenFor } from '../edge/listeners.ts'
 import type { ErrorRoute, SandboxRoute } from '../edge/route.ts'
-import { createTrafficServer } from '../edge/traffic-server.ts'
+import { createTrafficServer, type TrafficServer } from '../edge/traffic-server.ts'
 import type { Log } from '../lib/log.ts'
 import { httpStatus } from '../wire/error-map.ts'
 
@@ -28,7 +27,7 @@ export interface DebugListenerParts {
 }
 
 /** A server for HTTP/1.1 and HTTP/2, not listening. */
-export function createDebugListener(parts: DebugListenerParts): Server {
+export function createDebugListener(parts: DebugListenerParts): TrafficServer {
   const server = createTrafficServer()
   listenFor(server, {
     edge: startFirst(parts),

@@ -25,6 +25,15 @@ export function baseImage(): string | undefined {
   return readIfThere(join(installationRoot(), 'build/base-image'))?.trim()
 }
 
+/** The program of a data worker, and what Node.js needs to run it: a bundle, or the sources where those run. */
+export function dataWorkerProgram(): { file: string; execArgv: string[] } {
+  const own = fileURLToPath(import.meta.url)
+  if (own.endsWith('.ts'))
+    return { file: join(dirname(own), 'data-worker.ts'), execArgv: ['--import', 'tsx'] }
+  const execArgv = ['--enable-source-maps']
+  return { file: join(installationRoot(), 'dist/data-worker.mjs'), execArgv }
+}
+
 /** The file that says which program this is: as old as its installation. */
 export const programFile = () => join(installationRoot(), 'package.json')
 

@@ -1,7 +1,6 @@
 /** The composition root of `e2b-server start`: everything is wired here, by hand. */
 import { once } from 'node:events'
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { pino } from 'pino'
 import { createApi } from '../api/server.ts'
 import { createAuthenticator } from '../auth/authenticate.ts'
@@ -20,13 +19,11 @@ import { reconcileNow, runReconcile, runtimeListener } from '../control/reconcil
 import { runSandboxSampling } from '../control/sample-sandboxes.ts'
 import { runTeamSampling } from '../control/sample-teams.ts'
 import { createWakeSandbox } from '../control/wake-sandbox.ts'
+import { createFeed } from '../data-plane/feed.ts'
+import { createWorkers, type ListenerName, type Workers } from '../data-plane/workers.ts'
 import type { Authority } from '../domain/credentials.ts'
 import type { Runtime } from '../domain/runtime.ts'
 import type { Store } from '../domain/store.ts'
-import { createEdge } from '../edge/edge.ts'
-import { createFindSigned } from '../edge/signed-urls.ts'
-import type { TrafficServer } from '../edge/traffic-server.ts'
-import { createEnvd } from '../envd/envd.ts'
 import { systemClock } from '../lib/clock.ts'
 import { sleep } from '../lib/deadline.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
@@ -39,10 +36,9 @@ import { presentLifecycleDelivery } from '../wire/lifecycle-event.ts'
 import { ensureAdminToken } from './admin-token.ts'
 import { ensureApiKey } from './api-keys.ts'
 import { type Config, ConfigError } from './config.ts'
-import { createDebugListener } from './debug-listener.ts'
-import { programVersion } from './installation.ts'
-import { createListener } from './listener.ts'
+import { dataWorkerProgram, programVersion } from './installation.ts'
 import { apiUrl, openCredentials, openDns, publicDomain } from './names.ts'
+import { listenPrivately } from './private-socket.ts'
 import { createRuntime, requireUsable } from './runtimes.ts'
 import { claimStateDir, databasePath, prepareStateDir } from './state-dir.ts'
 import { putBaseTemplate } from './templates.ts'
@@ -102,13 +98,17 @@ async function start(
 
   const clock = systemClock()
   const logs = createLogWriter({ store, clock, log })
-  const envd = createEnvd({ log })
+  const feed = createFeed({
+    wake: (...asked) => wake(...asked),
+    ensureDebug: config.debugPort === 0 ? undefined : (signal) => ensureDebug(signal),
+    logs,
+    log,
+  })
   const { node, counts } = countStarts(
     createManager({
       runtime,
-      envd,
+      carrier: feed,
       log,
-      logs,
       defaultUser: runtime.capabilities.isolation ? 'user' : 'root',
     }),
   )
@@ -133,12 +133,8 @@ async function start(
     clock,
     log,
   }
-  const edge = createEdge({
-    directory: node,
-    log,
-    wake: createWakeSandbox(control, node),
-    maxConnections: config.maxConnections,
-  })
+  const wake = createWakeSandbox(control, feed.takesTraffic)
+  const ensureDebug = createDebugSandbox(control, teamId)
 
   const stopping = new AbortController()
   undo.push(() => stopping.abort())
@@ -146,7 +142,6 @@ async function start(
   await reconcileNow(control)
 
   let domain: string | null = null
-  let listener: TrafficServer | undefined
   const api = createApi({
     control,
     authenticator: createAuthenticator({
@@ -157,32 +152,40 @@ async function start(
     }),
     localNode,
     domain: () => domain,
-    serverFactory: (handler) => {
-      listener = createListener({
-        api: handler,
-        edge,
-        findSigned: createFindSigned(node),
-        domain: config.domain?.name,
-        credentials: credentials?.first,
-      })
-      return listener
-    },
   })
   undo.push(() => api.close())
   await api.ready()
-  const { port, address } = await listen(
-    api.server,
-    config.port,
-    config.host,
-    'Choose another with --host and --port.',
-  )
+  const apiSocket = await listenPrivately(api.server, config.stateDir)
+  undo.push(() => apiSocket.close())
+  let current = credentials?.first ?? null
+  const workers = createWorkers({
+    count: config.dataWorkers,
+    program: dataWorkerProgram(),
+    feed,
+    settings: () => ({
+      domain: config.domain?.name ?? null,
+      credentials: current,
+      maxConnections: config.maxConnections,
+      apiSocket: apiSocket.path,
+      logLevel: config.logLevel,
+    }),
+    log,
+  })
+  undo.push(() => workers.stop())
+  await workers.start()
+  const listener = await listen(workers, 'public', config, 'Choose another with --host and --port.')
+  undo.push(() => listener.close())
+  const { port, address } = listener.address() as AddressInfo
   const url = apiUrl(config, port)
   domain = publicDomain(config, port)
   const dns = await openDns(config, address, log)
   undo.push(() => dns?.close())
-  const servers = [api.server, ...(await startDebugListeners())]
+  const listeners = [listener, ...(await startDebugListeners())]
 
-  const renewing = credentials?.watch((renewed) => listener?.setCredentials(renewed), stopping.signal)
+  const renewing = credentials?.watch((renewed) => {
+    current = renewed
+    feed.setCredentials(renewed)
+  }, stopping.signal)
   const loops = [
     runExpiry(control, stopping.signal),
     runReconcile(control, stopping.signal),
@@ -196,7 +199,7 @@ async function start(
   claim.publish(url, {
     host: config.host,
     port,
-    debugPort: servers.length > 1 ? config.debugPort : null,
+    debugPort: listeners.length > 1 ? config.debugPort : null,
     domain: config.domain === undefined ? null : domain,
     authority,
     dns: dns?.address ?? null,
@@ -208,12 +211,10 @@ async function start(
     async stop() {
       stopping.abort()
       dns?.close()
-      for (const server of servers) {
-        server.close()
-        server.closeAllConnections()
-      }
-      // Whoever follows a process inside lets go of it: an open stream would keep this process from ending.
-      for (const { id } of [...node.all()]) node.withdraw(id)
+      for (const each of listeners) each.close()
+      await workers.stop()
+      api.server.close()
+      api.server.closeAllConnections()
       await Promise.all(loops)
       await lifecycle.idle()
       await logs.flush()
@@ -224,6 +225,7 @@ async function start(
         paused: await sandboxes.count({ states: ['paused'] }),
       }
       await api.close()
+      await apiSocket.close()
       await runtime.close()
       await store.close()
       claim.release()
@@ -233,19 +235,13 @@ async function start(
 
   async function startDebugListeners(): Promise<Server[]> {
     if (config.debugPort === 0) return []
-    const ensure = createDebugSandbox(control, teamId)
     const listening: Server[] = []
     // SDKs say "localhost", which is either of the two.
     for (const host of ['127.0.0.1', '::1']) {
-      const server = createDebugListener({ edge, ensure, log })
       try {
-        await listen(
-          server,
-          config.debugPort,
-          host,
-          'Choose another with --debug-port, or 0 for no debug mode.',
-        )
-        listening.push(server)
+        const at = { host, port: config.debugPort }
+        const remedy = 'Choose another with --debug-port, or 0 for no debug mode.'
+        listening.push(await listen(workers, 'debug', at, remedy))
       } catch (error) {
         const level = host === '::1' ? 'debug' : 'warn'
         log[level]({ reason: (error as Error).message }, 'E2B_DEBUG=true programs are not served')
@@ -255,15 +251,27 @@ async function start(
   }
 }
 
-/** Listens and returns where. Errors: `ConfigError` when the address can't be used, with what to do: `remedy`. */
-async function listen(server: Server, port: number, host: string, remedy: string): Promise<AddressInfo> {
+/**
+ * Listens, and hands what comes to the data workers unread. Errors: `ConfigError` when the address can't be used, with
+ * what to do: `remedy`.
+ */
+async function listen(
+  workers: Pick<Workers, 'take'>,
+  name: ListenerName,
+  { host, port }: { host: string; port: number },
+  remedy: string,
+): Promise<Server> {
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (connection) => {
+    connection.on('error', () => {})
+    workers.take(connection, name)
+  })
   server.listen(port, host)
   try {
     await once(server, 'listening')
   } catch (error) {
     throw new ConfigError(`Can't listen on ${host} port ${port} (${(error as Error).message}). ${remedy}`)
   }
-  return server.address() as AddressInfo
+  return server
 }
 
 const same = <T>(part: T): T => part

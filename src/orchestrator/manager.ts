@@ -1,58 +1,37 @@
 /**
- * Owns this machine's sandboxes: turns rows into guests through the runtime, keeps the directory of those that take
- * traffic, and is what the edge sends their traffic to. Keeps nothing that a restart would miss: the store's handles
- * and the runtime say all.
+ * Owns this machine's sandboxes: turns rows into guests through the runtime and tells whoever carries traffic which of
+ * them take some. Keeps nothing that a restart would miss: the store's handles and the runtime say all.
  */
+import type { TrafficCarrier } from '../domain/data-plane.ts'
 import { ServerError } from '../domain/error.ts'
-import type { SandboxDirectory } from '../domain/live-sandbox.ts'
 import type { SandboxNode } from '../domain/node.ts'
 import type { GuestHandle, GuestSpec, Runtime } from '../domain/runtime.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
-import type { SandboxLogSink } from '../domain/sandbox-log.ts'
-import type { Envd } from '../envd/envd.ts'
-import type { TargetLog } from '../envd/target.ts'
 import { configure } from '../guest/configure.ts'
 import type { Guest } from '../guest/guest.ts'
 import { metrics } from '../guest/metrics.ts'
 import { anySignal } from '../lib/deadline.ts'
 import type { Log } from '../lib/log.ts'
-import { createSemaphore } from '../lib/semaphore.ts'
-import { createLiveSandbox, type LiveEntry } from './live-sandbox.ts'
 
 export interface ManagerParts {
   runtime: Runtime
-  envd: Envd
+  /** Who brings traffic to the sandboxes */
+  carrier: TrafficCarrier
   log: Log
-  /** Where what processes do is written down; absent: nowhere */
-  logs?: SandboxLogSink
   /** User that commands and files belong to when a request names none */
   defaultUser: string
 }
 
 /** How long a fresh agent may take to accept its configuration, in ms. */
 const configureTimeoutMs = 10_000
-/** Processes of one sandbox without a client that are followed at once, for its log. */
-const followersMax = 16
 /** How long undoing a failed start or boot may take, in ms. */
 const undoMs = 30_000
 
-export function createManager({
-  runtime,
-  envd,
-  log,
-  logs,
-  defaultUser,
-}: ManagerParts): SandboxNode & SandboxDirectory {
-  const live = new Map<string, LiveEntry>()
-
+export function createManager({ runtime, carrier, log, defaultUser }: ManagerParts): SandboxNode {
   return {
     runtime: runtime.name,
     capabilities: runtime.capabilities,
     images: runtime.images,
-    find: (id) => live.get(id)?.sandbox,
-    *all() {
-      for (const { sandbox } of live.values()) yield sandbox
-    },
 
     async start(sandbox, { signal, phase }) {
       const handle = await runtime.start(specOf(sandbox), signal)
@@ -70,20 +49,17 @@ export function createManager({
     },
 
     admit(sandbox, { fresh = false } = {}) {
-      if (sandbox.handle === null || live.has(sandbox.id)) return
-      live.set(
-        sandbox.id,
-        createLiveSandbox(sandbox, { guest: guestOf(sandbox.handle), envd, fresh, ...logOf(sandbox) }),
-      )
+      if (sandbox.handle === null) return
+      const { id, teamId, envdAccessToken: accessToken, envVars, trafficAccessToken, network } = sandbox
+      const ingress = {
+        trafficAccessToken,
+        maskRequestHost: network?.maskRequestHost ?? null,
+        httpsPorts: network?.httpsPorts ?? [],
+      }
+      const agent = runtime.address(sandbox.handle)
+      carrier.admit({ id, accessToken, envVars, ingress, agent }, { teamId, fresh })
     },
-
-    withdraw(id) {
-      const entry = live.get(id)
-      if (entry === undefined) return
-      // First unknown, then cut: a client whose stream breaks asks at once whether the sandbox still runs.
-      live.delete(id)
-      entry.end()
-    },
+    withdraw: (id) => carrier.withdraw(id),
 
     async resume(sandbox, { signal, phase }) {
       const { handle: known } = sandbox
@@ -110,12 +86,6 @@ export function createManager({
     sample: (handle, signal) => metrics(guestOf(handle), signal),
     destroy: (handle, signal) => runtime.destroy(handle, signal),
     guests: (signal) => runtime.list(signal),
-  }
-
-  function logOf({ id: sandboxId, teamId }: Sandbox): { log?: TargetLog } {
-    if (logs === undefined) return {}
-    const followers = createSemaphore(followersMax)
-    return { log: { followers, write: (entry) => logs.write({ ...entry, sandboxId, teamId }) } }
   }
 
   function guestOf(handle: GuestHandle): Guest {

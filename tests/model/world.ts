@@ -9,10 +9,11 @@ import { createOrphans } from '../../src/control/orphans.ts'
 import { reconcile } from '../../src/control/reconcile.ts'
 import { createWakeSandbox } from '../../src/control/wake-sandbox.ts'
 import { ServerError } from '../../src/domain/error.ts'
-import type { SandboxDirectory, WakeSandbox } from '../../src/domain/live-sandbox.ts'
+import type { SandboxDirectory, WakeRequest, WakeSandbox } from '../../src/domain/live-sandbox.ts'
 import type { Runtime } from '../../src/domain/runtime.ts'
 import type { Store } from '../../src/domain/store.ts'
 import { createEnvd } from '../../src/envd/envd.ts'
+import { createSandboxTable } from '../../src/envd/sandbox-table.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { createManager } from '../../src/orchestrator/manager.ts'
 import { createProcessRuntime } from '../../src/runtimes/process/runtime.ts'
@@ -133,9 +134,10 @@ export async function createWorld(random: Random): Promise<World> {
       )
     }
     const faulty = withFailpoints(makeRuntime(), 'runtime', hook, runtimeParts)
+    const directory = createSandboxTable({ envd: createEnvd({ log: silentLog }) })
     const node = createManager({
       runtime: faulty,
-      envd: createEnvd({ log: silentLog }),
+      carrier: directory,
       log: silentLog,
       defaultUser: 'root',
     })
@@ -146,10 +148,13 @@ export async function createWorld(random: Random): Promise<World> {
       admission: openAdmission(parts.store, clock),
       orphans: createOrphans({ graceMs: 0 }),
     }
+    const wake = createWakeSandbox(control, (id) => directory.find(id) !== undefined)
     return {
       control,
-      directory: node,
-      wake: createWakeSandbox(control, node),
+      directory,
+      async wake(id: string, request: WakeRequest, signal: AbortSignal) {
+        return (await wake(id, request, signal)) ? directory.find(id) : undefined
+      },
       expiry: createExpiry(control),
       crash: () => {
         for (const known of notes.values()) known.push('crash')

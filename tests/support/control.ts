@@ -11,6 +11,7 @@ import type { SandboxLogSink } from '../../src/domain/sandbox-log.ts'
 import type { Store } from '../../src/domain/store.ts'
 import { unlimited } from '../../src/domain/team.ts'
 import { createEnvd } from '../../src/envd/envd.ts'
+import { createSandboxTable } from '../../src/envd/sandbox-table.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { createMachine } from '../../src/orchestrator/machine.ts'
@@ -50,13 +51,12 @@ export async function startControl({
     faults,
     log: silentLog,
   })
-  const node = createManager({
-    runtime,
+  const teamId = 'team'
+  const directory = createSandboxTable({
     envd: createEnvd({ log: silentLog }),
-    log: silentLog,
-    ...(logs !== undefined && { logs }),
-    defaultUser: 'root',
+    writeLog: logs && ((sandboxId, entry) => logs.write({ ...entry, sandboxId, teamId })),
   })
+  const node = createManager({ runtime, carrier: directory, log: silentLog, defaultUser: 'root' })
   const lifecycle = createLifecycle({ store, node, clock, log: silentLog })
   await store.teams.create({ id: 'team', name: 'team', slug: 'team', createdAt: 0, limits: {} })
   await store.templates.put({
@@ -81,7 +81,7 @@ export async function startControl({
       clock,
       log: silentLog,
     },
-    directory: node,
+    directory,
     runtime,
     guests: async () => (await runtime.list(anyTime())).map(({ sandboxId }) => sandboxId).sort(),
     async [Symbol.asyncDispose]() {

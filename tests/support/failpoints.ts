@@ -40,7 +40,7 @@ export function withFailpoints<T extends object>(
 }
 
 /** Methods that answer at once, and so can't be awaited. */
-const synchronous = new Set(['watch', 'close'])
+const synchronous = new Set(['watch', 'close', 'address'])
 
 /** The members of a store and of a runtime that have methods of their own. */
 export const storeParts = [

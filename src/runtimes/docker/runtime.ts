@@ -132,6 +132,10 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
         const guest = fromHandle(handle)
         return transports.connect(guest, dirs.path(guest.sandboxId), signal)
       }),
+    address(handle) {
+      const guest = fromHandle(handle)
+      return transports.address(guest, dirs.path(guest.sandboxId))
+    },
     destroy: (handle, signal) => typed(() => removeGuest(parts, fromHandle(handle).sandboxId, signal)),
     stats: (handle, signal) =>
       typed(() => containerStats(engine, containerName(instanceId, fromHandle(handle).sandboxId), signal)),

@@ -82,6 +82,12 @@ export function createTcpTransport(): Transport {
       }
     },
     connect: ({ sandboxId, port }, directory, signal) => dial(sandboxId, port, directory, signal),
+    address: ({ port }, directory) => ({
+      kind: 'tcp',
+      host: '127.0.0.1',
+      port,
+      secretFile: join(directory, secretName),
+    }),
     async release(sandboxId) {
       secrets.delete(sandboxId)
     },

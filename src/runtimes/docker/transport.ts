@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { MountSettings, PortMap } from 'dockerode'
+import type { AgentAddress } from '../../domain/data-plane.ts'
 import type { DockerGuest, TransportName } from './handle.ts'
 
 /** Everything of ours inside a container lies below this folder, on no disk of the image. */
@@ -24,6 +25,8 @@ export interface Transport {
   ready(guest: DockerGuest, directory: string, signal: AbortSignal): Promise<void>
   /** A new stream, authenticated and half-open. Errors: `unavailable`. */
   connect(guest: DockerGuest, directory: string, signal: AbortSignal): Promise<Duplex>
+  /** Where others reach the agent that `ready` or `connect` has found. */
+  address(guest: DockerGuest, directory: string): AgentAddress
   /** Forgets a guest. */
   release(sandboxId: string): Promise<void>
   close(): Promise<void>

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { AgentAddress } from '../../domain/data-plane.ts'
 import { ServerError } from '../../domain/error.ts'
 import { linkSignals } from '../../lib/linked-signal.ts'
 import type { EngineHost } from './engine-host.ts'
@@ -19,6 +20,8 @@ export interface Transports {
   of(guest: DockerGuest): Transport
   /** A new stream to a guest's agent, half-open. Errors: `unavailable`. */
   connect(guest: DockerGuest, directory: string, signal: AbortSignal): Promise<Duplex>
+  /** Where others reach it. */
+  address(guest: DockerGuest, directory: string): AgentAddress
   release(sandboxId: string): Promise<void>
   close(): Promise<void>
 }
@@ -46,6 +49,7 @@ export function createTransports(engineHost: EngineHost, choice: 'auto' | Transp
         bounded.dispose()
       }
     },
+    address: (guest, directory) => transports[guest.transport].address(guest, directory),
     async release(sandboxId) {
       await Promise.all(all.map((transport) => transport.release(sandboxId)))
     },

@@ -14,21 +14,29 @@ const socketName = 'agent.sock'
 
 export function createUnixTransport(): Transport {
   const pins = new Map<string, Promise<PinnedSocket>>()
+  /** Those of them that are there */
+  const pinned = new Map<string, PinnedSocket>()
 
   const pin = (sandboxId: string, directory: string) => {
     const known = pins.get(sandboxId)
     if (known !== undefined) return known
-    const pinned = pinSocket(join(directory, socketName))
-    pins.set(sandboxId, pinned)
-    pinned.catch(() => {
-      if (pins.get(sandboxId) === pinned) pins.delete(sandboxId)
-    })
-    return pinned
+    const pinning = pinSocket(join(directory, socketName))
+    pins.set(sandboxId, pinning)
+    pinning.then(
+      (socket) => {
+        if (pins.get(sandboxId) === pinning) pinned.set(sandboxId, socket)
+      },
+      () => {
+        if (pins.get(sandboxId) === pinning) pins.delete(sandboxId)
+      },
+    )
+    return pinning
   }
   const release = async (sandboxId: string) => {
-    const pinned = pins.get(sandboxId)
+    const released = pins.get(sandboxId)
     pins.delete(sandboxId)
-    await pinned?.then(
+    pinned.delete(sandboxId)
+    await released?.then(
       (socket) => socket.close(),
       () => {},
     )
@@ -56,6 +64,13 @@ export function createUnixTransport(): Transport {
       await release(sandboxId)
       const socket = await awaitListener(join(directory, socketName), signal)
       pins.set(sandboxId, Promise.resolve(socket))
+      pinned.set(sandboxId, socket)
+    },
+    address({ sandboxId }, directory) {
+      const place = pinned.get(sandboxId)?.place
+      return place === undefined
+        ? { kind: 'unix', path: join(directory, socketName) }
+        : { kind: 'unix', ...place }
     },
     async connect({ sandboxId }, directory, signal) {
       try {

@@ -5,11 +5,10 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ServerError } from '../../domain/error.ts'
 import { awaitListener, pinSocket } from '../../lib/pinned-socket.ts'
-import type { GuestDirs, Owner } from './guest-dir.ts'
+import { type GuestDirs, type Owner, socketName } from './guest-dir.ts'
 import type { ProcessId } from './handle.ts'
 import { findProcess, guestProcesses, isAlive, signalProcess } from './proc-table.ts'
 
-const socketName = 'agent.sock'
 /** Rounds of looking for a guest's processes and killing them; one that forks loses after a few */
 const killRoundsMax = 50
 /** Rounds that follow each other at once */

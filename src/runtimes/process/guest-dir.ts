@@ -21,6 +21,8 @@ import { requireRoot } from './faults.ts'
 import type { ProcessId } from './handle.ts'
 import { runProgram } from './run-program.ts'
 
+/** The agent's socket in its directory */
+export const socketName = 'agent.sock'
 const stateMaxBytes = 4096
 const binaryPrefix = 'e2b-guest.'
 /** Size of a home that is to be full */
@@ -57,6 +59,7 @@ export interface GuestDirs {
   home(sandboxId: string): string
   /** Directory of the agent's socket */
   agent(sandboxId: string): string
+  agentSocket(sandboxId: string): string
   /** Errors: `conflict` when the guest exists. */
   create(sandboxId: string): Promise<void>
   /** Mounts a tiny file system as the guest's home. Errors: `failed_precondition` unless root. */
@@ -85,6 +88,7 @@ export function createGuestDirs(instanceId: string, owner: Owner): GuestDirs {
     prepare: () => prepareRoot(root),
     home: (sandboxId) => path(sandboxId, 'home'),
     agent: (sandboxId) => path(sandboxId, 'agent'),
+    agentSocket: (sandboxId) => path(sandboxId, 'agent', socketName),
     async create(sandboxId) {
       await prepareRoot(root)
       try {

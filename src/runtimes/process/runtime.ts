@@ -167,6 +167,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
         return inTurn(sandboxId, signal, () => snapshotGuest(parts, { sandboxId, image }, signal))
       }),
     connect: (handle, signal) => typed(() => connect(fromHandle(handle).sandboxId, signal)),
+    address: (handle) => ({ kind: 'unix', path: dirs.agentSocket(fromHandle(handle).sandboxId) }),
     destroy: (handle, signal) =>
       typed(() => {
         const { sandboxId } = fromHandle(handle)
