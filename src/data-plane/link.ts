@@ -14,7 +14,7 @@ import {
 } from './messages.ts'
 
 /** Length of a turn, in milliseconds. A worker says that it is alive once in two of them. */
-export const turnMs = 500
+const turnMs = 500
 /** Turns of silence after which a worker is given no new connections. */
 const responsiveTurns = 4
 /** Turns of silence after which it is taken for stuck, and ended: half a minute. */
