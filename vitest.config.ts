@@ -1,17 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
 const conformance = {
-  include: ['tests/conformance/**/*.test.ts', 'tests/chaos/**/*.test.ts'],
+  include: ['tests/conformance/**/*.test.ts'],
   testTimeout: 60_000,
   hookTimeout: 180_000,
   fileParallelism: false,
 }
 /** What isn't about how a server is found, or about one way only. */
-const inHeaderModeOnly = [
-  'tests/chaos/**',
-  'tests/conformance/cli.test.ts',
-  'tests/conformance/signed-urls.test.ts',
-]
+const inHeaderModeOnly = ['tests/conformance/cli.test.ts', 'tests/conformance/signed-urls.test.ts']
 const inDomainModeOnly = ['tests/conformance/domain/**']
 const inDebugModeOnly = ['tests/conformance/debug-mode.test.ts']
 /** What debug mode has: one sandbox that outlives every `kill`, and of its ports envd's alone. */
@@ -69,6 +65,8 @@ export default defineConfig({
         },
       },
       { test: { ...conformance, name: 'conformance-debug', include: inDebugMode } },
+      { test: { ...conformance, name: 'chaos', include: ['tests/chaos/**/*.test.ts'] } },
+      { test: { ...conformance, name: 'security', include: ['tests/security/**/*.test.ts'] } },
     ],
   },
 })

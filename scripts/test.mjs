@@ -1,57 +1,71 @@
 /**
- * `npm test [-- --only lint,unit] [-- --mode header|domain|debug|all]`: prepares the machine, runs every suite, ends with one line of numbers. The exit
- * code is 0 only when all that was to be run ran and passed: a skipped test fails the run, as does a suite without
- * tests.
+ * `npm test [-- --only lint,unit] [-- --mode header|domain|debug|all] [-- --deep]`: prepares the machine, runs every
+ * suite, ends with one line of numbers. The exit code is 0 only when all that was to be run ran and passed: a skipped
+ * test fails the run, as does a suite without tests. A failed test is run again, once and alone; if it passes then it
+ * counts as passed and is named as flaky.
  */
-import { parseArgs } from 'node:util'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from './setup/paths.mjs'
 import { setUp } from './setup/set-up.mjs'
+import { choose } from './test/choose.mjs'
+import { describeFlaky, runFailedAgain } from './test/flaky.mjs'
+import { createPrograms } from './test/programs.mjs'
 import { summaryLine } from './test/results.mjs'
-import { modes, suites } from './test/suites.mjs'
+import { runSideBySide } from './test/side-by-side.mjs'
+import { createSuiteRunner } from './test/suite-runner.mjs'
+import { suites } from './test/suites.mjs'
 
-const { chosen, isWhole } = chooseSuites(process.argv.slice(2))
+/** Suites at a time. They wait more than they compute, so two fit on two cores. */
+const lanes = 2
+
+const begunAt = performance.now()
+const options = chooseOrExit(process.argv.slice(2))
 await setUp('test')
+const programs = createPrograms()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupt(signal))
 
-const total = { passed: 0, failed: 0, skipped: 0 }
-const failures = []
-for (const suite of chosen) {
-  console.log(`\n== ${suite.title}`)
-  const startedAt = performance.now()
-  const { failures: said = [], ...counts } = await suite.run({ isWhole })
-  const silent = counts.failed > 0 && said.length === 0 ? [`${suite.title}: see its output`] : []
-  failures.push(...said, ...silent)
-  for (const key of Object.keys(total)) total[key] += counts[key]
-  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
-  console.log(`-- ${suite.title}: ${summaryLine(counts)} (${seconds} s)`)
-}
-if (failures.length > 0) console.log(`\n== What failed\n${failures.join('\n')}`)
-console.log(`\n${summaryLine(total)}`)
-process.exitCode = total.failed + total.skipped > 0 ? 1 : 0
+const first = options.chosen.filter(({ isLast }) => !isLast)
+const runner = createSuiteRunner({ programs, options, isAlone: options.chosen.length === 1, print })
+const together = await runner.watch(() => runSideBySide(first, { lanes, run: runner.run }))
+const { outcomes, flaky } = await runFailedAgain(together, runner.runAgain)
+for (const suite of options.chosen.filter(({ isLast }) => isLast)) outcomes.push(await runner.run(suite))
+finish(outcomes, flaky)
 
-/**
- * The suites that `--only` names, else all of them. `--mode` takes those of one mode, or all with nothing left out:
- * without it domain mode has a choice of its tests.
- */
-function chooseSuites(args) {
-  const { values } = parseArgs({ args, options: { only: { type: 'string' }, mode: { type: 'string' } } })
-  const inMode = values.mode === undefined || values.mode === 'all' ? suites : suitesOf(values.mode)
-  const isWhole = values.mode !== undefined
-  if (values.only === undefined) return { chosen: inMode, isWhole }
-  const names = values.only.split(',')
-  requireKnown(
-    names,
-    suites.map((suite) => suite.name),
+function finish(outcomes, flaky) {
+  const total = { passed: 0, failed: 0, skipped: 0 }
+  for (const { results } of outcomes) for (const key of Object.keys(total)) total[key] += results[key]
+  const failures = outcomes.flatMap(({ suite, results }) =>
+    results.failures.map(({ name, text }) => [`${suite.name}: ${name}`, ...(text ? [text] : [])].join('\n')),
   )
-  return { chosen: inMode.filter((suite) => names.includes(suite.name)), isWhole }
+  if (failures.length > 0) print(`\n== What failed\n${failures.join('\n')}`)
+  if (flaky.length > 0) print(`\n== Flaky: ${flaky.length}\n${describeFlaky(flaky, flakyPage()).join('\n')}`)
+  print(`\n== How long it took\n${runner.table(performance.now() - begunAt).join('\n')}`)
+  print(`\n${summaryLine(total)}`)
+  process.exitCode = total.failed + total.skipped > 0 ? 1 : 0
 }
 
-function suitesOf(mode) {
-  requireKnown([mode], [...modes, 'all'])
-  return suites.filter((suite) => suite.mode === mode)
+/** Ends as the signal would have ended this, but for what runs below it. */
+async function interrupt(signal) {
+  print(`\n${signal}: ending what runs.`)
+  await programs.endAll()
+  process.kill(process.pid, signal)
 }
 
-function requireKnown(names, known) {
-  const unknown = names.filter((name) => !known.includes(name))
-  if (unknown.length === 0) return
-  console.error(`Unknown: ${unknown.join(', ')}. Known are: ${known.join(', ')}.`)
-  process.exit(1)
+function flakyPage() {
+  const file = join(root, 'docs', 'flaky.md')
+  return existsSync(file) ? readFileSync(file, 'utf8') : ''
+}
+
+function chooseOrExit(args) {
+  try {
+    return choose(args, suites)
+  } catch (error) {
+    console.error(error.message)
+    process.exit(1)
+  }
+}
+
+function print(text) {
+  process.stdout.write(`${text}\n`)
 }

@@ -1,11 +1,21 @@
 /** How many tests a runner ran, from what it says. A runner that fails always counts at least one failed test. */
+import { relative } from 'node:path'
+
+/**
+ * @typedef {{ passed: number, failed: number, skipped: number }} Counts
+ * @typedef {object} Failure
+ * @property {string} name of a test, or of what went wrong outside of tests
+ * @property {string} [text] the beginning of what it said
+ * @property {{ file?: string, name: string }} [test] where it is one test, which can be run again alone
+ * @typedef {Counts & { failures: Failure[] }} Results `failures`: as many as `failed`
+ */
 
 /**
  * From the output of `cargo test`, which has one result line for each of the crate's test programs.
  *
  * @param {string[]} lines
  * @param {number} code cargo's exit code
- * @returns {import('./suites.mjs').Counts}
+ * @returns {Results}
  */
 export function readCargoResults(lines, code) {
   const counts = { passed: 0, failed: 0, skipped: 0 }
@@ -16,23 +26,40 @@ export function readCargoResults(lines, code) {
     counts.failed += Number(match[2])
     counts.skipped += Number(match[3])
   }
-  return withRunner(counts, code)
+  const names = lines.flatMap(
+    (line) => /^test (.+?)(?: - should panic)? \.\.\. FAILED$/.exec(line)?.[1] ?? [],
+  )
+  const failures = names.map((name) => ({ name, test: { name } }))
+  return withRunner({ ...counts, failures }, code, 'cargo test')
 }
 
 /**
- * From vitest's JSON report.
+ * From what scripts/test/vitest-reporter.mjs has written.
  *
  * @param {any} report undefined where there is none
  * @param {number} code vitest's exit code
- * @returns {import('./suites.mjs').Counts}
+ * @param {string} root files are named from there
+ * @returns {Results}
  */
-export function readVitestResults(report, code) {
-  const counts = {
-    passed: report?.numPassedTests ?? 0,
-    failed: report?.numFailedTests ?? 0,
-    skipped: (report?.numPendingTests ?? 0) + (report?.numTodoTests ?? 0),
-  }
-  return withRunner(counts, code)
+export function readVitestResults(report, code, root) {
+  const { tests = [], errors = [] } = report ?? {}
+  const nameOf = (file) => relative(root, file)
+  const failures = [
+    ...errors.map(({ file, text }) => ({
+      name: file === undefined ? 'outside of tests' : nameOf(file),
+      text: beginningOf(text),
+    })),
+    ...tests
+      .filter(({ state }) => state === 'failed')
+      .map(({ file, name, text }) => ({
+        name: `${nameOf(file)}: ${name}`,
+        text: beginningOf(text),
+        test: { file: nameOf(file), name },
+      })),
+  ]
+  const count = (wanted) => tests.filter(({ state }) => state === wanted).length
+  const counts = { passed: count('passed'), failed: failures.length, skipped: count('skipped') }
+  return withRunner({ ...counts, failures }, code, 'vitest')
 }
 
 /**
@@ -42,61 +69,43 @@ export function readVitestResults(report, code) {
  * @returns {string[]}
  */
 export function skippedTests(report) {
-  const tests = (report?.testResults ?? []).flatMap(({ name, assertionResults }) =>
-    assertionResults.map((test) => ({ ...test, file: name })),
-  )
-  return tests
-    .filter(({ status }) => ['skipped', 'pending', 'todo'].includes(status))
-    .map(({ file, fullName }) => `${file}: ${fullName}`)
+  const skipped = (report?.tests ?? []).filter(({ state }) => state === 'skipped')
+  return skipped.map(({ file, name }) => `${file}: ${name}`)
 }
 
 /** Lines of one failure's text that a run repeats at its end, and characters of each. */
 const failureLinesMax = 6
 const failureLineMax = 300
 
-/**
- * What failed in a run of `cargo test`: the names of its tests.
- *
- * @param {string[]} lines
- */
-export function cargoFailures(lines) {
-  return lines.flatMap((line) => /^test (.+) \.\.\. FAILED$/.exec(line)?.[1] ?? [])
-}
-
-/**
- * What failed in a run of vitest, and the beginning of what each said: a long run repeats it where its reader looks.
- *
- * @param {any} report undefined where there is none
- * @returns {string[]}
- */
-export function vitestFailures(report) {
-  return (report?.testResults ?? []).flatMap(({ name, message, assertionResults }) => {
-    const tests = assertionResults.filter(({ status }) => status === 'failed')
-    const failures = tests.map((test) =>
-      describe(`${name}: ${test.fullName}`, test.failureMessages.join('\n')),
-    )
-    return message ? [describe(name, message), ...failures] : failures
-  })
-}
-
-function describe(name, text) {
+function beginningOf(text) {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
-  return [name, ...lines.slice(0, failureLinesMax).map((line) => `  ${line.slice(0, failureLineMax)}`)].join(
-    '\n',
-  )
+  return lines
+    .slice(0, failureLinesMax)
+    .map((line) => `  ${line.slice(0, failureLineMax)}`)
+    .join('\n')
 }
 
-/** A runner that failed without a failed test (a file that can't be loaded), or that saw none, is a failure too. */
-function withRunner(counts, code) {
-  const sawNone = counts.passed + counts.failed + counts.skipped === 0
-  const failedItself = code !== 0 && counts.failed === 0
-  return sawNone || failedItself ? { ...counts, failed: counts.failed + 1 } : counts
+/**
+ * A runner that failed without saying of what, that saw no test or that counted more failures than it named has failed
+ * by itself.
+ */
+function withRunner(results, code, runner) {
+  const { passed, skipped, failures } = results
+  const failed = Math.max(results.failed, failures.length)
+  const unnamed = Array.from({ length: failed - failures.length }, () => ({
+    name: `${runner}: a failed test without a name; see its output`,
+  }))
+  const sawNone = passed + failed + skipped === 0
+  const failedItself = code !== 0 && failed === 0
+  const itself = sawNone || failedItself ? [{ name: `${runner} ended with ${code}; see its output` }] : []
+  const all = [...failures, ...unnamed, ...itself]
+  return { passed, failed: all.length, skipped, failures: all }
 }
 
 /**
  * The last line of a test run.
  *
- * @param {import('./suites.mjs').Counts} counts
+ * @param {Counts} counts
  */
 export function summaryLine({ passed, failed, skipped }) {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`

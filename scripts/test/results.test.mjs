@@ -1,62 +1,94 @@
 import { expect, test } from 'vitest'
-import {
-  cargoFailures,
-  readCargoResults,
-  readVitestResults,
-  skippedTests,
-  summaryLine,
-  vitestFailures,
-} from './results.mjs'
+import { readCargoResults, readVitestResults, skippedTests, summaryLine } from './results.mjs'
 
 const result = (passed, failed, ignored) =>
   `test result: ${failed > 0 ? 'FAILED' : 'ok'}. ${passed} passed; ${failed} failed; ${ignored} ignored; 0 measured`
+const counts = ({ passed, failed, skipped }) => ({ passed, failed, skipped })
 
 test('cargo’s result lines are added up', () => {
   const lines = ['running 3 tests', result(3, 0, 0), result(0, 0, 0), result(4, 0, 1)]
-  expect(readCargoResults(lines, 0)).toEqual({ passed: 7, failed: 0, skipped: 1 })
-  expect(readCargoResults([result(2, 1, 0)], 101)).toEqual({ passed: 2, failed: 1, skipped: 0 })
+  expect(readCargoResults(lines, 0)).toEqual({ passed: 7, failed: 0, skipped: 1, failures: [] })
 })
 
-test('what doesn’t compile and what has no tests has failed', () => {
-  expect(readCargoResults([], 101)).toEqual({ passed: 0, failed: 1, skipped: 0 })
-  expect(readCargoResults([result(0, 0, 0)], 0)).toEqual({ passed: 0, failed: 1, skipped: 0 })
-  expect(readVitestResults(undefined, 1)).toEqual({ passed: 0, failed: 1, skipped: 0 })
+test('cargo’s failed tests are named, so that they can be run again', () => {
+  const lines = [
+    'test a::b ... ok',
+    'test a::c ... FAILED',
+    'test d - should panic ... FAILED',
+    result(1, 2, 0),
+  ]
+  expect(readCargoResults(lines, 101)).toEqual({
+    passed: 1,
+    failed: 2,
+    skipped: 0,
+    failures: [
+      { name: 'a::c', test: { name: 'a::c' } },
+      { name: 'd', test: { name: 'd' } },
+    ],
+  })
+  const unnamed = readCargoResults([result(2, 1, 0)], 101)
+  expect(counts(unnamed)).toEqual({ passed: 2, failed: 1, skipped: 0 })
+  expect(unnamed.failures[0].test).toBeUndefined()
 })
 
-test('vitest’s report is read, and a file that can’t be loaded is a failure', () => {
-  const report = { numPassedTests: 5, numFailedTests: 0, numPendingTests: 1, numTodoTests: 1 }
-  expect(readVitestResults(report, 0)).toEqual({ passed: 5, failed: 0, skipped: 2 })
-  expect(readVitestResults(report, 1)).toEqual({ passed: 5, failed: 1, skipped: 2 })
+test('what doesn’t compile, what has no tests and what leaves no results has failed by itself', () => {
+  const silent = [
+    readCargoResults([], 101),
+    readCargoResults([result(0, 0, 0)], 0),
+    readVitestResults(undefined, 1, '/r'),
+    readVitestResults({ tests: [], errors: [] }, 0, '/r'),
+  ]
+  for (const results of silent) {
+    expect(counts(results)).toEqual({ passed: 0, failed: 1, skipped: 0 })
+    expect(results.failures).toEqual([{ name: expect.stringContaining('see its output') }])
+  }
+})
+
+const passed = { file: '/r/x.test.ts', name: 'a', state: 'passed', text: '' }
+const failed = {
+  file: '/r/x.test.ts',
+  name: 'b',
+  state: 'failed',
+  text: `why\n\n  at x${'\n  at y'.repeat(20)}`,
+}
+const skipped = { file: '/r/x.test.ts', name: 'c', state: 'skipped', text: '' }
+
+test('vitest’s tests are counted, and those that failed are named with the beginning of what they say', () => {
+  expect(readVitestResults({ tests: [passed, failed, skipped], errors: [] }, 1, '/r/')).toEqual({
+    passed: 1,
+    failed: 1,
+    skipped: 1,
+    failures: [
+      {
+        name: 'x.test.ts: b',
+        text: `  why\n    at x${'\n    at y'.repeat(4)}`,
+        test: { file: 'x.test.ts', name: 'b' },
+      },
+    ],
+  })
+})
+
+test('what goes wrong outside of tests is a failure of its own, which no second run takes away', () => {
+  const errors = [{ file: '/r/y.test.ts', text: 'not loaded' }, { text: 'a worker ended' }]
+  const { failures, ...rest } = readVitestResults({ tests: [passed, failed], errors }, 1, '/r')
+  expect(counts(rest)).toEqual({ passed: 1, failed: 3, skipped: 0 })
+  expect(failures.filter(({ test }) => test === undefined)).toEqual([
+    { name: 'y.test.ts', text: '  not loaded' },
+    { name: 'outside of tests', text: '  a worker ended' },
+  ])
+})
+
+test('a runner that fails without a word is a failure too', () => {
+  expect(counts(readVitestResults({ tests: [passed], errors: [] }, 1, '/r'))).toEqual({
+    passed: 1,
+    failed: 1,
+    skipped: 0,
+  })
 })
 
 test('skipped tests are named with their files', () => {
-  const assertionResults = [
-    { fullName: 'a', status: 'passed' },
-    { fullName: 'b', status: 'skipped' },
-    { fullName: 'c', status: 'todo' },
-  ]
-  expect(skippedTests({ testResults: [{ name: 'x.test.ts', assertionResults }] })).toEqual([
-    'x.test.ts: b',
-    'x.test.ts: c',
-  ])
+  expect(skippedTests({ tests: [passed, skipped] })).toEqual(['/r/x.test.ts: c'])
   expect(skippedTests(undefined)).toEqual([])
-})
-
-test('failures are named with the beginning of what they say', () => {
-  expect(cargoFailures(['test a::b ... ok', 'test a::c ... FAILED'])).toEqual(['a::c'])
-  const assertionResults = [
-    { fullName: 'a', status: 'passed', failureMessages: [] },
-    { fullName: 'b', status: 'failed', failureMessages: [`why\n\n  at x${'\n  at y'.repeat(20)}`] },
-  ]
-  const testResults = [
-    { name: 'x.test.ts', message: '', assertionResults },
-    { name: 'y.test.ts', message: 'not loaded', assertionResults: [] },
-  ]
-  expect(vitestFailures({ testResults })).toEqual([
-    `x.test.ts: b\n  why\n    at x${'\n    at y'.repeat(4)}`,
-    'y.test.ts\n  not loaded',
-  ])
-  expect(vitestFailures(undefined)).toEqual([])
 })
 
 test('the last line names skipped tests only if there are any', () => {

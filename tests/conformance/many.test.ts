@@ -13,7 +13,7 @@ import { startWebServer } from '../support/web-server.ts'
 const { Sandbox: Sandboxes } = sdks[0]!.sdk
 const port = 8000
 /** How long the WebSockets stay, in milliseconds. */
-const stayMs = isDomainMode ? 60_000 : 10_000
+const stayMs = process.env.E2B_TEST_DEEP === undefined ? 5_000 : 60_000
 
 let server: TestServer
 beforeAll(async () => {

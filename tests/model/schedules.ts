@@ -13,7 +13,7 @@ import { createRandom, type Random } from './random.ts'
 import { createWorld, patience, type World } from './world.ts'
 
 /** Schedules of each half of the test, and how many of them run side by side. */
-const schedules = Math.ceil(Number(process.env.E2B_MODEL_SCHEDULES ?? 10_000) / 2)
+const schedules = Math.ceil(Number(process.env.E2B_MODEL_SCHEDULES ?? 1_000) / 2)
 const batchSize = 25
 /** Operations of one schedule. */
 const rounds = 5
