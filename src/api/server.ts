@@ -5,6 +5,7 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import type { ApiParts } from './parts.ts'
 import { addAuthentication, addOperatorAuthentication } from './plugins/authentication.ts'
+import { addCors } from './plugins/cors.ts'
 import { addErrors, badUrl, bodyMaxBytes } from './plugins/errors.ts'
 import { addJsonBodies } from './plugins/json-bodies.ts'
 import { addTimings } from './plugins/timings.ts'
@@ -47,13 +48,15 @@ export function createApi(parts: ApiParts): FastifyInstance {
   const app = fastify({
     bodyLimit: bodyMaxBytes,
     frameworkErrors: badUrl,
-    routerOptions: { maxParamLength: 512 },
+    // A base address may end in a slash, and clients put their paths behind it.
+    routerOptions: { maxParamLength: 512, ignoreDuplicateSlashes: true },
     ...(serverFactory !== undefined && { serverFactory }),
   })
   addErrors(app, control.log)
   addValidation(app)
   addJsonBodies(app)
   addTimings(app)
+  addCors(app)
   addHealth(app)
   addListTeams(app, parts)
   addCreateAccessToken(app)

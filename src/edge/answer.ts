@@ -6,6 +6,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { toError } from '../domain/error.ts'
 import type { HttpRequest, HttpResponse } from '../domain/http.ts'
+import { corsHeaders } from '../wire/cors.ts'
 import { httpStatus } from '../wire/error-map.ts'
 import { type ErrorPage, pageHeaders, renderPage, wantsPage } from './error-page.ts'
 
@@ -87,7 +88,7 @@ function describeFailure(thrown: unknown): { status: number; message: string } {
 /** Sends an answer to a request, in the form that its client shows best. */
 export function send(req: Pick<HttpRequest, 'headers'>, res: HttpResponse, answer: Answer): void {
   const { text, headers } = wantsPage(req.headers) ? asPage(answer) : asJson(answer)
-  res.writeHead(answer.status, headers)
+  res.writeHead(answer.status, { ...corsHeaders(req), ...headers })
   res.end(text)
 }
 

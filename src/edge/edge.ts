@@ -5,7 +5,9 @@
 import type { Duplex } from 'node:stream'
 import type { HttpRequest, HttpResponse } from '../domain/http.ts'
 import type { LiveSandbox, SandboxDirectory, WakeSandbox } from '../domain/live-sandbox.ts'
+import { withOneLeadingSlash } from '../lib/leading-slash.ts'
 import type { Log } from '../lib/log.ts'
+import { isPreflight, preflightHeaders } from '../wire/cors.ts'
 import { type Answer, routeError, sandboxNotFound, send, wakeFailure } from './answer.ts'
 import { connectionOf } from './connection-of.ts'
 import { envdPort } from './envd-port.ts'
@@ -120,8 +122,13 @@ export function createEdge({
       if (connection.destroyed) return
       // Before the sandbox is looked for, which may wake it (e2b-behaviour 1.6).
       const isForEnvd = route.kind === 'sandbox' && route.port === envdPort
-      const refusal = isForEnvd ? refuseReserved(req.url ?? '') : undefined
-      if (refusal !== undefined) return send(req, res, refusal)
+      if (isForEnvd) {
+        req.url = withOneLeadingSlash(req.url ?? '')
+        // It carries no token, and says nothing of what is behind it: the request that it is for meets the sandbox.
+        if (isPreflight(req)) return void res.writeHead(204, preflightHeaders(req)).end()
+        const refusal = refuseReserved(req.url)
+        if (refusal !== undefined) return send(req, res, refusal)
+      }
       meet(req, connection, route, (met) => {
         if ('answer' in met) return send(req, res, met.answer)
         const { sandbox, traffic, port } = met

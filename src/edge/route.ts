@@ -119,7 +119,7 @@ function routeByName(name: string, domain: string | undefined): SandboxRoute | E
  * send them when they connect to a sandbox.
  */
 function isCallOfApi({ sandboxPortHeader, target = '' }: RouteInput): boolean {
-  return sandboxPortHeader === '49983' && /^\/sandboxes\/[^/?]+\/connect$/.test(target)
+  return sandboxPortHeader === '49983' && /^\/+sandboxes\/[^/?]+\/connect$/.test(target)
 }
 
 /** By the two routing headers; undefined where neither is there. An empty header is an absent one. */

@@ -38,11 +38,8 @@ describe('a signed URL', () => {
     },
   )
 
-  test('is asked for by browsers before they use it', async () => {
-    const upload = signedUrl({ path: 'x', operation: 'write' }, 'token-7')
-    const asks = (method: string) => request(upload, 'OPTIONS', { 'access-control-request-method': method })
-    expect(await find(asks('POST'))).toEqual(found('i7'))
-    expect(await find(asks('GET'))).toEqual(refused)
+  test('may have more than one slash in front, where the base address ends in one', async () => {
+    expect(await find(request(`/${signedUrl({ path: 'x' }, 'token-7')}`))).toEqual(found('i7'))
   })
 
   test.each([
@@ -62,7 +59,7 @@ describe('a signed URL', () => {
     ['another path', '/sandboxes?signature=v1_x', 'GET'],
     ['a path that begins alike', '/filesystem?signature=v1_x', 'GET'],
     ['another method', '/files?signature=v1_x', 'DELETE'],
-    ['no preflight', '/files?signature=v1_x', 'OPTIONS'],
+    ['a preflight', '/files?signature=v1_x', 'OPTIONS'],
   ])('is none with %s', (_name, url, method) => {
     expect(find(request(url, method))).toBeUndefined()
   })

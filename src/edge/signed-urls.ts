@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type SignedRequest, signerTest } from '../auth/signature.ts'
 import type { HttpRequest } from '../domain/http.ts'
 import type { LiveSandbox, SandboxDirectory } from '../domain/live-sandbox.ts'
+import { withOneLeadingSlash } from '../lib/leading-slash.ts'
 import { envdPort } from './envd-port.ts'
 import type { ErrorRoute, SandboxRoute } from './route.ts'
 
@@ -70,7 +71,7 @@ interface Asked {
 }
 
 function parse(req: HttpRequest): Asked | undefined {
-  const url = req.url ?? ''
+  const url = withOneLeadingSlash(req.url ?? '')
   if (!url.startsWith('/files?')) return undefined
   const operation = operationOf(req)
   const query = new URLSearchParams(url.slice('/files?'.length))
@@ -87,9 +88,8 @@ function parse(req: HttpRequest): Asked | undefined {
   return { signature, request }
 }
 
-/** What the URL must have been signed for. Before a browser uses one it asks whether it may, by OPTIONS. */
-function operationOf({ method, headers }: HttpRequest): SignedRequest['operation'] | undefined {
-  const meant = method === 'OPTIONS' ? headers['access-control-request-method'] : method
-  if (meant === 'GET' || meant === 'HEAD') return 'read'
-  return meant === 'POST' ? 'write' : undefined
+/** What the URL must have been signed for. */
+function operationOf({ method }: HttpRequest): SignedRequest['operation'] | undefined {
+  if (method === 'GET' || method === 'HEAD') return 'read'
+  return method === 'POST' ? 'write' : undefined
 }

@@ -98,6 +98,17 @@ describe.each(sdks)('e2b $version', ({ sdk }) => {
     expect(answer.headers.get('access-control-allow-origin')).toBe('*')
   })
 
+  test('base addresses may end in a slash', async () => {
+    const address = { apiUrl: `${server.url}/`, sandboxUrl: `${server.url}/` }
+    const made = await sdk.Sandbox.create({ ...address, timeoutMs: 60_000, secure: true })
+    await made.files.write('slash.txt', 'one too many')
+    expect((await made.commands.run('cat slash.txt')).stdout).toBe('one too many')
+    expect(await (await fetch(await made.downloadUrl('slash.txt'))).text()).toBe('one too many')
+    const reached = await sdk.Sandbox.connect(made.sandboxId, address)
+    expect(await reached.files.read('slash.txt')).toBe('one too many')
+    await made.kill()
+  })
+
   test('a sandbox that is gone is not found by them', async () => {
     const url = await other.downloadUrl('who.txt')
     await other.kill()

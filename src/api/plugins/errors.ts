@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ServerError, toError } from '../../domain/error.ts'
 import type { Log } from '../../lib/log.ts'
+import { corsHeaders } from '../../wire/cors.ts'
 import { errorBody, httpStatus, restErrorBody } from '../../wire/error-map.ts'
 import { violationSentence } from './violation.ts'
 
@@ -10,8 +11,9 @@ export const bodyMaxBytes = 1024 * 1024
 /** When what is unavailable may be tried again where nobody knows better, in seconds: clients only retry if told. */
 const unavailableRetryAfterS = 1
 
-/** Fastify's answer to a URL that can't be decoded, which no error handler sees. */
-export function badUrl(_error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+/** Fastify's answer to a URL that can't be decoded, which no hook and no error handler sees. */
+export function badUrl(_error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  reply.headers(corsHeaders(request))
   reply.status(400).send(errorBody(400, 'The path is not a valid URL: write a % in it as %25.'))
 }
 
