@@ -3,12 +3,14 @@
  * an address a page.
  */
 import { STATUS_CODES } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { toError } from '../domain/error.ts'
 import type { HttpRequest, HttpResponse } from '../domain/http.ts'
 import { corsHeaders } from '../wire/cors.ts'
 import { httpStatus } from '../wire/error-map.ts'
 import { type ErrorPage, pageHeaders, renderPage, wantsPage } from './error-page.ts'
+import { linger } from './unread-body.ts'
 
 export interface Answer {
   status: number
@@ -102,9 +104,10 @@ export function sendRaw(socket: Duplex, answer: Answer): void {
   endAndClose(socket, `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines}\r\n${text}`)
 }
 
-/** Writes what is left and closes both directions once that is out. */
-export function endAndClose(socket: Duplex, rest = ''): void {
-  socket.end(rest, () => socket.destroy())
+/** Writes what is left and closes both directions once that is out, a connection once it can have been read. */
+export function endAndClose(connection: Duplex, rest = ''): void {
+  if (connection instanceof Socket) linger(connection, rest)
+  else connection.end(rest, () => connection.destroy())
 }
 
 /** An answer as text, and the headers that it goes out with. */

@@ -19,6 +19,7 @@ import type { Credentials } from '../domain/credentials.ts'
 import { type Answer, routeError, sendRaw } from './answer.ts'
 import { detectHttp2 } from './detect-http2.ts'
 import { BreakableRequest, BreakableResponse } from './http2-messages.ts'
+import { defaultLinger, type LingerTimes, lingerOnStream, responseClass } from './unread-body.ts'
 
 export interface TrafficServerOptions {
   /** Speak TLS, and nothing else, with this certificate; absent: no TLS */
@@ -29,6 +30,8 @@ export interface TrafficServerOptions {
   headersTimeoutMs?: number
   /** How often open connections are looked at for that, in milliseconds */
   checkIntervalMs?: number
+  /** How long what nobody wants is still read behind an answer */
+  linger?: LingerTimes
 }
 
 export interface TrafficServer extends Server {
@@ -72,8 +75,10 @@ class DetectingServer extends Server implements TrafficServer {
       idleTimeoutMs = defaultIdleTimeoutMs,
       headersTimeoutMs = 60_000,
       checkIntervalMs = 30_000,
+      linger = defaultLinger,
     } = options
     super({
+      ServerResponse: responseClass(linger),
       keepAliveTimeout: idleTimeoutMs,
       headersTimeout: headersTimeoutMs,
       connectionsCheckingInterval: checkIntervalMs,
@@ -83,7 +88,7 @@ class DetectingServer extends Server implements TrafficServer {
     this.maxHeadersCount = 0
     this.on('clientError', refuse)
     this.on('connect', (_req, socket) => sendRaw(socket, notATunnel))
-    const http2 = this.#createHttp2(idleTimeoutMs)
+    const http2 = this.#createHttp2(idleTimeoutMs, linger)
     const http1 = this.listeners('connection')
     this.removeAllListeners('connection')
     this.#tls = credentials && this.#createTls(credentials, headersTimeoutMs)
@@ -143,7 +148,7 @@ class DetectingServer extends Server implements TrafficServer {
     tls.emit('connection', socket)
   }
 
-  #createHttp2(idleTimeoutMs: number): Http2Server {
+  #createHttp2(idleTimeoutMs: number, linger: LingerTimes): Http2Server {
     const server = createHttp2Server({
       maxSessionMemory: sessionMaxMb,
       Http2ServerRequest: BreakableRequest,
@@ -172,6 +177,7 @@ class DetectingServer extends Server implements TrafficServer {
       server.on(event, (req: Http2ServerRequest, res: Http2ServerResponse) => {
         // Where both are there, `Host` counts for nothing (RFC 9113 8.3.1).
         if (req.authority !== '') req.headers.host = req.authority
+        lingerOnStream(req, linger)
         this.emit(event, req, res)
       })
     pass('request')

@@ -5,6 +5,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Credentials } from '../domain/credentials.ts'
 import type { Edge } from '../edge/edge.ts'
+import { limitBody } from '../edge/limit-body.ts'
 import { listenFor } from '../edge/listeners.ts'
 import { misdirected } from '../edge/misdirected.ts'
 import { routeOfRequest } from '../edge/route.ts'
@@ -31,9 +32,13 @@ export function createListener({ api, edge, findSigned, domain, credentials }: L
     routeOf: (req) => misdirected(req, domain) ?? routeOfRequest(req, options),
     api(req, res) {
       const signed = findSigned(req)
-      if (signed !== undefined) void signed.then((route) => edge.handleRequest(req, res, route))
+      if (signed !== undefined) {
+        void signed.then((route) => edge.handleRequest(req, res, route))
+        return
+      }
+      limitBody(req, res)
       // Fastify serves requests of both versions; its types know only the version of the server it made.
-      else api(req as IncomingMessage, res as ServerResponse)
+      api(req as IncomingMessage, res as ServerResponse)
     },
   })
   return server

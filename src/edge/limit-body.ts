@@ -1,0 +1,26 @@
+import type { HttpRequest, HttpResponse } from '../domain/http.ts'
+import { routeError, send } from './answer.ts'
+import { connectionOf, http2StreamOf } from './connection-of.ts'
+import { cut } from './cut.ts'
+import { hasBody } from './forward-headers.ts'
+
+/** Enough for the megabyte that a body of the API may have, over a slow line. In milliseconds. */
+const defaultTimeoutMs = 60_000
+
+/**
+ * Ends a request whose body isn't all there after that time, in milliseconds, however much of it keeps coming: with
+ * 408 and the connection behind it, or in HTTP/2, where a late end would still be taken for a whole body, by a reset.
+ */
+export function limitBody(req: HttpRequest, res: HttpResponse, timeoutMs = defaultTimeoutMs): void {
+  if (!hasBody(req)) return
+  const timer = setTimeout(() => {
+    if (req.complete || res.headersSent) return
+    if (http2StreamOf(req) === undefined) send(req, res, tooSlow)
+    else cut(connectionOf(req))
+  }, timeoutMs)
+  const stop = () => clearTimeout(timer)
+  req.once('end', stop)
+  res.once('close', stop)
+}
+
+const tooSlow = routeError(408, 'The body of the request took too long.')
