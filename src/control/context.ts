@@ -13,6 +13,8 @@ export interface ControlContext {
   lifecycle: Lifecycle
   admission: Admission
   orphans: Orphans
+  /** Resolves when requests that had arrived at the server by now have been passed on to this process. Never rejects. */
+  caughtUp: () => Promise<void>
   clock: Clock
   log: Log
 }

@@ -94,13 +94,15 @@ export async function pause(
 }
 
 /** Resolves when what had arrived at this server by now is in the sandbox's queue. */
-async function untilRead({ lifecycle }: ControlContext, id: string): Promise<void> {
+async function untilRead({ lifecycle, caughtUp }: ControlContext, id: string): Promise<void> {
   for (
     let turns = 0, before = -1;
     turns < turnsMax && lifecycle.waiting(id) !== before;
-    turns += turnsToRead
+    turns += 2 * turnsToRead
   ) {
     before = lifecycle.waiting(id)
+    await loopTurns(turnsToRead)
+    await caughtUp()
     await loopTurns(turnsToRead)
   }
 }

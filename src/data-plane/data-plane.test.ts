@@ -35,6 +35,13 @@ test('a worker is told what takes traffic before it is ready, and all changes in
   await plane.feed.withdraw('never there')
 })
 
+test('whoever is asked to catch up says when it has', async () => {
+  await using plane = createPlane()
+  await plane.worker()
+  await plane.worker()
+  await plane.feed.caughtUp()
+})
+
 test('a withdrawal waits for every worker, and not for one that has gone', async () => {
   await using plane = createPlane()
   plane.feed.admit(entryOf('a'), team)
@@ -111,7 +118,7 @@ test.each([
   ['a length beyond the longest message', lengthOf(messageMaxBytes + 1)],
   ['what is no JSON', framed('{')],
   ['a message of no type', framed('{}')],
-  ['a text for a number', framed('{"type":"withdrawn","ref":"1"}')],
+  ['a text for a number', framed('{"type":"done","ref":"1"}')],
   ['a path for an id', framed('{"type":"wake","ref":1,"id":"../x","request":{"port":1}}')],
   ['a port beyond all', framed('{"type":"wake","ref":1,"id":"a","request":{"port":65536}}')],
   ['lines by the thousand', framed(`{"type":"log","lines":[${'0,'.repeat(1000)}0]}`)],

@@ -8,13 +8,13 @@ import { toError } from '../domain/error.ts'
 import type { WakeRequest } from '../domain/live-sandbox.ts'
 import type { SandboxLogSink } from '../domain/sandbox-log.ts'
 import type { Log } from '../lib/log.ts'
-import { createLink, type Link } from './link.ts'
+import { type Asked, createLink, type Link } from './link.ts'
 import type { FromWorker, Outcome, WorkerSettings } from './messages.ts'
 import { outcomeOf } from './messages.ts'
 import { createRunningProcesses } from './running-processes.ts'
 
-/** How long a worker may take to say that a sandbox's traffic has ended, in turns of its link's clock. */
-const withdrawTurnsMax = 4
+/** How long a worker may take to do what it is asked for, in turns of its link's clock. */
+const askedTurnsMax = 4
 /** Questions of one worker at once; what asks is bounded there too. */
 const questionsMax = 4096
 
@@ -37,6 +37,8 @@ export interface Feed extends TrafficCarrier {
    * and why where that is a fault.
    */
   attach(stream: Duplex, settings: WorkerSettings, events: AttachEvents): Attached
+  /** Resolves when the workers have passed on the requests that had arrived at them by now. Never rejects. */
+  caughtUp(): Promise<void>
   /** All workers speak TLS with this from now on. */
   setCredentials(credentials: { cert: string; key: string }): void
 }
@@ -114,6 +116,10 @@ export function createFeed({ wake, ensureDebug, logs, log }: FeedParts): Feed {
     }
   }
 
+  const askAll = async (what: Asked) => {
+    await Promise.all([...links.keys()].map((link) => link.ask(what, askedTurnsMax)))
+  }
+
   return {
     takesTraffic: (id) => admitted.has(id),
     ids: () => [...admitted.keys()],
@@ -129,8 +135,10 @@ export function createFeed({ wake, ensureDebug, logs, log }: FeedParts): Feed {
     async withdraw(id) {
       if (!admitted.delete(id)) return
       for (const running of links.values()) running.forget(id)
-      await Promise.all([...links.keys()].map((link) => link.withdraw(id, withdrawTurnsMax)))
+      await askAll({ type: 'withdraw', id })
     },
+
+    caughtUp: () => askAll({ type: 'catch-up' }),
 
     attach(stream, settings, { onReady, onEnd }) {
       let served: ReturnType<typeof serve> | undefined

@@ -20,6 +20,9 @@ const responsiveTurns = 4
 /** Turns of silence after which it is taken for stuck, and ended: half a minute. */
 const stuckTurns = 60
 
+/** What a worker is asked to do, and says when it is done. */
+export type Asked = { type: 'withdraw'; id: string } | { type: 'catch-up' }
+
 export interface LinkEvents {
   log: Log
   onReady(): void
@@ -30,8 +33,8 @@ export interface LinkEvents {
 export interface Link {
   send(message: ToWorker): void
   greet(settings: WorkerSettings): void
-  /** Resolves when the worker has said that the sandbox's traffic is over, when it has gone, or after so many turns. */
-  withdraw(id: string, turnsMax: number): Promise<void>
+  /** Resolves when the worker has said that it has done so, when it has gone, or after so many turns. */
+  ask(what: Asked, turnsMax: number): Promise<void>
   isResponsive(): boolean
   close(): void
 }
@@ -40,13 +43,13 @@ export function createLink(stream: Duplex, { log, onReady, onMessage, onEnd }: L
   let silentTurns = 0
   let isReady = false
   let lastRef = 0
-  const withdrawals = new Map<number, { id: string; turnsLeft: number; settle(): void }>()
+  const unanswered = new Map<number, { what: Asked; turnsLeft: number; settle(): void }>()
 
   const channel = createChannel(stream, {
     onMessage(value) {
       const message = readFromWorker(value)
       silentTurns = 0
-      if (message.type === 'withdrawn') settle(message.ref)
+      if (message.type === 'done') settle(message.ref)
       if (message.type === 'ready') {
         if (message.version !== protocolVersion) throw new Error('a worker of another release')
         isReady = true
@@ -56,21 +59,21 @@ export function createLink(stream: Duplex, { log, onReady, onMessage, onEnd }: L
     },
     onEnd(error) {
       clearInterval(clock)
-      for (const ref of [...withdrawals.keys()]) settle(ref)
+      for (const ref of [...unanswered.keys()]) settle(ref)
       onEnd(error)
     },
   })
 
   const settle = (ref: number) => {
-    withdrawals.get(ref)?.settle()
-    withdrawals.delete(ref)
+    unanswered.get(ref)?.settle()
+    unanswered.delete(ref)
   }
 
   const clock = setInterval(() => {
     silentTurns++
-    for (const [ref, waiting] of withdrawals) {
+    for (const [ref, waiting] of unanswered) {
       if (--waiting.turnsLeft > 0) continue
-      log.warn({ sandboxId: waiting.id }, 'a data worker did not say that the traffic of a sandbox is over')
+      log.warn(waiting.what, 'a data worker did not do in time what it was asked for')
       settle(ref)
     }
     if (silentTurns >= stuckTurns) {
@@ -82,11 +85,11 @@ export function createLink(stream: Duplex, { log, onReady, onMessage, onEnd }: L
   return {
     send: (message) => void channel.send(message),
     greet: (settings) => void channel.send({ type: 'hello', version: protocolVersion, settings }),
-    withdraw(id, turnsMax) {
+    ask(what, turnsMax) {
       return new Promise((resolve) => {
         const ref = ++lastRef
-        withdrawals.set(ref, { id, turnsLeft: turnsMax, settle: resolve })
-        if (!channel.send({ type: 'withdraw', ref, id })) settle(ref)
+        unanswered.set(ref, { what, turnsLeft: turnsMax, settle: resolve })
+        if (!channel.send({ ...what, ref })) settle(ref)
       })
     },
     isResponsive: () => isReady && silentTurns < responsiveTurns,

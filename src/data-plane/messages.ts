@@ -28,6 +28,7 @@ export type ToWorker =
   | { type: 'hello'; version: number; settings: WorkerSettings }
   | { type: 'admit'; entry: DirectoryEntry; fresh: boolean }
   | { type: 'withdraw'; ref: number; id: string }
+  | { type: 'catch-up'; ref: number }
   /** All that takes traffic has been told; from now on there are changes only */
   | { type: 'synced' }
   | { type: 'answer'; ref: number; outcome: Outcome }
@@ -46,7 +47,7 @@ export interface LogLine {
 export type FromWorker =
   | { type: 'ready'; version: number }
   | { type: 'alive' }
-  | { type: 'withdrawn'; ref: number }
+  | { type: 'done'; ref: number }
   | { type: 'wake'; ref: number; id: string; request: WakeRequest }
   | { type: 'debug'; ref: number }
   | { type: 'cancel'; ref: number }
@@ -73,7 +74,7 @@ export function readFromWorker(value: unknown): FromWorker {
       return { type }
     case 'ready':
       return { type, version: whole(value.version) }
-    case 'withdrawn':
+    case 'done':
     case 'debug':
     case 'cancel':
       return { type, ref: whole(value.ref) }

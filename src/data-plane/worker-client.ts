@@ -7,6 +7,7 @@ import type { DirectoryEntry } from '../domain/data-plane.ts'
 import { ServerError } from '../domain/error.ts'
 import type { WakeRequest } from '../domain/live-sandbox.ts'
 import type { SandboxLogEntry } from '../domain/sandbox-log.ts'
+import { loopTurns } from '../lib/loop-turns.ts'
 import { type Channel, createChannel } from './channel.ts'
 import {
   codeOf,
@@ -25,6 +26,8 @@ const logMs = 100
 const aliveMs = 1000
 /** What of the log may wait for the owner to read; what comes then is dropped, and its number told. */
 const waitingMaxBytes = 8 * 2 ** 20
+/** Turns of the loop in which a connection that has come is taken in, read, and its request passed on. */
+const turnsToPassOn = 16
 /** Lines that wait for the next message. */
 const linesMax = 20_000
 
@@ -82,7 +85,10 @@ export function createWorkerClient(stream: Duplex, events: WorkerEvents): Worker
         events.onAdmit(message.entry, message.fresh)
         break
       case 'withdraw':
-        void events.onWithdraw(message.id).then(() => send({ type: 'withdrawn', ref: message.ref }))
+        void events.onWithdraw(message.id).then(() => send({ type: 'done', ref: message.ref }))
+        break
+      case 'catch-up':
+        void loopTurns(turnsToPassOn).then(() => send({ type: 'done', ref: message.ref }))
         break
       case 'synced':
         events.onSynced()

@@ -21,6 +21,8 @@ const steadyMs = 30_000
 const startTimeoutMs = 60_000
 /** How long a worker that was told to end may take, in milliseconds. */
 const endTimeoutMs = 5_000
+/** How long handing over a connection may take, in milliseconds: a worker that ends meanwhile doesn't say so. */
+const handMs = 1000
 /** Connections that wait until a worker serves again; the kernel's own queue has those after them. */
 const waitingMax = 1024
 
@@ -43,8 +45,8 @@ export interface Workers {
   start(): Promise<void>
   /** Takes over a connection that nobody has read from. */
   take(connection: Socket, listener: ListenerName): void
-  /** Process ids of those that run. */
-  pids(): number[]
+  /** Resolves when what had arrived by now at connections that were taken over is passed on. Never rejects. */
+  caughtUp(): Promise<void>
   /** Ends all of them, with their connections. */
   stop(): Promise<void>
 }
@@ -70,10 +72,18 @@ export function createWorkers({ count, program, feed, settings, log }: WorkersPa
     return serving[turn++ % serving.length]
   }
 
-  const hand = (to: Serving, connection: Socket, listener: ListenerName) => {
-    to.child.send({ listener }, connection, (error) => {
-      if (error !== null) connection.destroy()
+  /** Connections on their way */
+  const handing = new Set<Promise<void>>()
+
+  const hand = ({ child }: Serving, connection: Socket, listener: ListenerName) => {
+    const handed = new Promise<void>((resolve) => {
+      child.send({ listener }, connection, (error) => {
+        if (error !== null) connection.destroy()
+        handing.delete(handed)
+        resolve()
+      })
     })
+    handing.add(handed)
   }
 
   const take = (connection: Socket, listener: ListenerName) => {
@@ -156,7 +166,10 @@ export function createWorkers({ count, program, feed, settings, log }: WorkersPa
       )
     },
     take,
-    pids: () => [...children].flatMap(({ pid }) => pid ?? []),
+    async caughtUp() {
+      await Promise.race([Promise.all(handing), sleep(handMs, stopping.signal).catch(() => {})])
+      await feed.caughtUp()
+    },
     async stop() {
       stopping.abort()
       for (const { connection } of waiting.splice(0)) connection.destroy()

@@ -115,6 +115,7 @@ async function start(
   const machine = createMachine([config.stateDir, ...(dataDir ? [dataDir] : [])])
   const localNode = await createLocalNode({ store, machine, starts: counts, version: programVersion(), log })
   const lifecycle = createLifecycle({ store, node, clock, log })
+  let workers: Workers | undefined
   const control: ControlContext = {
     store,
     node,
@@ -130,6 +131,7 @@ async function start(
       keepFree: config.keepFree,
     }),
     orphans: createOrphans({ ...(orphanGraceMs !== undefined && { graceMs: orphanGraceMs }) }),
+    caughtUp: async () => workers?.caughtUp(),
     clock,
     log,
   }
@@ -158,7 +160,7 @@ async function start(
   const apiSocket = await listenPrivately(api.server, config.stateDir)
   undo.push(() => apiSocket.close())
   let current = credentials?.first ?? null
-  const workers = createWorkers({
+  const serving = createWorkers({
     count: config.dataWorkers,
     program: dataWorkerProgram(),
     feed,
@@ -171,9 +173,10 @@ async function start(
     }),
     log,
   })
-  undo.push(() => workers.stop())
-  await workers.start()
-  const listener = await listen(workers, 'public', config, 'Choose another with --host and --port.')
+  workers = serving
+  undo.push(() => serving.stop())
+  await serving.start()
+  const listener = await listen(serving, 'public', config, 'Choose another with --host and --port.')
   undo.push(() => listener.close())
   const { port, address } = listener.address() as AddressInfo
   const url = apiUrl(config, port)
@@ -212,7 +215,7 @@ async function start(
       stopping.abort()
       dns?.close()
       for (const each of listeners) each.close()
-      await workers.stop()
+      await serving.stop()
       api.server.close()
       api.server.closeAllConnections()
       await Promise.all(loops)
@@ -241,7 +244,7 @@ async function start(
       try {
         const at = { host, port: config.debugPort }
         const remedy = 'Choose another with --debug-port, or 0 for no debug mode.'
-        listening.push(await listen(workers, 'debug', at, remedy))
+        listening.push(await listen(serving, 'debug', at, remedy))
       } catch (error) {
         const level = host === '::1' ? 'debug' : 'warn'
         log[level]({ reason: (error as Error).message }, 'E2B_DEBUG=true programs are not served')

@@ -147,6 +147,7 @@ export async function createWorld(random: Random): Promise<World> {
       lifecycle: createLifecycle(parts),
       admission: openAdmission(parts.store, clock),
       orphans: createOrphans({ graceMs: 0 }),
+      caughtUp: async () => {},
     }
     const wake = createWakeSandbox(control, (id) => directory.find(id) !== undefined)
     return {

@@ -78,6 +78,7 @@ export async function startControl({
       lifecycle,
       admission: openAdmission(store, clock),
       orphans: createOrphans({ graceMs: orphanGraceMs }),
+      caughtUp: async () => {},
       clock,
       log: silentLog,
     },
