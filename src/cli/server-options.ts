@@ -15,7 +15,7 @@ export function withServerOptions(command: Command): Command {
     .option('--dns <address>', 'answer DNS queries for *.<domain> here, as 127.0.0.1:53 [E2B_SERVER_DNS]')
     .option(
       '--max-connections <number>',
-      'requests and upgrades that a sandbox may have at once in each data worker [E2B_SERVER_MAX_CONNECTIONS] (default: 10000)',
+      'requests and upgrades that a sandbox may have at once in each data worker [E2B_SERVER_MAX_CONNECTIONS] (default: from the limit of open files)',
     )
     .option(
       '--data-workers <number>',

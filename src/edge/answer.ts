@@ -17,6 +17,8 @@ export interface Answer {
   body: { code: number; message: string; [field: string]: unknown }
   /** What a person is told; absent: the status and the message */
   page?: ErrorPage
+  /** When it may be tried again, in seconds */
+  retryAfterS?: number
 }
 
 /** Carries the secret that traffic to ports must show; exact, as clients show its name to people. */
@@ -48,7 +50,13 @@ export function trafficTokenError(sandboxId: string, lack: 'missing' | 'invalid'
 
 /** For a sandbox that has as many connections as it may have. */
 export function tooManyConnections(sandboxId: string, port: number): Answer {
-  return { status: 429, body: { sandboxId, message: tooMany, port, code: 429 } }
+  return { status: 429, body: { sandboxId, message: tooMany, port, code: 429 }, retryAfterS: 1 }
+}
+
+/** For a server that has as many connections as it may have, whoever's they are. */
+export const serverFull: Answer = {
+  ...routeError(503, 'The server has too many open connections. Try again in a moment.'),
+  retryAfterS: 1,
 }
 
 /** For a sandbox that wasn't woken. `thrown` is what waking it failed with. */
@@ -116,17 +124,22 @@ interface Rendered {
   headers: Record<string, string>
 }
 
-export function asJson({ body }: Answer): Rendered {
-  const text = JSON.stringify(body)
-  return { text, headers: { 'Content-Type': 'application/json', ...lengthOf(text) } }
+export function asJson(answer: Answer): Rendered {
+  const text = JSON.stringify(answer.body)
+  return {
+    text,
+    headers: { 'Content-Type': 'application/json; charset=utf-8', ...commonHeaders(answer, text) },
+  }
 }
 
-function asPage({ status, body, page }: Answer): Rendered {
+function asPage(answer: Answer): Rendered {
+  const { status, body, page } = answer
   const title = STATUS_CODES[status] ?? String(status)
   const text = renderPage(page ?? { title, text: body.message }, status)
-  return { text, headers: { ...pageHeaders, ...lengthOf(text) } }
+  return { text, headers: { ...pageHeaders, ...commonHeaders(answer, text) } }
 }
 
-function lengthOf(text: string) {
-  return { 'Content-Length': String(Buffer.byteLength(text)) }
+function commonHeaders({ retryAfterS }: Answer, text: string): Record<string, string> {
+  const length = { 'Content-Length': String(Buffer.byteLength(text)) }
+  return retryAfterS === undefined ? length : { ...length, 'Retry-After': String(retryAfterS) }
 }

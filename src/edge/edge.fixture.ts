@@ -69,7 +69,7 @@ export type StreamKind = 'socket' | 'stream'
 
 export async function startEdge(
   kind: StreamKind = 'stream',
-  options: Pick<EdgeOptions, 'wake' | 'maxConnections'> = {},
+  options: Pick<EdgeOptions, 'wake' | 'limits'> = {},
 ): Promise<EdgeFixture> {
   const sandboxes = new Map<string, TestSandbox>()
   const servers: (Server | TcpServer)[] = []

@@ -16,7 +16,7 @@ import { forward } from './forward.ts'
 import { trafficTokenOf } from './ingress.ts'
 import { refuseReserved } from './reserved-paths.ts'
 import type { ErrorRoute, SandboxRoute } from './route.ts'
-import { createTrafficTable, defaultMaxConnections, type Traffic } from './traffic.ts'
+import { createTrafficTable, defaultTrafficLimits, type Traffic, type TrafficLimits } from './traffic.ts'
 import { tunnel } from './tunnel.ts'
 import type { UpgradeClient } from './upgrade-client.ts'
 import { createWaker } from './waker.ts'
@@ -27,8 +27,8 @@ export interface EdgeOptions {
   log: Log
   /** Wakes sandboxes that traffic is for; without it none is woken */
   wake?: WakeSandbox | undefined
-  /** How many requests and upgrades one sandbox may have at once */
-  maxConnections?: number | undefined
+  /** What this process has for traffic */
+  limits?: Partial<TrafficLimits> | undefined
 }
 
 export interface RequestHandlingOptions {
@@ -51,13 +51,8 @@ export interface Edge {
   handleUpgrade(client: UpgradeClient, route: SandboxRoute | ErrorRoute): void
 }
 
-export function createEdge({
-  directory,
-  log,
-  wake,
-  maxConnections = defaultMaxConnections,
-}: EdgeOptions): Edge {
-  const trafficOf = createTrafficTable(maxConnections)
+export function createEdge({ directory, log, wake, limits }: EdgeOptions): Edge {
+  const trafficOf = createTrafficTable({ ...defaultTrafficLimits, ...limits })
   const waker = wake && createWaker(wake)
   const watch = createCloseWatch()
 

@@ -53,15 +53,21 @@ export function createCloseWatch(): CloseWatch {
   }
 }
 
-export function createExchanges(watch: CloseWatch): Exchanges {
+/** How many exchanges are open of all that were given it. */
+export interface ExchangeCount {
+  open: number
+}
+
+export function createExchanges(watch: CloseWatch, all: ExchangeCount = { open: 0 }): Exchanges {
   const open = new Set<Tie>()
   return {
     begin(tie) {
       open.add(tie)
+      all.open++
       watch.add(tie)
     },
     end(tie) {
-      open.delete(tie)
+      if (open.delete(tie)) all.open--
       watch.delete(tie)
     },
     count: () => open.size,

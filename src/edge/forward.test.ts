@@ -439,7 +439,7 @@ describe('failures', () => {
     const port = await freePort()
     const { status, body, headers } = await edge.send(port)
     expect(status).toBe(502)
-    expect(headers['content-type']).toBe('application/json')
+    expect(headers['content-type']).toBe('application/json; charset=utf-8')
     expect(body).toBe(
       `{"sandboxId":"isandbox","message":"The sandbox is running but port is not open","port":${port},"code":502}`,
     )

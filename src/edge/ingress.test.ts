@@ -128,8 +128,30 @@ describe('a port with TLS', () => {
   })
 })
 
+test('connections of all sandboxes together have a bound', async () => {
+  edge = await startEdge('stream', { limits: { maxAllConnections: 2 } })
+  edge.addSandbox('iother')
+  const port = await edge.serve((_req, res) => void res.write('begun'))
+  const open = await Promise.all(
+    ['isandbox', 'iother'].map(async (id) => {
+      const sent = request(edge.to(port, { id })).on('error', () => {})
+      const [res] = (await once(sent.end(), 'response')) as [IncomingMessage]
+      res.on('error', () => {})
+      await readUntil(res, /begun/)
+      return sent
+    }),
+  )
+  const refused = await edge.send(49_983, { id: 'iother' })
+  expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '1' } })
+  const left = closed(open[0]!)
+  open[0]!.destroy()
+  await left
+  await expect.poll(async () => (await edge.send(49_983)).status).toBe(200)
+  for (const sent of open) sent.destroy()
+})
+
 test('connections of a sandbox are counted, those of others aren’t', async () => {
-  edge = await startEdge('stream', { maxConnections: 3 })
+  edge = await startEdge('stream', { limits: { maxConnections: 3 } })
   edge.addSandbox('iother')
   const port = await edge.serve((_req, res) => void res.write('begun'))
   const open = await Promise.all(

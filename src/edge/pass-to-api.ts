@@ -5,7 +5,7 @@
 import type { HttpRequest, HttpResponse } from '../domain/http.ts'
 import { connectSocket } from '../lib/connect-socket.ts'
 import type { Log } from '../lib/log.ts'
-import { type Answer, routeError } from './answer.ts'
+import { type Answer, routeError, send, serverFull } from './answer.ts'
 import { createCloseWatch, createExchanges } from './exchanges.ts'
 import { type ForwardTarget, forward } from './forward.ts'
 import { createKeptConnections } from './upstream/kept-connections.ts'
@@ -17,9 +17,12 @@ const noPort = 0
 /** `socket`: the path where the API listens. The function it returns never throws and answers errors itself. */
 export function createPassToApi({
   socket,
+  maxRequests,
   log,
 }: {
   socket: string
+  /** How many may be under way at once */
+  maxRequests: number
   log: Log
 }): (req: HttpRequest, res: HttpResponse) => void {
   const kept = createKeptConnections()
@@ -33,7 +36,10 @@ export function createPassToApi({
       createUpstream(await connectSocket({ path: socket }, signal)),
     failure: () => away,
   }
-  return (req, res) => forward({ req, res, port: noPort, traffic: target, awaitsContinue: false, log })
+  return (req, res) => {
+    if (target.exchanges.count() >= maxRequests) return send(req, res, serverFull)
+    forward({ req, res, port: noPort, traffic: target, awaitsContinue: false, log })
+  }
 }
 
 /** While the process with the API is started again. */

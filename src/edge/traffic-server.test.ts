@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import { type AddressInfo, connect, type Socket } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { connect as connectTls } from 'node:tls'
+import { afterEach, describe, expect, test } from 'vitest'
+import { testCertificate } from '../../tests/support/certificate.ts'
 import { closed, readUntil } from './edge.fixture.ts'
 import { createTrafficServer, type TrafficServerOptions } from './traffic-server.ts'
 
@@ -127,4 +129,38 @@ test('a request whose head comes too slowly is told so', async () => {
   const port = await start({ headersTimeoutMs: 200, checkIntervalMs: 50 })
   const socket = open(port, 'GET / HTTP/1.1\r\nHost: a\r\n')
   expect(await readUntil(socket, /}/)).toMatch(/^HTTP\/1\.1 408 [\s\S]*took too long/)
+})
+
+describe('near the number of connections that it may have', () => {
+  test.each(['HTTP/1.1', 'TLS'])('idle ones make room for new ones, and busy ones stay: %s', async (kind) => {
+    const credentials = kind === 'TLS' ? await testCertificate('x') : undefined
+    const port = await start({ maxClients: 8, credentials })
+    const openOne = (bytes: string) => {
+      if (credentials === undefined) return open(port, bytes)
+      const socket = connectTls({ port, host: '127.0.0.1', ca: credentials.cert, servername: 'x' })
+      socket.on('error', () => {}).write(bytes)
+      return socket
+    }
+    const busy = openOne('GET /open HTTP/1.1\r\nHost: x\r\n\r\n')
+    await readUntil(busy, /begun/)
+    for (let i = 0; i < 30; i++) {
+      const socket = openOne('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      await readUntil(socket, /ended/)
+      // Rounds that make room have a pause between them.
+      await new Promise((resolve) => setTimeout(resolve, 30))
+    }
+    expect(busy.destroyed).toBe(false)
+    busy.destroy()
+  })
+
+  test('a new one is closed where all are busy, and taken when one has gone', async () => {
+    const port = await start({ maxClients: 3 })
+    const busy = [1, 2, 3].map(() => open(port, 'GET /open HTTP/1.1\r\nHost: x\r\n\r\n'))
+    await Promise.all(busy.map((socket) => readUntil(socket, /begun/)))
+    await closed(open(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n').resume())
+    busy[0]!.destroy()
+    await expect
+      .poll(() => readUntil(open(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), /ended/).catch(() => ''))
+      .toContain('ended')
+  })
 })

@@ -32,6 +32,8 @@ export interface TrafficServerOptions {
   checkIntervalMs?: number
   /** How long what nobody wants is still read behind an answer */
   linger?: LingerTimes
+  /** How many connections of clients there may be; near it, idle ones are closed to make room */
+  maxClients?: number | undefined
 }
 
 export interface TrafficServer extends Server {
@@ -57,6 +59,10 @@ const tooLarge = `The request line and headers are longer than ${maxHeaderSize /
 /** What one HTTP/2 connection may hold before new requests on it are refused, in MB. Thousands of streams take tens. */
 const sessionMaxMb = 128
 
+/** The part of all connections from which on idle ones go, and the least time between two such rounds. */
+const makeRoomAt = 7 / 8
+const makeRoomPauseMs = 100
+
 export function createTrafficServer(options: TrafficServerOptions = {}): TrafficServer {
   return new DetectingServer(options)
 }
@@ -65,6 +71,12 @@ export function createTrafficServer(options: TrafficServerOptions = {}): Traffic
 class DetectingServer extends Server implements TrafficServer {
   /** New connections that have not said yet what they speak */
   readonly #undecided = new Set<Socket>()
+  /** What carries encrypted connections, by the client's address: Node doesn't say which of them carries which */
+  readonly #carriers = new Map<string, Socket>()
+  /** All connections, each once, with TLS and behind an upgrade too */
+  readonly #open = new Set<Socket>()
+  readonly #maxClients: number
+  #roomMadeAt = Number.NEGATIVE_INFINITY
   /** HTTP/2 connections, each with the number of its open requests */
   readonly #sessions = new Map<ServerHttp2Session, number>()
   readonly #tls: TlsServer | undefined
@@ -84,6 +96,7 @@ class DetectingServer extends Server implements TrafficServer {
       connectionsCheckingInterval: checkIntervalMs,
       requestTimeout: 0,
     })
+    this.#maxClients = options.maxClients ?? Number.POSITIVE_INFINITY
     // Those beyond a number would be left out in silence, and with them what says where a body ends.
     this.maxHeadersCount = 0
     this.on('clientError', refuse)
@@ -93,6 +106,7 @@ class DetectingServer extends Server implements TrafficServer {
     this.removeAllListeners('connection')
     this.#tls = credentials && this.#createTls(credentials, headersTimeoutMs)
     this.on('connection', (socket: Socket) => {
+      if (!this.#admit(socket)) return socket.destroy()
       if (this.#tls !== undefined && !(socket instanceof TLSSocket)) return this.#encrypt(socket, this.#tls)
       const forget = () => this.#undecided.delete(socket)
       const onDetected = (isHttp2: boolean) => {
@@ -125,8 +139,30 @@ class DetectingServer extends Server implements TrafficServer {
 
   override closeAllConnections(): void {
     super.closeAllConnections()
-    for (const socket of this.#undecided) socket.destroy()
+    for (const socket of this.#open) socket.destroy()
     for (const session of this.#sessions.keys()) session.destroy()
+  }
+
+  /** Counts a connection, unless there are as many as there may be. */
+  #admit(socket: Socket): boolean {
+    // With TLS, and when it is read anew, a connection comes by this event a second time.
+    if (socket instanceof TLSSocket || this.#open.has(socket)) return true
+    if (this.#open.size >= this.#maxClients * makeRoomAt) this.#makeRoom()
+    if (this.#open.size >= this.#maxClients) return false
+    this.#open.add(socket)
+    socket.once('close', () => this.#open.delete(socket))
+    return true
+  }
+
+  /** Closes what waits for a next request, and of those that have never said anything the older half. */
+  #makeRoom(): void {
+    const now = performance.now()
+    if (now - this.#roomMadeAt < makeRoomPauseMs) return
+    this.#roomMadeAt = now
+    super.closeIdleConnections()
+    for (const [session, open] of this.#sessions) if (open === 0) session.destroy()
+    const silent = [...this.#undecided]
+    for (const socket of silent.slice(0, silent.length / 2)) socket.destroy()
   }
 
   /** An encrypted connection comes by the event `connection` once more. */
@@ -137,14 +173,23 @@ class DetectingServer extends Server implements TrafficServer {
       ALPNProtocols: ['h2', 'http/1.1'],
       handshakeTimeout: handshakeTimeoutMs,
     })
-    server.on('secureConnection', (socket) => this.emit('connection', socket))
+    server.on('secureConnection', (socket) => {
+      const carrier = this.#carriers.get(addressOf(socket))
+      if (carrier !== undefined) this.#undecided.delete(carrier)
+      this.emit('connection', socket)
+    })
     server.on('tlsClientError', (_error, socket) => socket.destroy())
     return server
   }
 
   #encrypt(socket: Socket, tls: TlsServer): void {
+    const address = addressOf(socket)
     this.#undecided.add(socket)
-    socket.once('close', () => this.#undecided.delete(socket))
+    this.#carriers.set(address, socket)
+    socket.once('close', () => {
+      this.#undecided.delete(socket)
+      this.#carriers.delete(address)
+    })
     tls.emit('connection', socket)
   }
 
@@ -195,6 +240,10 @@ class DetectingServer extends Server implements TrafficServer {
     const open = this.#sessions.get(session)
     if (open !== undefined) this.#sessions.set(session, open + change)
   }
+}
+
+function addressOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 }
 
 /** Answers what isn't HTTP, too much of it, or comes too slowly, unless that would go into the middle of an answer. */

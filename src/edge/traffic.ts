@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { LiveSandbox } from '../domain/live-sandbox.ts'
-import { type Answer, portFailure, tooManyConnections } from './answer.ts'
+import { type Answer, portFailure, serverFull, tooManyConnections } from './answer.ts'
 import { dialPatiently } from './dial.ts'
 import { envdPort } from './envd-port.ts'
 import { createCloseWatch, createExchanges, type Exchanges } from './exchanges.ts'
@@ -30,21 +30,35 @@ export interface Traffic {
   connect(host: string, port: number, controller: AbortController): Promise<Upstream>
 }
 
-/** Requests and upgrades of one sandbox at once: more than any client has, and a bound of what one can cost. */
-export const defaultMaxConnections = 10_000
+/** Bounds of what traffic may hold, each in one process. */
+export interface TrafficLimits {
+  /** Requests and upgrades of one sandbox at once */
+  maxConnections: number
+  /** The same of all sandboxes together */
+  maxAllConnections: number
+  /** Idle connections into sandboxes, of all together */
+  maxKept: number
+}
 
-/**
- * Finds the traffic of a sandbox, made at its first request. The sandbox must not be gone. `maxConnections`: how many
- * requests and upgrades each may have at once.
- */
-export function createTrafficTable(maxConnections: number): (sandbox: LiveSandbox) => Traffic {
+/** More than any client has, for whoever has no limit of open files. */
+export const defaultTrafficLimits: TrafficLimits = {
+  maxConnections: 10_000,
+  maxAllConnections: 100_000,
+  maxKept: 10_000,
+}
+
+/** Finds the traffic of a sandbox, made at its first request. The sandbox must not be gone. */
+export function createTrafficTable(limits: TrafficLimits): (sandbox: LiveSandbox) => Traffic {
+  const { maxConnections, maxAllConnections, maxKept } = limits
   const bySandbox = new WeakMap<LiveSandbox, Traffic>()
   const watch = createCloseWatch()
+  const all = { open: 0 }
+  const room = { left: maxKept }
 
   const create = (sandbox: LiveSandbox): Traffic => {
-    const exchanges = createExchanges(watch)
+    const exchanges = createExchanges(watch, all)
     const attempts = new Set<AbortController>()
-    const kept = createKeptConnections()
+    const kept = createKeptConnections(room)
     const end = () => {
       exchanges.cutAll()
       for (const controller of attempts) controller.abort()
@@ -59,7 +73,8 @@ export function createTrafficTable(maxConnections: number): (sandbox: LiveSandbo
       refuse(port, headers) {
         const refusal = port === envdPort ? undefined : refuseByToken(sandbox, headers)
         if (refusal !== undefined) return refusal
-        return exchanges.count() < maxConnections ? undefined : tooManyConnections(sandbox.id, port)
+        if (exchanges.count() >= maxConnections) return tooManyConnections(sandbox.id, port)
+        return all.open < maxAllConnections ? undefined : serverFull
       },
       maskedHost: (port) => maskedHost(sandbox.ingress, port),
       takeKept: kept.take,

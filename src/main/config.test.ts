@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { ConfigError, readConfig } from './config.ts'
+import { connectionBounds, openFilesMax } from './descriptors.ts'
 
 test('defaults', () => {
   expect(readConfig({}, {})).toMatchObject({
@@ -9,7 +10,7 @@ test('defaults', () => {
     runtime: 'auto',
     dockerTransport: 'auto',
     tls: false,
-    maxConnections: 10_000,
+    maxConnections: connectionBounds(openFilesMax()).sandbox,
     destroyOnExit: false,
   })
 })

@@ -6,6 +6,7 @@ import { availableParallelism, homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { Flags } from '../cli/actions.ts'
+import { connectionBounds, openFilesMax } from './descriptors.ts'
 import { nameFaults, nameSchema } from './name-config.ts'
 
 const port = (name: string) =>
@@ -97,6 +98,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     tlsKey: pick('tlsKey', 'E2B_SERVER_TLS_KEY'),
   }
   const tls = String(pick('tls', 'E2B_SERVER_TLS', given.tlsCert || given.tlsKey ? 'true' : ''))
+  const ownBounds = connectionBounds(openFilesMax())
   const defaultPort = tls === 'true' || tls === '1' ? '443' : '3000'
   const parsed = schema.safeParse({
     host: pick('host', 'E2B_SERVER_HOST', '127.0.0.1'),
@@ -112,7 +114,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     tls,
     ...given,
     dns: pick('dns', 'E2B_SERVER_DNS'),
-    maxConnections: pick('maxConnections', 'E2B_SERVER_MAX_CONNECTIONS', '10000'),
+    maxConnections: pick('maxConnections', 'E2B_SERVER_MAX_CONNECTIONS', String(ownBounds.sandbox)),
     dataWorkers: pick('dataWorkers', 'E2B_SERVER_DATA_WORKERS', String(availableParallelism())),
     adminToken: env.E2B_SERVER_ADMIN_TOKEN || undefined,
     adminTokenFile: pick('adminTokenFile', 'E2B_SERVER_ADMIN_TOKEN_FILE'),

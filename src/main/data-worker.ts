@@ -14,6 +14,7 @@ import type { TrafficServer } from '../edge/traffic-server.ts'
 import { createEnvd } from '../envd/envd.ts'
 import { createSandboxTable } from '../envd/sandbox-table.ts'
 import { createDebugListener } from './debug-listener.ts'
+import { connectionBounds, openFilesMax } from './descriptors.ts'
 import { createListener } from './listener.ts'
 
 /** The descriptor that the owner gave this process for the data plane. */
@@ -56,21 +57,23 @@ process.on('message', (message: { listener?: ListenerName; stop?: true }, connec
 })
 
 function createServers({ domain, credentials, maxConnections, apiSocket }: WorkerSettings) {
+  const bounds = connectionBounds(openFilesMax())
   const edge = createEdge({
     directory: table,
     log,
     async wake(id, request, signal) {
       return (await client.wake(id, request, signal)) ? table.find(id) : undefined
     },
-    maxConnections,
+    limits: { maxConnections, maxAllConnections: bounds.exchanges, maxKept: bounds.kept },
   })
   const made = {
     public: createListener({
-      api: createPassToApi({ socket: apiSocket, log }),
+      api: createPassToApi({ socket: apiSocket, maxRequests: bounds.api, log }),
       edge,
       findSigned: createFindSigned(table),
       domain: domain ?? undefined,
       credentials: credentials ?? undefined,
+      maxClients: bounds.clients,
     }),
     debug: createDebugListener({ edge, ensure: client.ensureDebug, log }),
   }

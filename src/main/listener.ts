@@ -21,11 +21,14 @@ export interface ListenerParts {
   domain?: string | undefined
   /** For TLS, which needs a domain; absent: none */
   credentials?: Credentials | undefined
+  /** How many connections of clients there may be */
+  maxClients?: number
 }
 
 /** A server for HTTP/1.1 and HTTP/2, not listening. */
-export function createListener({ api, edge, findSigned, domain, credentials }: ListenerParts): TrafficServer {
-  const server = createTrafficServer({ credentials })
+export function createListener(parts: ListenerParts): TrafficServer {
+  const { api, edge, findSigned, domain, credentials, maxClients } = parts
+  const server = createTrafficServer({ credentials, maxClients })
   const options = { domain }
   listenFor(server, {
     edge,

@@ -25,19 +25,29 @@ interface Idle {
   sinceMs: number
 }
 
-export function createKeptConnections(): KeptConnections {
+/** How many more idle connections there may be, of all that share it. */
+export interface Room {
+  left: number
+}
+
+export function createKeptConnections(room: Room = { left: Number.POSITIVE_INFINITY }): KeptConnections {
   /** Of each port, from the longest idle to the one used last */
   const byPort = new Map<number, Idle[]>()
   let count = 0
   let timer: NodeJS.Timeout | undefined
   let isClosed = false
 
+  const add = (change: number) => {
+    count += change
+    room.left -= change
+  }
+
   const forget = (port: number, connection: Upstream) => {
     const idle = byPort.get(port)
     const at = idle?.findIndex((each) => each.connection === connection) ?? -1
     if (idle === undefined || at === -1) return
     idle.splice(at, 1)
-    count--
+    add(-1)
   }
 
   /** One timer for all of them, as connections come and go with every request. */
@@ -46,7 +56,7 @@ export function createKeptConnections(): KeptConnections {
     for (const [port, idle] of byPort) {
       while (idle[0] !== undefined && idle[0].sinceMs <= limitMs) {
         idle.shift()?.connection.destroy()
-        count--
+        add(-1)
       }
       if (idle.length === 0) byPort.delete(port)
     }
@@ -56,12 +66,17 @@ export function createKeptConnections(): KeptConnections {
   return {
     take(port) {
       const last = byPort.get(port)?.pop()
-      if (last !== undefined) count--
+      if (last !== undefined) add(-1)
       return last?.connection
     },
     put(port, connection) {
       let idle = byPort.get(port)
-      if (isClosed || count >= sandboxMax || (idle !== undefined && idle.length >= portMax)) {
+      if (
+        isClosed ||
+        count >= sandboxMax ||
+        room.left <= 0 ||
+        (idle !== undefined && idle.length >= portMax)
+      ) {
         return connection.destroy()
       }
       if (idle === undefined) {
@@ -69,7 +84,7 @@ export function createKeptConnections(): KeptConnections {
         byPort.set(port, idle)
       }
       idle.push({ connection, sinceMs: performance.now() })
-      count++
+      add(1)
       connection.onIdleLoss(() => forget(port, connection))
       timer ??= setTimeout(sweep, sweepMs)
     },
@@ -78,7 +93,7 @@ export function createKeptConnections(): KeptConnections {
       clearTimeout(timer)
       for (const idle of byPort.values()) for (const { connection } of idle) connection.destroy()
       byPort.clear()
-      count = 0
+      add(-count)
     },
   }
 }

@@ -4,6 +4,7 @@ import type { Config } from '../config.ts'
 import { readServerInfo } from '../state-dir.ts'
 import { lookAtMachine } from './machine.ts'
 import { lookAtNames } from './names.ts'
+import { lookAtOpenFiles } from './open-files.ts'
 import { lookAtParts } from './parts.ts'
 import { lookAtPorts } from './ports.ts'
 
@@ -14,6 +15,7 @@ export async function diagnose(config: Config): Promise<Check[]> {
     info?.url == null || info.reach === undefined ? undefined : { ...info, url: info.url, reach: info.reach }
   const looks = [
     ...lookAtMachine(config),
+    lookAtOpenFiles(running),
     ...lookAtPorts(config, running),
     ...lookAtParts(config, running),
     ...lookAtNames(config, running),
