@@ -55,6 +55,19 @@ test('running sandboxes are sampled, old samples thinned out, those of the dead 
   expect(await control.store.sandboxMetrics.latest([ref.id])).toEqual([])
 })
 
+test('a sandbox that has just started is asked at once, and only for a time that it is now', async () => {
+  const now = 1_800_000_000_000
+  await using parts = await startControl({ clock: { now: () => now } })
+  const { control } = parts
+  const ref = { teamId: 'team', id: (await createSandbox(control, anySandbox, quiet)).id }
+  const samples = await sandboxMetrics(control, ref, {})
+  expect(samples).toMatchObject([{ sandboxId: ref.id, at: now, memTotal: expect.any(Number) }])
+  expect(await sandboxMetrics(control, ref, { to: now - 1 })).toEqual([])
+  expect(await sandboxMetrics(control, ref, { from: now + 1 })).toEqual([])
+  await pauseSandbox(control, ref, { memory: true }, quiet.signal)
+  expect(await sandboxMetrics(control, ref, {})).toEqual([])
+})
+
 test('each sandbox is sampled every five seconds from its start or its resume on', async () => {
   let now = 1_800_000_000_000
   await using parts = await startControl({ clock: { now: () => now } })

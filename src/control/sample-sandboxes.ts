@@ -3,16 +3,14 @@ import type { Sandbox } from '../domain/sandbox.ts'
 import type { SandboxMetrics } from '../domain/sandbox-metrics.ts'
 import { sleep } from '../lib/deadline.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
-import { linkSignals } from '../lib/linked-signal.ts'
 import { loopTurns } from '../lib/loop-turns.ts'
 import type { ControlContext } from './context.ts'
+import { sampleSandbox } from './sample-sandbox.ts'
 
 /** Time between two samples of one sandbox, in ms (e2b-behaviour 2.7). */
 const intervalMs = 5_000
 /** Time between two looks for sandboxes whose time has come, in ms: one that has just started is sampled by the next. */
 const lookMs = 1_000
-/** How long one agent may take to answer, in ms. */
-const answerTimeoutMs = 2_000
 /** Agents asked side by side. */
 const parallel = 8
 /** Looks between two at what may be thinned out: once a minute. */
@@ -70,15 +68,9 @@ export function createSampler({
     askedAt = new Map(running.map((row) => [row.id, isDue.has(row) ? now : (askedAt.get(row.id) ?? now)]))
 
     const samples: SandboxMetrics[] = []
-    const ask = async ({ id, handle }: Sandbox) => {
-      if (handle === null) return
-      const both = linkSignals([signal], answerTimeoutMs)
-      try {
-        const { timestampMs: _, ...used } = await node.sample(handle, both.signal)
-        samples.push({ ...used, sandboxId: id, at: Math.floor(clock.now()) })
-      } finally {
-        both.dispose()
-      }
+    const ask = async (sandbox: Sandbox) => {
+      const sample = await sampleSandbox({ node, clock }, sandbox, signal)
+      if (sample !== undefined) samples.push(sample)
     }
     await forEachLimit(due, parallel, (sandbox) => ask(sandbox).catch(() => {}))
     await store.sandboxMetrics.add(samples)
