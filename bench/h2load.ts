@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { cores, onCores } from './cpus.ts'
+import { onCores } from './cpus.ts'
 import { summarize } from './measure.ts'
 
 export interface Load {
@@ -23,10 +23,19 @@ export interface LoadOptions {
   /** Requests at once: one to a connection in HTTP/1.1, over four connections in HTTP/2 */
   concurrency: number
   requests: number
+  /** The cores that it runs on; undefined: all */
+  cpus: string | undefined
 }
 
 /** Asks for one address again and again on this machine's loopback, and measures how long each answer takes. */
-export async function h2load({ url, port, version, concurrency, requests }: LoadOptions): Promise<Load> {
+export async function h2load({
+  url,
+  port,
+  version,
+  concurrency,
+  requests,
+  cpus,
+}: LoadOptions): Promise<Load> {
   const folder = mkdtempSync(join(tmpdir(), 'e2b-h2load-'))
   const log = join(folder, 'log')
   const isHttp2 = version === 'HTTP/2'
@@ -37,7 +46,7 @@ export async function h2load({ url, port, version, concurrency, requests }: Load
     ...[`--connect-to=127.0.0.1:${port}`, `--log-file=${log}`, url],
   ]
   try {
-    const [program, ...all] = onCores(cores?.others, ['h2load', ...args])
+    const [program, ...all] = onCores(cpus, ['h2load', ...args])
     const { stdout } = await promisify(execFile)(program, all, { timeout: 300_000 })
     const lines = readFileSync(log, 'utf8').trim().split('\n')
     const rows = lines.map((line) => line.split('\t').map(Number))

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Credentials } from '../src/domain/credentials.ts'
-import { cores, onCores } from './cpus.ts'
+import { onCores } from './cpus.ts'
 
 export interface Nginx extends AsyncDisposable {
   plainPort: number
@@ -13,12 +13,16 @@ export interface Nginx extends AsyncDisposable {
 }
 
 /**
- * nginx with one worker on the core of what is measured, without TLS in front of one `host:port` and with it in front of
- * another.
+ * nginx without TLS in front of one `host:port` and with it in front of another. `cpus`: the cores it runs on; undefined:
+ * all.
  */
 export async function startNginx(
   upstreams: { plain: string; tls: string },
-  { cert, key }: Credentials,
+  {
+    credentials: { cert, key },
+    workers,
+    cpus,
+  }: { credentials: Credentials; workers: number; cpus: string | undefined },
 ): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), 'e2b-nginx-'))
   const [plainPort, tlsPort] = [await freePort(), await freePort()]
@@ -29,7 +33,7 @@ export async function startNginx(
         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_buffering off; } }`
   writeFileSync(
     join(folder, 'nginx.conf'),
-    `daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log crit;
+    `daemon off; worker_processes ${workers}; pid ${folder}/pid; error_log ${folder}/error.log crit;
     events { worker_connections 4096; }
     http { access_log off; client_body_temp_path ${folder}/a; proxy_temp_path ${folder}/b; fastcgi_temp_path ${folder}/c;
       uwsgi_temp_path ${folder}/d; scgi_temp_path ${folder}/e;
@@ -39,7 +43,7 @@ export async function startNginx(
       server { listen 127.0.0.1:${tlsPort} ssl http2; http2_max_concurrent_streams 4096;
         ssl_certificate ${folder}/cert.pem; ssl_certificate_key ${folder}/key.pem; ${server('tls')} }`,
   )
-  const command = onCores(cores?.measured, ['nginx', '-c', join(folder, 'nginx.conf'), '-p', folder])
+  const command = onCores(cpus, ['nginx', '-c', join(folder, 'nginx.conf'), '-p', folder])
   const child = spawn(command[0], command.slice(1), {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },

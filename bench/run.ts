@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { startTestServer } from '../tests/support/server.ts'
 import { baseImage, docker } from './docker-cli.ts'
 import type { Group } from './group.ts'
+import { benchApi } from './groups/api.ts'
 import { benchCommands } from './groups/commands.ts'
 import { benchCreate } from './groups/create.ts'
 import { benchEdge } from './groups/edge.ts'
@@ -16,10 +17,10 @@ import { benchMemory } from './groups/memory.ts'
 import { benchOutput } from './groups/output.ts'
 import { benchPorts } from './groups/ports.ts'
 import { benchStreams } from './groups/streams.ts'
-import { residentBytes } from './process-memory.ts'
 import { createReport } from './report.ts'
 
 const groups: Record<string, Group> = {
+  api: benchApi,
   create: benchCreate,
   commands: benchCommands,
   streams: benchStreams,
@@ -39,7 +40,7 @@ console.log(`engine ${await docker('version', '--format', '{{.Server.Version}}')
 
 await using server = await startTestServer()
 const { report, printTable } = createReport()
-const idleServerBytes = residentBytes(server.pid())
+const idleServerBytes = server.residentBytes()
 for (const group of chosen) await group({ server, idleServerBytes, report })
 printTable()
 

@@ -7,7 +7,7 @@ import { openLocalCa } from '../../src/tls/local-ca.ts'
 import { startTestServer, type TestServer } from '../../tests/support/server.ts'
 import { cores, moveTo } from '../cpus.ts'
 import { docker } from '../docker-cli.ts'
-import type { Group } from '../group.ts'
+import type { BenchContext, Group } from '../group.ts'
 import { h2load, type Load } from '../h2load.ts'
 import { startNginx } from '../nginx.ts'
 import { ms } from '../report.ts'
@@ -22,18 +22,29 @@ const webServer = `require('node:http').createServer((req, res) => res.end('hell
 
 /**
  * One web server in a sandbox through the edge and through nginx: without TLS, and with it in both versions of HTTP.
- * Either has the same core for itself; the load and what is inside have the others.
+ * With one worker either has the same core for itself, and the load and what is inside have the others; with two, all
+ * share all cores.
  */
-export const benchEdge: Group = async ({ report }) => {
+export const benchEdge: Group = async (context) => {
+  for (const workers of [1, 2]) await benchWorkers(workers, context)
+}
+
+async function benchWorkers(workers: number, { report }: Pick<BenchContext, 'report'>): Promise<void> {
   const sdkEnv = { ...process.env }
-  await using server = await startTestServer({ flags: ['--domain', domain, '--tls'] })
-  await using plain = await startTestServer({ flags: ['--domain', domain] })
+  const flags = ['--domain', domain, '--data-workers', String(workers)]
+  await using server = await startTestServer({ flags: [...flags, '--tls'] })
+  await using plain = await startTestServer({ flags })
+  const measured = workers === 1 ? cores?.measured : undefined
   process.env = sdkEnv
   const authority = await openLocalCa(join(server.stateDir, 'tls', domain), domain)
   const [encrypted, unencrypted] = [await webServerIn(server), await webServerIn(plain)]
   const upstreams = { plain: `${unencrypted.address}:${port}`, tls: `${encrypted.address}:${port}` }
-  await using nginx = await startNginx(upstreams, await authority.issue(Date.now()))
-  for (const each of [server, plain]) await moveTo(cores?.measured, each.pid())
+  await using nginx = await startNginx(upstreams, {
+    credentials: await authority.issue(Date.now()),
+    workers,
+    cpus: measured,
+  })
+  for (const each of [server, plain]) for (const pid of each.dataWorkers()) await moveTo(measured, pid)
 
   const forms = [
     {
@@ -48,11 +59,23 @@ export const benchEdge: Group = async ({ report }) => {
   ] as const
   for (const { name, scheme, version, ours, theirs } of forms) {
     const measure = (at: number) =>
-      h2load({ url: `${scheme}://${port}-${ours.id}.${domain}/`, port: at, version, concurrency, requests })
+      h2load({
+        url: `${scheme}://${port}-${ours.id}.${domain}/`,
+        port: at,
+        version,
+        concurrency,
+        requests,
+        cpus: measured && cores?.others,
+      })
     await measure(ours.port)
     const [edge, baseline] = await measureByTurns(rounds, [ours.port, theirs], measure)
     const share = (edge.perSecond / baseline.perSecond).toFixed(2)
-    report(`edge, ${name} | nginx, one worker, same core`, `${show(edge)}, ${share} × nginx`, show(baseline))
+    const setting = measured === undefined ? 'all cores' : 'same core'
+    report(
+      `edge, ${name}, ${workers} worker(s) | nginx, as many, ${setting}`,
+      `${show(edge)}, ${share} × nginx`,
+      show(baseline),
+    )
   }
 }
 

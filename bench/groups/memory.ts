@@ -33,8 +33,8 @@ const benchIdleMemory: Group = async ({ server, idleServerBytes, report }) => {
     `${(privateBytes(first) / 1024).toFixed(0)} KB`,
   )
   report(
-    'server RSS, idle at its start (at the end of this run, with 10 sandboxes) | one containerd-shim',
-    `${inMb(idleServerBytes)} (${inMb(residentBytes(server.pid()))})`,
+    'RSS of the server with its data workers, idle at its start (at the end of this run, with 10 sandboxes) | one containerd-shim',
+    `${inMb(idleServerBytes)} (${inMb(server.residentBytes())})`,
     inMb(residentBytes(parentOf(first))),
   )
   await dockerRemove([container])
@@ -45,7 +45,7 @@ const benchStreamMemory: Group = async ({ server, report }) => {
   const sandbox = await Sandbox.create({ timeoutMs: 600_000 })
   await sandbox.commands.run('true')
   await sleep(1000)
-  const before = residentBytes(server.pid())
+  const before = server.residentBytes()
   const agent = new Agent({ keepAlive: true })
   const streams = await Promise.all(
     Array.from({ length: streamCount }, () =>
@@ -53,7 +53,7 @@ const benchStreamMemory: Group = async ({ server, report }) => {
     ),
   )
   await sleep(1000)
-  const grown = residentBytes(server.pid()) - before
+  const grown = server.residentBytes() - before
   report(
     `${streamCount} idle streams, growth of the server's RSS | –`,
     `${inMb(grown)}, ${(grown / 1024 / streamCount).toFixed(0)} KB each`,
@@ -61,12 +61,12 @@ const benchStreamMemory: Group = async ({ server, report }) => {
   )
   for (const stream of streams) stream.destroy()
 
-  const calm = residentBytes(server.pid())
+  const calm = server.residentBytes()
   const stalled = await startStream(server, { sandbox, agent, cmd: 'yes', args: [] })
   await sleep(stallMs)
   report(
     `a client that never reads \`yes\`, growth of the server's RSS in ${stallMs / 1000} s | –`,
-    inMb(residentBytes(server.pid()) - calm),
+    inMb(server.residentBytes() - calm),
     'none',
   )
   stalled.destroy()

@@ -1,5 +1,4 @@
 /** `kill -9` of a data worker costs its connections, and nothing else. */
-import { execFileSync } from 'node:child_process'
 import { Sandbox } from 'e2b'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startTestServer, type TestServer } from '../support/server.ts'
@@ -22,12 +21,12 @@ test('in the middle of 50 commands and 20 uploads: all commands are found again,
   const uploads = Array.from({ length: 20 }, (_, i) =>
     sandbox.files.write(`/tmp/up-${i}`, body).then(() => i),
   )
-  const [victim] = dataWorkers()
+  const [victim] = server.dataWorkers()
   process.kill(victim!, 'SIGKILL')
   const uploaded = await Promise.allSettled(uploads)
 
-  await expect.poll(dataWorkers, { timeout: 20_000 }).toHaveLength(2)
-  expect(dataWorkers()).not.toContain(victim)
+  await expect.poll(() => server.dataWorkers(), { timeout: 20_000 }).toHaveLength(2)
+  expect(server.dataWorkers()).not.toContain(victim)
   // What was answered is whole.
   for (const upload of uploaded) {
     if (upload.status === 'fulfilled')
@@ -73,7 +72,7 @@ test('all of them at once: new connections wait for one that is started again', 
   const sandbox = await Sandbox.create({ timeoutMs: 300_000 })
   const command = await sandbox.commands.run('sleep 1000', { background: true, timeoutMs: 0 })
   const lost = command.wait().catch((error) => error)
-  for (const pid of dataWorkers()) process.kill(pid, 'SIGKILL')
+  for (const pid of server.dataWorkers()) process.kill(pid, 'SIGKILL')
   expect(await lost).toBeInstanceOf(Error)
   const health = await fetch(`${server.url}/health`, { signal: AbortSignal.timeout(30_000) })
   expect(health.status).toBe(200)
@@ -83,17 +82,12 @@ test('all of them at once: new connections wait for one that is started again', 
 })
 
 test('they end with the server, also when that is killed', async () => {
-  const before = dataWorkers()
+  const before = server.dataWorkers()
   expect(before).toHaveLength(2)
   await server.end('SIGKILL')
   await expect.poll(() => before.filter(isAlive), { timeout: 10_000 }).toEqual([])
   await server.restart()
 })
-
-function dataWorkers(): number[] {
-  const lines = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(server.pid())], { encoding: 'utf8' })
-  return lines.split('\n').flatMap((line) => (line.includes('data-worker') ? Number.parseInt(line, 10) : []))
-}
 
 function isAlive(pid: number): boolean {
   try {

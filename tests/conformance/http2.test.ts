@@ -1,6 +1,5 @@
 /** HTTP/2 without TLS on the server's one port, driven by Connect's own client and by Node's. */
 import { setMaxListeners } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from 'node:http2'
 import { text } from 'node:stream/consumers'
 import { type Client, Code, ConnectError, createClient } from '@connectrpc/connect'
@@ -184,11 +183,12 @@ describe('a killed sandbox', () => {
   })
 })
 
+// All of them are of one connection, and so of one data worker.
 test('500 idle streams cost the server less than 50 MB', async () => {
   const { client, manager } = processesOf(sandbox.sandboxId)
   // What the first use of everything costs isn't a stream's.
   await Promise.all(Array.from({ length: 50 }, () => run(client, 'true', [])))
-  const before = residentBytes(server.pid())
+  const before = server.residentBytes()
   const leaving = new AbortController()
   setMaxListeners(0, leaving.signal)
   const streams = await Promise.all(
@@ -200,13 +200,9 @@ test('500 idle streams cost the server less than 50 MB', async () => {
       return events
     }),
   )
-  expect(residentBytes(server.pid()) - before).toBeLessThan(50_000_000)
+  expect(server.residentBytes() - before).toBeLessThan(50_000_000)
   const left = streams.map((events) => events.next().catch(() => {}))
   leaving.abort()
   await Promise.all(left)
   manager.abort()
 })
-
-function residentBytes(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
-}

@@ -15,6 +15,10 @@ export interface TestServer extends AsyncDisposable {
   readonly stateDir: string
   /** Process id of the server. */
   pid(): number
+  /** Process ids of its data workers, in the order they were started. */
+  dataWorkers(): number[]
+  /** Resident memory of the server with its data workers, in bytes */
+  residentBytes(): number
   /** Everything the server has printed since its last start. */
   output(): string
   /** Sends a signal and resolves with what had been printed when the process ended. */
@@ -49,6 +53,11 @@ export async function startTestServer({ flags = [], env = {} }: TestServerOption
     apiKey,
     stateDir,
     pid: () => running.child.pid!,
+    dataWorkers: () => dataWorkersOf(running.child.pid!),
+    residentBytes() {
+      const pid = running.child.pid!
+      return [pid, ...dataWorkersOf(pid)].reduce((sum, each) => sum + residentBytesOf(each), 0)
+    },
     output: () => running.printed(),
     end: (signal) => end(signal),
     async restart(more = []) {
@@ -98,5 +107,23 @@ export async function startTestServer({ flags = [], env = {} }: TestServerOption
     }
     child.kill('SIGKILL')
     throw new Error(`the server did not start:\n${printed()}`)
+  }
+}
+
+function dataWorkersOf(pid: number): number[] {
+  const children = readProc(pid, `task/${pid}/children`).split(' ').filter(Boolean)
+  return children.map(Number).filter((child) => readProc(child, 'cmdline').includes('data-worker'))
+}
+
+/** 0 for one that has just ended. */
+function residentBytesOf(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readProc(pid, 'status'))?.[1] ?? 0) * 1024
+}
+
+function readProc(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  } catch {
+    return ''
   }
 }

@@ -1,11 +1,10 @@
 /** A server with one sandbox, asked by raw requests: whatever is written or run lands in that container only. */
 
-import { existsSync, readFileSync } from 'node:fs'
 import { Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { inspect } from 'node:util'
 import { Sandbox } from 'e2b'
 import { expect } from 'vitest'
-import { startTestServer, type TestServer } from '../../support/server.ts'
+import { startTestServer } from '../../support/server.ts'
 
 export interface Question {
   method: string
@@ -47,7 +46,11 @@ export async function startFuzzSandbox(): Promise<FuzzSandbox> {
     'E2b-Sandbox-Port': '49983',
     'X-Access-Token': envdAccessToken,
   }
-  const memoryBefore = memoryOf(server)
+  const memoryBefore = server.residentBytes()
+  let workers = server.dataWorkers()
+
+  /** Neither the server nor one of its data workers has ended. */
+  const isWell = () => String(server.dataWorkers()) === String(workers)
 
   const recent: Question[] = []
 
@@ -59,14 +62,18 @@ export async function startFuzzSandbox(): Promise<FuzzSandbox> {
       try {
         return await send(question)
       } catch (cause) {
-        if (isAlive(server)) throw cause
+        if (isWell()) throw cause
         const said = server.output().slice(-4000)
         // So that what is tried next, on the way to a smaller input, meets a server.
-        await server.restart()
+        if (server.dataWorkers().length === 0) await server.restart()
+        workers = server.dataWorkers()
         // The end may come a moment after its cause was answered.
-        throw new Error(`the server ended: ${said}\nlast requests: ${inspect(recent, { depth: 4 })}`, {
-          cause,
-        })
+        throw new Error(
+          `the server or a data worker ended: ${said}\nlast requests: ${inspect(recent, { depth: 4 })}`,
+          {
+            cause,
+          },
+        )
       }
     },
     async expectHealthy() {
@@ -77,7 +84,7 @@ export async function startFuzzSandbox(): Promise<FuzzSandbox> {
         .split('\n')
         .filter((line) => /"level":(50|60)/.test(line))
       expect(errors).toEqual([])
-      expect(memoryOf(server) - memoryBefore).toBeLessThan(growthMax)
+      expect(server.residentBytes() - memoryBefore).toBeLessThan(growthMax)
     },
     async [Symbol.asyncDispose]() {
       agent.destroy()
@@ -116,16 +123,6 @@ export async function startFuzzSandbox(): Promise<FuzzSandbox> {
       req.end(body)
     })
   }
-}
-
-function isAlive(server: TestServer): boolean {
-  return existsSync(`/proc/${server.pid()}`)
-}
-
-/** Resident memory of the server in bytes. */
-function memoryOf(server: TestServer): number {
-  const status = readFileSync(`/proc/${server.pid()}/status`, 'utf8')
-  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) * 1024
 }
 
 /** Fails unless an error's body is the one that clients read, without anything of the server's insides. */
