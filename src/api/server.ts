@@ -39,6 +39,7 @@ import { addDeleteSnapshot } from './routes/snapshots/delete.ts'
 import { addListSnapshots } from './routes/snapshots/list.ts'
 import { addListTeams } from './routes/teams/list.ts'
 import { addTeamMetrics } from './routes/teams/metrics.ts'
+import { addFindAlias } from './routes/templates/find-alias.ts'
 import { addUnimplemented } from './routes/unimplemented.ts'
 import { addWebhooks } from './routes/webhooks/webhooks.ts'
 
@@ -78,6 +79,7 @@ export function createApi(parts: ApiParts): FastifyInstance {
     addForkSandbox(scope, parts)
     addListSnapshots(scope, parts)
     addDeleteSnapshot(scope, parts)
+    addFindAlias(scope, parts)
     addSandboxMetrics(scope, parts)
     addSandboxLogs(scope, parts)
     addListEvents(scope, parts)

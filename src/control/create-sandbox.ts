@@ -10,6 +10,7 @@ import { checkLifetime } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
 import { checkPausable } from './pause-sandbox.ts'
 import { placementError } from './placement-error.ts'
+import { resolveTemplate, templateNotFound } from './resolve-template.ts'
 import { resolveSnapshot } from './snapshots.ts'
 
 /** What a sandbox is to be, whatever it is made from. */
@@ -33,7 +34,7 @@ export interface SandboxSettings {
 export interface CreateSandboxRequest extends SandboxSettings {
   /** Of several requests with one key one creates, and all get its sandbox while it lives */
   idempotencyKey?: string
-  /** Id or alias of a template, with or without the tag `default`; or a snapshot's id or name */
+  /** Id or alias of a template, with or without the tag `default`, in its namespace or without; or a snapshot's id or name */
   template: string
 }
 
@@ -106,11 +107,11 @@ async function resolveOrigin(
   ctx: ControlContext,
   { template, teamId }: CreateSandboxRequest,
 ): Promise<SandboxOrigin> {
-  const found = await ctx.store.templates.resolve(template.replace(/:default$/, ''), teamId)
+  const found = await resolveTemplate(ctx, teamId, template)
   if (found !== undefined) return originOf(found, found.aliases[0] ?? null)
   const snapshot = await resolveSnapshot(ctx, teamId, template)
   if (snapshot !== undefined) return originOf(snapshot, snapshot.name)
-  throw new ServerError('not_found', `Template "${template}" doesn't exist or you don't have access to it.`)
+  throw await templateNotFound(ctx, teamId, template)
 }
 
 function originOf(source: Template | Snapshot, alias: string | null): SandboxOrigin {

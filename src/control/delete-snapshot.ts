@@ -1,5 +1,6 @@
 import { ServerError } from '../domain/error.ts'
 import type { ControlContext } from './context.ts'
+import { resolveTemplate } from './resolve-template.ts'
 import { resolveSnapshot, snapshotNotFound } from './snapshots.ts'
 
 /**
@@ -13,7 +14,7 @@ export async function deleteSnapshot(
 ): Promise<void> {
   const snapshot = await resolveSnapshot(ctx, teamId, identifier)
   if (snapshot === undefined) {
-    const template = await ctx.store.templates.resolve(identifier.replace(/:default$/, ''), teamId)
+    const template = await resolveTemplate(ctx, teamId, identifier)
     if (template === undefined) throw snapshotNotFound(identifier)
     throw new ServerError(
       'unimplemented',

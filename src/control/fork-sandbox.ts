@@ -1,11 +1,12 @@
-import { type ServerError, toError } from '../domain/error.ts'
+import { ServerError, toError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
+import { publicState } from '../domain/sandbox-state.ts'
 import type { Snapshot } from '../domain/snapshot.ts'
 import { defaultTag } from '../domain/template-name.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
 import type { ControlContext } from './context.ts'
 import { type CreateOptions, startSandbox } from './create-sandbox.ts'
-import { requireRunning, type SandboxRef } from './find-sandbox.ts'
+import { requireVisible, type SandboxRef } from './find-sandbox.ts'
 import { takeSnapshot } from './snapshot-sandbox.ts'
 
 /** Forks that are started side by side. */
@@ -21,7 +22,8 @@ export type ForkResult = { sandbox: Sandbox } | { error: ServerError }
 
 /**
  * Starts `count` sandboxes from one copy of a running one, which goes on running. Each starts or fails by itself. The
- * copy is of the file system alone: forks boot from it. Errors: `not_found`, those of `snapshotSandbox`.
+ * copy is of the file system alone: forks boot from it. Errors: `not_found`, `conflict` (it is paused), those of
+ * `snapshotSandbox`.
  */
 export async function forkSandbox(
   ctx: ControlContext,
@@ -32,7 +34,7 @@ export async function forkSandbox(
   const { source, copy } = await ctx.lifecycle.exclusive(
     ref.id,
     async (row, ended) => {
-      const sandbox = requireRunning(row, ref)
+      const sandbox = requireForkable(row, ref)
       const kind = { name: null, tag: defaultTag, internal: true }
       return { source: sandbox, copy: await takeSnapshot(ctx, sandbox, kind, ended) }
     },
@@ -48,6 +50,13 @@ export async function forkSandbox(
       await ctx.store.snapshots.remove(copy.id)
     }
   })
+}
+
+/** Errors: `not_found`, `conflict` (it is paused). */
+function requireForkable(row: Sandbox | undefined, ref: SandboxRef): Sandbox {
+  const sandbox = requireVisible(row, ref)
+  if (publicState(sandbox.state) === 'running') return sandbox
+  throw new ServerError('conflict', `Sandbox "${ref.id}" is paused: resume it before it is forked.`)
 }
 
 async function startForks(

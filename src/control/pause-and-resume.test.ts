@@ -284,3 +284,32 @@ test('what runs in a sandbox that is resumed, or found again, is in its log from
   await reconcile(control, signal())
   await expect.poll(() => entries, { timeout: 20_000 }).toContainEqual(tick)
 })
+
+test('whoever finds a sandbox paused has a resume for an answer, also if another’s came first', async () => {
+  await using parts = await startControl()
+  const { control } = parts
+  const ref = await started(control)
+  const connect = (request = {}) => connectSandbox(control, ref, { ...again, ...request }, options())
+  const oldResume = (memory: boolean) =>
+    resumeSandbox(control, ref, { timeoutS: 120, memory, autoPause: true }, options())
+  await pauseSandbox(control, ref, { memory: true }, signal())
+  const [first, shared, late, files, oldFiles] = await Promise.allSettled([
+    connect(),
+    connect({ timeoutS: 90 }),
+    oldResume(true),
+    connect({ memory: false }),
+    oldResume(false),
+  ])
+  expect(first).toMatchObject({ value: { resumed: true } })
+  expect(shared).toMatchObject({ value: { resumed: true } })
+  expect(late).toMatchObject({ value: { id: ref.id, onTimeout: 'pause' } })
+  for (const refused of [files, oldFiles]) expect(refused).toMatchObject({ reason: { code: 'conflict' } })
+  const events = await control.store.events.list({ sandboxId: ref.id, limit: 100 })
+  expect(events.filter(({ type }) => type === 'resumed')).toHaveLength(1)
+  const row = await control.store.sandboxes.find(ref.id)
+  expect(row!.endAt - row!.startedAt).toBeGreaterThan(60_000)
+  // Those that found it running.
+  expect(await connect()).toMatchObject({ resumed: false })
+  expect(await connect({ memory: false })).toMatchObject({ resumed: false })
+  await expect(oldResume(true)).rejects.toMatchObject({ code: 'conflict' })
+})

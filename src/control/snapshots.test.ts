@@ -7,6 +7,7 @@ import { deleteSnapshot } from './delete-snapshot.ts'
 import { forkSandbox } from './fork-sandbox.ts'
 import { killSandbox } from './kill-sandbox.ts'
 import { listSnapshots } from './list-snapshots.ts'
+import { pauseSandbox } from './pause-sandbox.ts'
 import { reconcile } from './reconcile.ts'
 import { snapshotSandbox } from './snapshot-sandbox.ts'
 
@@ -142,4 +143,18 @@ test('forks start or fail each by itself, and their copy goes with the last of t
   await expect(
     forkSandbox(control, { teamId: 'other', id: source.id }, { timeoutS: 60, count: 1 }, options()),
   ).rejects.toMatchObject({ code: 'not_found' })
+})
+
+test('what is paused is not forked', async () => {
+  await using parts = await startControl()
+  const { control } = parts
+  const source = await create(control)
+  await pauseSandbox(control, source, { memory: false }, signal())
+  const fork = () => forkSandbox(control, source, { timeoutS: 60, count: 1 }, options())
+  await expect(fork()).rejects.toMatchObject({
+    code: 'conflict',
+    message: expect.stringContaining('resume it'),
+  })
+  await killSandbox(control, source, signal())
+  await expect(fork()).rejects.toMatchObject({ code: 'not_found' })
 })

@@ -17,6 +17,8 @@ export interface Template {
 export interface TemplateStore {
   /** By id or alias, if the team may see it. */
   resolve(nameOrId: string, teamId: string): Promise<Template | undefined>
+  /** Those the team may see, its own first, then by id; at most `limit`. */
+  list(teamId: string, limit: number): Promise<Template[]>
   /** Creates or replaces by id. */
   put(template: Template): Promise<void>
 }

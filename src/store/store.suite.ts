@@ -340,6 +340,17 @@ function testTemplates(store: () => Store): void {
     expect((await store().templates.resolve('base', 'red'))?.id).toBe('base')
   })
 
+  test('are listed for a team, its own first', async () => {
+    for (const each of [{ id: 'tpublic' }, { id: 'tblue', teamId: 'blue' }, { id: 'tred', teamId: 'red' }])
+      await store().templates.put(template({ aliases: [`name-of-${each.id}`], ...each }))
+    const listed = await store().templates.list('red', 10)
+    expect(listed.map(({ id, aliases }) => [id, aliases])).toEqual([
+      ['tred', ['name-of-tred']],
+      ['tpublic', ['name-of-tpublic']],
+    ])
+    expect(await store().templates.list('red', 1)).toHaveLength(1)
+  })
+
   test('are replaced by id, aliases included', async () => {
     await store().templates.put(template({ id: 'tbase', aliases: ['base', 'old'] }))
     const changed = template({ id: 'tbase', aliases: ['new', 'base'], image: 'image:2', cpuCount: 4 })

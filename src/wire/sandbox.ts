@@ -13,6 +13,7 @@ export interface NewSandboxBody {
   autoResume?: { enabled: boolean } | null
   network?: SandboxNetworkBody | null
   volumeMounts?: { name: string; path: string }[] | null
+  /** Of no effect, as with E2B */
   mcp?: object | null
   iam?: object | null
 }

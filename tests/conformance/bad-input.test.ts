@@ -71,7 +71,6 @@ describe('requests that can’t be served are answered in JSON, by name', () => 
     '{"templateID":"base","allow_internet_access":false}',
     '{"templateID":"base","network":{"denyOut":["0.0.0.0/0"]}}',
     '{"templateID":"base","volumeMounts":[{"name":"v","path":"/v"}]}',
-    '{"templateID":"base","mcp":{}}',
   ])('what isn’t there yet is refused, not ignored: %s', async (body) => {
     const answer = await call('/v2/sandboxes', { body })
     expect(answer).toMatchObject({ status: 501, body: { code: 501 } })

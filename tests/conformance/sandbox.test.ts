@@ -11,7 +11,7 @@ afterAll(() => server[Symbol.asyncDispose]())
 
 describe.each(sdks)(
   'e2b $version: Sandbox',
-  ({ sdk: { Sandbox, SandboxNotFoundError, NotFoundError, AuthenticationError } }) => {
+  ({ sdk: { Sandbox, Template, SandboxNotFoundError, NotFoundError, AuthenticationError } }) => {
     test(
       'create, getInfo, isRunning, kill',
       proves('Sandbox.create', 'sandbox.getInfo', 'sandbox.isRunning', 'Sandbox.kill', 'Sandbox.getInfo'),
@@ -54,10 +54,27 @@ describe.each(sdks)(
       },
     )
 
-    test('template by name and by name and tag', async () => {
-      const sandbox = await Sandbox.create('base:default')
-      expect((await sandbox.getInfo()).templateId).toBe('base')
-      await sandbox.kill()
+    test(
+      'names of templates: which are taken, and what an unknown one is told',
+      proves('Template.exists', 'Template.aliasExists'),
+      async () => {
+        for (const exists of [Template.exists, Template.aliasExists].filter(Boolean)) {
+          expect(await exists('base')).toBe(true)
+          expect(await exists('e2b/base')).toBe(true)
+          expect(await exists('code-interpreter-v1')).toBe(false)
+        }
+        await expect(Sandbox.create('code-interpreter-v1')).rejects.toThrow(
+          /Templates of this server: "base"/,
+        )
+      },
+    )
+
+    test('template by name, by name and tag, by namespace and name', async () => {
+      for (const name of ['base', 'base:default', 'e2b/base']) {
+        const sandbox = await Sandbox.create(name)
+        expect((await sandbox.getInfo()).templateId).toBe('base')
+        await sandbox.kill()
+      }
     })
 
     test(

@@ -4,6 +4,18 @@ import type { Tables, TemplateRow } from '../schema.ts'
 
 /** Templates with the names they answer to. */
 export function createTemplateStore(db: Kysely<Tables>): TemplateStore {
+  const withAliases = async (row: TemplateRow): Promise<Template> => {
+    const aliases = await db
+      .selectFrom('template_aliases')
+      .select('alias')
+      .where('template_id', '=', row.id)
+      .orderBy('position')
+      .execute()
+    return toTemplate(
+      row,
+      aliases.map(({ alias }) => alias),
+    )
+  }
   return {
     /** An id comes before an alias, the team's own template before a public one, a newer before an older one. */
     async resolve(nameOrId, teamId) {
@@ -27,17 +39,19 @@ export function createTemplateStore(db: Kysely<Tables>): TemplateStore {
         .orderBy('id')
         .limit(1)
         .executeTakeFirst()
-      if (!row) return undefined
-      const aliases = await db
-        .selectFrom('template_aliases')
-        .select('alias')
-        .where('template_id', '=', row.id)
-        .orderBy('position')
+      return row && withAliases(row)
+    },
+
+    async list(teamId, limit) {
+      const rows = await db
+        .selectFrom('templates')
+        .selectAll()
+        .where((where) => where.or([where('team_id', 'is', null), where('team_id', '=', teamId)]))
+        .orderBy((order) => order('team_id', 'is', null))
+        .orderBy('id')
+        .limit(limit)
         .execute()
-      return toTemplate(
-        row,
-        aliases.map(({ alias }) => alias),
-      )
+      return Promise.all(rows.map(withAliases))
     },
 
     async put(template) {

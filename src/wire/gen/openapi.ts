@@ -104,7 +104,7 @@ export const openapi = {
         },
         "responses": {
           "200": {
-            "description": "Header `X-Next-Token` only when there is another page",
+            "description": "Header `X-Next-Token` only when there is another page, `X-Total-Running` only where running ones are asked for",
             "content": {
               "application/json": {
                 "schema": {
@@ -597,7 +597,25 @@ export const openapi = {
     },
     "/templates/aliases/{alias}": {
       "get": {
-        "x-unimplemented": true
+        "summary": "What a name means",
+        "responses": {
+          "200": {
+            "description": "Taken by what the team may use",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/TemplateAlias"
+                }
+              }
+            }
+          },
+          "403": {
+            "description": "Taken by another team"
+          },
+          "404": {
+            "description": "Free"
+          }
+        }
       }
     },
     "/templates/tags": {
@@ -1500,6 +1518,21 @@ export const openapi = {
             "items": {
               "type": "string"
             }
+          }
+        }
+      },
+      "TemplateAlias": {
+        "type": "object",
+        "required": [
+          "templateID",
+          "public"
+        ],
+        "properties": {
+          "templateID": {
+            "type": "string"
+          },
+          "public": {
+            "type": "boolean"
           }
         }
       },

@@ -145,9 +145,10 @@ export const sections: Section[] = [
   {
     title: 'Others',
     claims: [
+      claim('works', 'Template.exists Template.aliasExists', 'of `base` and of snapshots'),
       claim(
         'not yet',
-        'Template.build Template.buildInBackground Template.getBuildStatus Template.exists Template.aliasExists Template.assignTags Template.removeTags Template.getTags',
+        'Template.build Template.buildInBackground Template.getBuildStatus Template.assignTags Template.removeTags Template.getTags',
       ),
       claim(
         'local',

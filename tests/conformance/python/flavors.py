@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
 import e2b
-from e2b import AsyncSandbox, PtySize, Sandbox
+from e2b import AsyncSandbox, AsyncTemplate, PtySize, Sandbox, Template
 
 # More than any test has calls in flight, so that none waits for another's thread.
 threads = ThreadPoolExecutor(max_workers=64)
@@ -56,6 +56,7 @@ async def call_in_loop(method, *args, **kwargs):
 class Sync:
     name = "sync"
     Sandbox = Face(Sandbox, call_in_thread)
+    Template = Face(Template, call_in_thread)
 
     async def follow(self, sandbox, command, on_stdout, **options):
         """Starts a command; the result is its handle and a task that waits for its end."""
@@ -86,6 +87,7 @@ class Sync:
 class Async:
     name = "async"
     Sandbox = Face(AsyncSandbox, call_in_loop)
+    Template = Face(AsyncTemplate, call_in_loop)
 
     async def follow(self, sandbox, command, on_stdout, **options):
         handle = await sandbox.commands.run(command, background=True, on_stdout=on_stdout, **options)
@@ -173,6 +175,7 @@ def classes():
     package = Sandbox.__module__.rsplit(".", 1)[0]
     return {
         "Sandbox": Sandbox,
+        "Template": Template,
         "Commands": import_module(f"{package}.commands.command").Commands,
         "Filesystem": import_module(f"{package}.filesystem.filesystem").Filesystem,
         "Pty": import_module(f"{package}.commands.pty").Pty,

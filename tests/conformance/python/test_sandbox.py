@@ -161,3 +161,13 @@ async def test_key_in_no_environment(flavor, sandbox):
     seen = await sandbox.commands.run("env; tr '\\0' '\\n' < /proc/1/environ; cat /run/e2b/.E2B*", user="root")
     assert "HOME=/root" in seen.stdout
     assert os.environ["E2B_API_KEY"] not in seen.stdout
+
+
+@mark.proves("Template.exists", "Template.aliasExists")
+@mark.needs("Template.exists")
+async def test_template_names(flavor):
+    """exists, alias_exists"""
+    for exists in (flavor.Template.exists, flavor.Template.alias_exists):
+        assert await exists("base") is True
+        assert await exists("e2b/base") is True
+        assert await exists("code-interpreter-v1") is False

@@ -68,7 +68,9 @@ function settingsOf(body: NewSandboxBody, secure: boolean, capabilities: Capabil
   }
   const network = body.network == null ? null : parseNetwork(body.network)
   if (network?.allowPublicTraffic === false && !secure) {
-    throw invalid('network.allowPublicTraffic: false is only for sandboxes with secure: true.')
+    throw invalid(
+      "You cannot create a sandbox without public access unless you enable secure envd access via 'secure' flag.",
+    )
   }
   const allowInternetAccess = body.allow_internet_access ?? null
   requireEgress(capabilities, network, allowInternetAccess)
@@ -85,11 +87,13 @@ function settingsOf(body: NewSandboxBody, secure: boolean, capabilities: Capabil
   } as const
 }
 
-/** What this server can't do yet is refused by name, never ignored. */
+/**
+ * What this server can't do yet is refused by name, never ignored. `mcp` asks for nothing: whoever sends it starts the
+ * servers that it names by a command of the sandbox.
+ */
 function refuseUnsupported(body: NewSandboxBody): void {
   const asked: Record<string, boolean> = {
     volumeMounts: (body.volumeMounts?.length ?? 0) > 0,
-    mcp: body.mcp != null,
     iam: body.iam != null,
   }
   const field = Object.keys(asked).find((name) => asked[name])

@@ -29,7 +29,10 @@ export function addListRunning(app: FastifyInstance, { control }: ApiParts): voi
   )
 }
 
-/** GET /v2/sandboxes: `X-Next-Token` is there only when another page is (e2b-wire 8, gotcha 8). */
+/**
+ * GET /v2/sandboxes: `X-Next-Token` is there only when another page is (e2b-wire 8, gotcha 8), `X-Total-Running` when
+ * running ones are asked for.
+ */
 export function addListSandboxes(app: FastifyInstance, { control }: ApiParts): void {
   app.get<{ Querystring: ListSandboxesQuery }>(
     '/v2/sandboxes',
@@ -45,7 +48,7 @@ export function addListSandboxes(app: FastifyInstance, { control }: ApiParts): v
         ...(query.template !== undefined && { template: query.template }),
         ...(query.nextToken !== undefined && { after: decodeListToken(query.nextToken) }),
       })
-      reply.header('x-total-running', page.runningCount)
+      if (page.runningCount !== undefined) reply.header('x-total-running', page.runningCount)
       const last = page.sandboxes.at(-1)
       if (page.more && last !== undefined) reply.header('x-next-token', encodeListToken(last))
       return page.sandboxes.map(presentListedSandbox)
