@@ -6,6 +6,7 @@ import { publicState } from '../domain/sandbox-state.ts'
 import type { Snapshot } from '../domain/snapshot.ts'
 import type { Template } from '../domain/template.ts'
 import { newSandboxId, newToken } from '../lib/ids.ts'
+import { patientSignal } from '../lib/patience.ts'
 import { checkLifetime } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
 import { checkPausable } from './pause-sandbox.ts'
@@ -210,7 +211,7 @@ const undoTimeoutMs = 30_000
 
 async function undo(ctx: ControlContext, intent: Sandbox, cause: unknown): Promise<void> {
   try {
-    const signal = AbortSignal.timeout(undoTimeoutMs)
+    const signal = patientSignal(undoTimeoutMs)
     const row = await ctx.store.sandboxes.find(intent.id)
     // Its outcome may have been written, though this was answered by an error.
     if (row?.state === 'running') await ctx.lifecycle.end(row, 'kill', 'unknown', signal)

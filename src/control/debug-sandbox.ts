@@ -1,4 +1,5 @@
 import { abortable } from '../lib/deadline.ts'
+import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
 import { createSandbox } from './create-sandbox.ts'
 
@@ -37,7 +38,7 @@ export function createDebugSandbox(
         autoPauseMemory: true,
         autoResume: false,
       },
-      { signal: AbortSignal.timeout(60_000), phase: () => {} },
+      { signal: patientSignal(60_000), phase: () => {} },
     ).finally(() => {
       starting = undefined
     })

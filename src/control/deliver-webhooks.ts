@@ -3,10 +3,12 @@
  * store before and after every attempt, so nothing is lost by a crash; an event whose delivery a crash interrupts is
  * delivered again, under another delivery id.
  */
+
 import { createHash, createHmac, randomUUID } from 'node:crypto'
 import type { LifecycleEvent } from '../domain/lifecycle-event.ts'
 import type { SendDelivery, Webhook } from '../domain/webhook.ts'
 import { anySignal, sleep } from '../lib/deadline.ts'
+import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
 
 /** Time between two looks for new events, in ms. */
@@ -145,7 +147,7 @@ async function attempt(
   const { id, url, cursor } = webhook
   const done = { cursor: event.sequence, attempts: 0, notBefore: 0 }
   try {
-    const either = anySignal(signal, AbortSignal.timeout(attemptTimeoutMs))
+    const either = anySignal(signal, patientSignal(attemptTimeoutMs))
     await send({ url, body, headers: headersOf(webhook, body) }, either)
     await store.webhooks.settle(id, cursor, { ...done, lastError: null })
     return true

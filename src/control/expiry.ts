@@ -2,7 +2,9 @@
  * Deadlines. They are absolute times in the store, looked at four times a second, so that they hold over restarts
  * and jumps of the clock with nothing to keep in step.
  */
+
 import { sleep } from '../lib/deadline.ts'
+import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
 import { pause } from './pause-sandbox.ts'
 
@@ -82,7 +84,7 @@ async function expire(ctx: ControlContext, id: string): Promise<void> {
     await ctx.lifecycle.preempt(id, 'expire', 'timeout')
   }
   await ctx.lifecycle.exclusive(id, async (sandbox) => {
-    const deadline = AbortSignal.timeout(endTimeoutMs)
+    const deadline = patientSignal(endTimeoutMs)
     if (sandbox?.state === 'killing') return ctx.lifecycle.end(sandbox, 'kill', 'timeout', deadline)
     if (sandbox?.state !== 'running' || sandbox.endAt > ctx.clock.now()) return
     if (sandbox.onTimeout === 'kill') return ctx.lifecycle.end(sandbox, 'expire', 'timeout', deadline)

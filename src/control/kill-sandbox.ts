@@ -1,4 +1,5 @@
 import { abortable } from '../lib/deadline.ts'
+import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
 import { requireOwned, type SandboxRef } from './find-sandbox.ts'
 
@@ -25,7 +26,7 @@ export async function killSandbox(
       hasBegun = true
       // What was under way may have ended it as it broke off.
       if (row === undefined && isRecorded) return
-      await ctx.lifecycle.end(requireOwned(row, ref), 'kill', reason, AbortSignal.timeout(endTimeoutMs))
+      await ctx.lifecycle.end(requireOwned(row, ref), 'kill', reason, patientSignal(endTimeoutMs))
     },
     isRecorded ? undefined : signal,
   )

@@ -1,6 +1,7 @@
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import { loopTurns } from '../lib/loop-turns.ts'
+import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
 import { requireOwned, requireVisible, type SandboxRef } from './find-sandbox.ts'
 import { isAway, recordPause, settle, undoPause } from './settle.ts'
@@ -83,7 +84,7 @@ export async function pause(
   await ctx.node.withdraw(sandbox.id)
   try {
     if (intent.handle === null) throw new ServerError('internal', 'The sandbox has no guest.')
-    await ctx.node.pause(intent.handle, { memory }, AbortSignal.timeout(pauseTimeoutMs))
+    await ctx.node.pause(intent.handle, { memory }, patientSignal(pauseTimeoutMs))
   } catch (error) {
     await makeGood(ctx, intent, error)
     throw error
@@ -109,7 +110,7 @@ async function untilRead({ lifecycle, caughtUp }: ControlContext, id: string): P
 
 /** What can't be made good now is left to reconciliation. */
 async function makeGood(ctx: ControlContext, intent: Sandbox, error: unknown): Promise<void> {
-  const signal = AbortSignal.timeout(undoTimeoutMs)
+  const signal = patientSignal(undoTimeoutMs)
   try {
     if (isAway(error)) await settle(ctx, intent, signal)
     else await undoPause(ctx, intent, error, signal)

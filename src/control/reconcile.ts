@@ -3,11 +3,13 @@
  * half minute. What a crash interrupted is completed or undone (`settle`), running sandboxes take traffic again, and
  * guests and images that nothing refers to are removed, an interval after they were first seen at the earliest.
  */
+
 import { setMaxListeners } from 'node:events'
 import { ServerError } from '../domain/error.ts'
 import type { GuestHandle, RuntimeEvent } from '../domain/runtime.ts'
 import { sleep } from '../lib/deadline.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
+import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
 import { settle } from './settle.ts'
 import { dropIncomplete } from './snapshots.ts'
@@ -122,7 +124,7 @@ export async function runReconcile(ctx: ControlContext, signal: AbortSignal): Pr
 /** One pass that never throws: what it can't do now is done by a later one. */
 export async function reconcileNow(ctx: ControlContext): Promise<void> {
   try {
-    await reconcile(ctx, AbortSignal.timeout(passTimeoutMs))
+    await reconcile(ctx, patientSignal(passTimeoutMs))
   } catch (error) {
     const away = error instanceof ServerError && error.code === 'unavailable'
     ctx.log[away ? 'warn' : 'error']({ err: error }, 'reconciliation is put off to the next pass')
@@ -155,7 +157,7 @@ async function guestGone(ctx: ControlContext, id: string): Promise<void> {
     await ctx.lifecycle.exclusive(id, async (row) => {
       if (row?.state !== 'running') return
       ctx.log.warn({ sandboxId: id }, 'a sandbox ended by itself')
-      await settle(ctx, row, AbortSignal.timeout(passTimeoutMs))
+      await settle(ctx, row, patientSignal(passTimeoutMs))
     })
   } catch (error) {
     ctx.log.warn({ sandboxId: id, err: error }, 'a sandbox that ended by itself is left to reconciliation')

@@ -1,6 +1,7 @@
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import { anySignal } from '../lib/deadline.ts'
+import { patientSignal } from '../lib/patience.ts'
 import { clampEnd } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
 import { settle } from './settle.ts'
@@ -41,7 +42,7 @@ export async function resume(
     anySignal(signal, ended),
   )
   phase('admission')
-  const deadline = anySignal(ended, AbortSignal.timeout(resumeTimeoutMs))
+  const deadline = anySignal(ended, patientSignal(resumeTimeoutMs))
   try {
     const condition = await ctx.node.recover(known, deadline)
     const hasMemory = paused.pausedWithMemory === true && condition === 'paused'
@@ -79,7 +80,7 @@ export async function resume(
 async function makeGood(ctx: ControlContext, { id }: Sandbox, cause: unknown): Promise<void> {
   try {
     const row = await ctx.store.sandboxes.find(id)
-    if (row !== undefined) await settle(ctx, row, AbortSignal.timeout(undoTimeoutMs), { cause })
+    if (row !== undefined) await settle(ctx, row, patientSignal(undoTimeoutMs), { cause })
   } catch (failure) {
     ctx.log.warn({ sandboxId: id, err: failure }, 'a failed resume is left to reconciliation')
   }

@@ -4,6 +4,7 @@ import type { Snapshot } from '../domain/snapshot.ts'
 import { defaultTag, parseTemplateName } from '../domain/template-name.ts'
 import { anySignal } from '../lib/deadline.ts'
 import { newId } from '../lib/ids.ts'
+import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
 import { requireRunning, type SandboxRef } from './find-sandbox.ts'
 import { eventOf } from './lifecycle.ts'
@@ -76,7 +77,7 @@ export async function takeSnapshot(
   await ctx.store.snapshots.create(snapshot)
   const intent = await ctx.lifecycle.move(sandbox, 'snapshot')
   try {
-    const signal = anySignal(ended, AbortSignal.timeout(snapshotTimeoutMs))
+    const signal = anySignal(ended, patientSignal(snapshotTimeoutMs))
     await ctx.node.snapshot(handle, snapshot.image, signal)
     const told = {
       type: 'snapshotted',
@@ -113,7 +114,7 @@ function checkMemorySnapshots({ node }: ControlContext): void {
 
 /** What can't be made good now is left to reconciliation, the image of a copy that failed included. */
 async function makeGood(ctx: ControlContext, { id }: Sandbox, snapshot: Snapshot): Promise<void> {
-  const signal = AbortSignal.timeout(undoTimeoutMs)
+  const signal = patientSignal(undoTimeoutMs)
   const settled = ctx.store.sandboxes.find(id).then((row) => row && settle(ctx, row, signal))
   for (const outcome of await Promise.allSettled([settled, dropIncomplete(ctx, snapshot, signal)])) {
     if (outcome.status === 'fulfilled') continue

@@ -3,11 +3,13 @@
  * id (random, from a random port) and the question that were sent. Equal queries under way share one, and few may ask the
  * same in other words: should a resolver ask this server in turn, that is where the circle ends.
  */
+
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { decode } from 'dns-packet'
 import { connectSocket } from '../lib/connect-socket.ts'
+import { patientSignal, startPatience } from '../lib/patience.ts'
 import { createFrames, frame } from './frames.ts'
 import type { ResolverAddress } from './resolvers.ts'
 
@@ -103,11 +105,11 @@ function askByUdp(
     const end = (answer?: Buffer) => {
       if (isOver) return
       isOver = true
-      clearTimeout(timer)
+      patience.stop()
       socket.close()
       resolve(answer)
     }
-    const timer = setTimeout(() => end(), timeoutMs)
+    const patience = startPatience(timeoutMs, () => end())
     socket.on('error', () => end())
     socket.on('message', (answer) => {
       if (isAnswerTo(answer, query)) end(answer)
@@ -122,13 +124,15 @@ async function askByTcp(
   { address, port }: ResolverAddress,
   timeoutMs: number,
 ): Promise<Buffer | undefined> {
-  const signal = AbortSignal.timeout(timeoutMs)
+  const signal = patientSignal(timeoutMs)
   const socket = await connectSocket({ host: address, port }, signal)
   try {
     return await new Promise<Buffer>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('The resolver did not answer in time.')), timeoutMs)
+      const patience = startPatience(timeoutMs, () =>
+        reject(new Error('The resolver did not answer in time.')),
+      )
       socket.once('close', () => {
-        clearTimeout(timer)
+        patience.stop()
         reject(new Error('The resolver closed the connection.'))
       })
       socket.on('error', reject)

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { startPatience } from '../lib/patience.ts'
 
 /** What a client that knows it speaks to HTTP/2 sends first (RFC 9113 3.4). No HTTP/1 request begins like it. */
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
@@ -14,7 +15,7 @@ export interface DetectOptions {
 export function detectHttp2(socket: Socket, { timeoutMs, onDetected }: DetectOptions): void {
   let first: Buffer | undefined
   const stop = () => {
-    clearTimeout(timer)
+    patience.stop()
     socket.off('data', onData)
     socket.off('end', giveUp)
     socket.off('error', giveUp)
@@ -34,7 +35,7 @@ export function detectHttp2(socket: Socket, { timeoutMs, onDetected }: DetectOpt
     socket.unshift(first)
     onDetected(isHttp2)
   }
-  const timer = setTimeout(giveUp, timeoutMs)
+  const patience = startPatience(timeoutMs, giveUp)
   socket.on('data', onData)
   socket.on('end', giveUp)
   socket.on('error', giveUp)

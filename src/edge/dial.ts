@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import { toError } from '../domain/error.ts'
 import type { LiveSandbox } from '../domain/live-sandbox.ts'
 import { sleep } from '../lib/deadline.ts'
+import { startPatience } from '../lib/patience.ts'
 import { secure } from './upstream/secure.ts'
 
 /** Pauses between tries at a closed port: a server inside may have been started a moment ago (e2b-wire 3.9). */
@@ -21,15 +22,14 @@ export async function dialPatiently(
   host: string,
   controller: AbortController,
 ): Promise<Duplex> {
-  const timer = setTimeout(
-    () => controller.abort(new DOMException('Connecting took too long', 'TimeoutError')),
-    dialTimeoutMs,
+  const patience = startPatience(dialTimeoutMs, () =>
+    controller.abort(new DOMException('Connecting took too long', 'TimeoutError')),
   )
   try {
     const stream = await tryRepeatedly(sandbox, port, controller.signal)
     return sandbox.ingress.httpsPorts.includes(port) ? await secure(stream, host, controller.signal) : stream
   } finally {
-    clearTimeout(timer)
+    patience.stop()
   }
 }
 

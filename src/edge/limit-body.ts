@@ -1,4 +1,5 @@
 import type { HttpRequest, HttpResponse } from '../domain/http.ts'
+import { startPatience } from '../lib/patience.ts'
 import { routeError, send } from './answer.ts'
 import { connectionOf, http2StreamOf } from './connection-of.ts'
 import { cut } from './cut.ts'
@@ -13,12 +14,12 @@ const defaultTimeoutMs = 60_000
  */
 export function limitBody(req: HttpRequest, res: HttpResponse, timeoutMs = defaultTimeoutMs): void {
   if (!hasBody(req)) return
-  const timer = setTimeout(() => {
+  const patience = startPatience(timeoutMs, () => {
     if (req.complete || res.headersSent) return
     if (http2StreamOf(req) === undefined) send(req, res, tooSlow)
     else cut(connectionOf(req))
-  }, timeoutMs)
-  const stop = () => clearTimeout(timer)
+  })
+  const stop = () => patience.stop()
   req.once('end', stop)
   res.once('close', stop)
 }

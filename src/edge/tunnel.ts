@@ -3,8 +3,10 @@
  * answer is relayed as it is and ends the connection. The connection must not go on as HTTP then: its next request
  * may be another client's, when a proxy in front shares connections, and for another sandbox.
  */
+
 import { type Duplex, pipeline } from 'node:stream'
 import type { Log } from '../lib/log.ts'
+import { startPatience } from '../lib/patience.ts'
 import { endAndClose, portFailure } from './answer.ts'
 import { cut } from './cut.ts'
 import type { Tie } from './exchanges.ts'
@@ -51,7 +53,7 @@ export function tunnel(options: TunnelOptions): void {
   })
   const settle = () => {
     isSettled = true
-    clearTimeout(timer)
+    patience.stop()
     stopWatching()
   }
   const fail = (error: unknown) => {
@@ -61,11 +63,10 @@ export function tunnel(options: TunnelOptions): void {
     client.refuse(portFailure(sandboxId, port, error))
     upstream?.destroy()
   }
-  const timer = setTimeout(
-    () => fail(new DOMException('The handshake took too long', 'TimeoutError')),
-    handshakeTimeoutMs,
+  const patience = startPatience(handshakeTimeoutMs, () =>
+    fail(new DOMException('The handshake took too long', 'TimeoutError')),
   )
-  socket.once('close', () => clearTimeout(timer))
+  socket.once('close', () => patience.stop())
 
   const ask = (target: Upstream, question: string) => {
     if (isSettled) return target.destroy()

@@ -2,10 +2,12 @@
  * Waking paused sandboxes by traffic. Anybody may ask for any id, so what waits is bounded, and requests that bring the
  * same share one attempt.
  */
+
 import { ServerError } from '../domain/error.ts'
 import type { LiveSandbox, WakeRequest, WakeSandbox } from '../domain/live-sandbox.ts'
 import { isMadeHere } from '../domain/sandbox-id.ts'
 import { abortable } from '../lib/deadline.ts'
+import { startPatience } from '../lib/patience.ts'
 
 /** How long a request waits for its sandbox, in milliseconds. */
 const wakeTimeoutMs = 60_000
@@ -37,12 +39,11 @@ export function createWaker(wake: WakeSandbox, timeoutMs = wakeTimeoutMs): WakeS
   const begin = (id: string, request: WakeRequest): Attempt => {
     count++
     const controller = new AbortController()
-    const timer = setTimeout(
-      () => controller.abort(new ServerError('deadline_exceeded', 'The sandbox did not wake up in time.')),
-      timeoutMs,
+    const patience = startPatience(timeoutMs, () =>
+      controller.abort(new ServerError('deadline_exceeded', 'The sandbox did not wake up in time.')),
     )
     const woken = Promise.resolve().then(() => wake(id, request, controller.signal))
-    const outcome = abortable(woken, controller.signal).finally(() => clearTimeout(timer))
+    const outcome = abortable(woken, controller.signal).finally(() => patience.stop())
     // Each of those that wait has a promise of its own; with none left nobody would hear of a failure.
     outcome.catch(() => {})
     return { outcome, controller, waiting: 0 }

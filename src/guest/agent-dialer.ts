@@ -11,8 +11,8 @@ import { type PinnedSocket, pinPlace, pinSocket } from '../lib/pinned-socket.ts'
 import { encodeHeader, frameType } from './frames.ts'
 import type { Guest } from './guest.ts'
 
-/** Longest wait for an agent to accept a connection, in milliseconds */
-const connectMs = 1_500
+/** Longest wait for room in the queue of an agent, in milliseconds: as long as for its answer, which bursts make late */
+const connectMs = 10_000
 /** Length of a guest's secret (spec/guest.md) */
 const secretHexDigits = 64
 

@@ -3,9 +3,11 @@
  * asks for the next frame, so a slow consumer slows the agent. A call holds its connection until `close`; whoever
  * opened it closes it in every outcome.
  */
+
 import type { Duplex } from 'node:stream'
 import { isErrorCode, ServerError, toError } from '../domain/error.ts'
 import { abortable } from '../lib/deadline.ts'
+import { startPatience } from '../lib/patience.ts'
 import { createWaiter } from '../lib/waiter.ts'
 import { parseFields } from './fields.ts'
 import {
@@ -91,18 +93,18 @@ function startLifetime({ signal, replyTimeoutMs: timeoutMs = replyTimeoutMs }: C
       new ServerError('unavailable', `The sandbox did not answer within ${timeoutMs / 1000} s.`),
     )
   }
-  let timer = setTimeout(onTimeout, timeoutMs)
+  let patience = startPatience(timeoutMs, onTimeout)
   if (signal.aborted) onAbort()
   else signal.addEventListener('abort', onAbort, { once: true })
   return {
     signal: controller.signal,
-    owesNothing: () => clearTimeout(timer),
+    owesNothing: () => patience.stop(),
     owesAnswer() {
-      clearTimeout(timer)
-      if (!controller.signal.aborted) timer = setTimeout(onTimeout, timeoutMs)
+      patience.stop()
+      if (!controller.signal.aborted) patience = startPatience(timeoutMs, onTimeout)
     },
     end() {
-      clearTimeout(timer)
+      patience.stop()
       signal.removeEventListener('abort', onAbort)
     },
   }

@@ -1,3 +1,5 @@
+import { startPatience } from './patience.ts'
+
 /** A signal that follows others until it is let go of. */
 export interface LinkedSignal {
   readonly signal: AbortSignal
@@ -16,12 +18,12 @@ export function linkSignals(sources: readonly AbortSignal[], timeoutMs?: number)
     controller.abort(reason)
   }
   const links = sources.map((source) => ({ source, follow: () => abort(source.reason) }))
-  const timer =
+  const patience =
     timeoutMs === undefined
       ? undefined
-      : setTimeout(() => abort(new DOMException('The time allowed is over.', 'TimeoutError')), timeoutMs)
+      : startPatience(timeoutMs, () => abort(new DOMException('The time allowed is over.', 'TimeoutError')))
   const dispose = () => {
-    clearTimeout(timer)
+    patience?.stop()
     for (const { source, follow } of links) source.removeEventListener('abort', follow)
   }
   for (const { source, follow } of links) source.addEventListener('abort', follow, { once: true })

@@ -9,6 +9,7 @@ import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { connectSocket } from './connect-socket.ts'
 import { sleep } from './deadline.ts'
+import { createSemaphore } from './semaphore.ts'
 import { watchUntil } from './watch-until.ts'
 
 /** Linux's O_PATH, which `fs.constants` lacks: names an inode without opening what it stands for. */
@@ -72,18 +73,43 @@ async function pin(path: string, flags: number): Promise<PinnedSocket> {
     throw error
   }
   let pinned: FileHandle | undefined = inode
+  /** Held by the one that tries again where the listener's queue is full: all at once would take its time for nothing */
+  const retrying = createSemaphore(1)
+  let queued = 0
+
+  const tryOnce = async (signal: AbortSignal): Promise<Socket | undefined> => {
+    signal.throwIfAborted()
+    if (pinned === undefined) throw systemError('ECONNREFUSED', 'the socket was let go')
+    try {
+      return await connectSocket({ path: `/proc/self/fd/${pinned.fd}` }, signal)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      return undefined
+    }
+  }
+  const tryInTurn = async (signal: AbortSignal): Promise<Socket> => {
+    const release = await retrying.acquire(signal)
+    try {
+      for (;;) {
+        const socket = await tryOnce(signal)
+        if (socket !== undefined) return socket
+        await sleep(backlogRetryMs, signal)
+      }
+    } finally {
+      release()
+    }
+  }
+
   return {
     place: { path: `/proc/${process.pid}/fd/${inode.fd}`, identity },
     async connect(signal) {
-      for (;;) {
-        signal.throwIfAborted()
-        if (pinned === undefined) throw systemError('ECONNREFUSED', 'the socket was let go')
-        try {
-          return await connectSocket({ path: `/proc/self/fd/${pinned.fd}` }, signal)
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
-          await sleep(backlogRetryMs, signal)
-        }
+      const first = queued === 0 ? await tryOnce(signal) : undefined
+      if (first !== undefined) return first
+      queued++
+      try {
+        return await tryInTurn(signal)
+      } finally {
+        queued--
       }
     },
     async close() {

@@ -3,6 +3,7 @@
  * any token (e2b-wire 1.6). Whoever reaches this port uses the debug sandbox, so it listens on loopback only, and
  * refuses web pages: another site's script (Origin) and rebound names (Host).
  */
+
 import { isIP } from 'node:net'
 import { debugSandboxId } from '../control/debug-sandbox.ts'
 import { toError } from '../domain/error.ts'
@@ -14,6 +15,7 @@ import { listenFor } from '../edge/listeners.ts'
 import type { ErrorRoute, SandboxRoute } from '../edge/route.ts'
 import { createTrafficServer, type TrafficServer } from '../edge/traffic-server.ts'
 import type { Log } from '../lib/log.ts'
+import { patientSignal } from '../lib/patience.ts'
 import { httpStatus } from '../wire/error-map.ts'
 
 /** How long a first request waits for the debug sandbox, in ms. */
@@ -41,7 +43,7 @@ export function createDebugListener(parts: DebugListenerParts): TrafficServer {
 function startFirst({ edge, ensure, log }: DebugListenerParts): Edge {
   const start = async (): Promise<Answer | undefined> => {
     try {
-      await ensure(AbortSignal.timeout(startTimeoutMs))
+      await ensure(patientSignal(startTimeoutMs))
       return undefined
     } catch (thrown) {
       const error = toError(thrown)

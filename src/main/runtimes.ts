@@ -1,5 +1,6 @@
 import type { Fingerprint, Runtime } from '../domain/runtime.ts'
 import type { Log } from '../lib/log.ts'
+import { patientSignal } from '../lib/patience.ts'
 import { createDockerRuntime } from '../runtimes/docker/runtime.ts'
 import { createProcessRuntime } from '../runtimes/process/runtime.ts'
 import { type Config, ConfigError } from './config.ts'
@@ -23,7 +24,7 @@ export function createRuntime(config: Config, instanceId: string, log: Log): Run
 
 /** What it runs on. Errors: `ConfigError` with what to do when the runtime can't be used. */
 export async function requireUsable(runtime: Runtime): Promise<Fingerprint> {
-  const fingerprint = await runtime.fingerprint(AbortSignal.timeout(fingerprintTimeoutMs))
+  const fingerprint = await runtime.fingerprint(patientSignal(fingerprintTimeoutMs))
   if (fingerprint.usable) return fingerprint
   throw new ConfigError(`The ${runtime.name} runtime can't be used: ${fingerprint.detail}`)
 }

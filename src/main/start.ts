@@ -1,4 +1,5 @@
 /** The composition root of `e2b-server start`: everything is wired here, by hand. */
+
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { pino } from 'pino'
@@ -27,6 +28,7 @@ import type { Store } from '../domain/store.ts'
 import { systemClock } from '../lib/clock.ts'
 import { sleep } from '../lib/deadline.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
+import { patientSignal } from '../lib/patience.ts'
 import { countStarts } from '../orchestrator/count-starts.ts'
 import { createMachine } from '../orchestrator/machine.ts'
 import { createManager } from '../orchestrator/manager.ts'
@@ -284,7 +286,7 @@ const destroyMs = { limit: 30_000, pause: 500 }
 
 /** Ends all sandboxes, also past an engine that doesn't answer for a moment. Errors: of the last try. */
 async function destroyAll(control: ControlContext): Promise<void> {
-  const signal = AbortSignal.timeout(destroyMs.limit)
+  const signal = patientSignal(destroyMs.limit)
   for (;;) {
     const rows = await control.store.sandboxes.list({})
     try {

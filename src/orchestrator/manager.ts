@@ -2,6 +2,7 @@
  * Owns this machine's sandboxes: turns rows into guests through the runtime and tells whoever carries traffic which of
  * them take some. Keeps nothing that a restart would miss: the store's handles and the runtime say all.
  */
+
 import type { TrafficCarrier } from '../domain/data-plane.ts'
 import { ServerError } from '../domain/error.ts'
 import type { SandboxNode } from '../domain/node.ts'
@@ -12,6 +13,7 @@ import type { Guest } from '../guest/guest.ts'
 import { metrics } from '../guest/metrics.ts'
 import { anySignal } from '../lib/deadline.ts'
 import type { Log } from '../lib/log.ts'
+import { patientSignal } from '../lib/patience.ts'
 
 export interface ManagerParts {
   runtime: Runtime
@@ -41,7 +43,7 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
         phase('configure')
         return handle
       } catch (error) {
-        await runtime.destroy(handle, AbortSignal.timeout(undoMs)).catch((failure) => {
+        await runtime.destroy(handle, patientSignal(undoMs)).catch((failure) => {
           log.warn({ sandboxId: sandbox.id, err: failure }, 'a failed start left a guest to reconciliation')
         })
         throw error
@@ -73,7 +75,7 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
         return { handle, booted }
       } catch (error) {
         // Without its settings it must not be taken for a guest that runs: back to its file system alone.
-        await runtime.pause(handle, { memory: false }, AbortSignal.timeout(undoMs)).catch((failure) => {
+        await runtime.pause(handle, { memory: false }, patientSignal(undoMs)).catch((failure) => {
           log.warn({ sandboxId: sandbox.id, err: failure }, 'a failed boot is left to reconciliation')
         })
         throw error
@@ -101,7 +103,7 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
         sandboxId: sandbox.id,
         templateId: sandbox.templateId,
       },
-      anySignal(signal, AbortSignal.timeout(configureTimeoutMs)),
+      anySignal(signal, patientSignal(configureTimeoutMs)),
     )
   }
 }

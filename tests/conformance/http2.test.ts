@@ -1,5 +1,6 @@
 /** HTTP/2 without TLS on the server's one port, driven by Connect's own client and by Node's. */
 import { setMaxListeners } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from 'node:http2'
 import { text } from 'node:stream/consumers'
 import { type Client, Code, ConnectError, createClient } from '@connectrpc/connect'
@@ -79,6 +80,12 @@ async function run(
   return { stdout, exitCode }
 }
 
+/** The processes that a process has started: of a server those are its data workers. */
+function childrenOf(pid: number): number[] {
+  const listed = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
+  return listed.split(' ').filter(Boolean).map(Number)
+}
+
 test('the REST API', async () => {
   const key = { 'x-api-key': server.apiKey }
   const json = { ...key, 'content-type': 'application/json', ':method': 'POST' }
@@ -139,6 +146,23 @@ test('files', async () => {
   const zipped = await send('/files?path=big', { ...to(49_983), 'accept-encoding': 'gzip' })
   expect(zipped).toMatchObject({ status: 200, headers: { 'content-encoding': 'gzip' } })
   expect(await send('/files?path=none', to(49_983))).toMatchObject({ status: 404 })
+})
+
+test('a burst is answered whole, also by a server that stands still meanwhile', async () => {
+  await sandbox.files.write('a', 'x')
+  const stat = { ':method': 'POST', 'content-type': 'application/json', ...to(49_983) }
+  for (let round = 0; round < 3; round++) {
+    const burst = Array.from({ length: 400 }, () => send('/filesystem.Filesystem/Stat', stat, '{"path":"a"}'))
+    // One answer means that many more are under way.
+    await Promise.race(burst)
+    const workers = childrenOf(server.pid())
+    for (const pid of workers) process.kill(pid, 'SIGSTOP')
+    // Longer than an agent may take to accept a connection.
+    await new Promise((resolve) => setTimeout(resolve, 2500))
+    for (const pid of workers) process.kill(pid, 'SIGCONT')
+    const answers = await Promise.all(burst)
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([])
+  }
 })
 
 test('a port', async () => {

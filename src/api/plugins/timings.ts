@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { anySignal } from '../../lib/deadline.ts'
+import { patientSignal } from '../../lib/patience.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -42,5 +43,5 @@ export function requestSignal(reply: FastifyReply, timeoutMs: number): AbortSign
   reply.raw.once('close', () => {
     if (!reply.raw.writableFinished) left.abort(new DOMException('The client left.', 'AbortError'))
   })
-  return anySignal(left.signal, AbortSignal.timeout(timeoutMs))
+  return anySignal(left.signal, patientSignal(timeoutMs))
 }

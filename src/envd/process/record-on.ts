@@ -4,8 +4,10 @@
  * A process that goes on printing what isn't logged any more is only looked at from time to time, since whoever reads
  * its output sets its pace.
  */
+
 import { attach } from '../../guest/attach.ts'
 import { sleep } from '../../lib/deadline.ts'
+import { patientSignal } from '../../lib/patience.ts'
 import type { EnvdTarget } from '../target.ts'
 import type { ProcessRecorder } from './process-recorder.ts'
 
@@ -57,7 +59,7 @@ async function followUntilFull(target: EnvdTarget, pid: number, recorder: Proces
 
 /** Whether it has ended. */
 async function glance(target: EnvdTarget, pid: number, recorder: ProcessRecorder): Promise<boolean> {
-  const soon = AbortSignal.timeout(glanceMs)
+  const soon = patientSignal(glanceMs)
   const { events } = await attach(target.guest, { pid }, target.gone)
   soon.addEventListener('abort', () => void events.return(), { once: true })
   try {

@@ -3,7 +3,9 @@
  * machine. The engine doesn't let a container's description say that, so it is done from this machine as soon as the
  * container runs. Where the engine's kernel isn't ours, or we aren't root, sandboxes see the id of the engine's machine.
  */
+
 import type { Log } from '../../lib/log.ts'
+import { patientSignal } from '../../lib/patience.ts'
 import type { Engine } from './engine.ts'
 import type { EngineHost } from './engine-host.ts'
 import { runHostTool } from './host-tool.ts'
@@ -29,7 +31,7 @@ export function createBootIds(options: {
 
   return {
     async bind(containerId) {
-      const deadline = AbortSignal.timeout(bindMs)
+      const deadline = patientSignal(bindMs)
       try {
         if (!(await engineHost.isOurs(deadline))) return
         const { State } = await engine.call(deadline, (docker, both) =>

@@ -1,11 +1,13 @@
 /**
  * Whether the engine answers. Pings run only while somebody uses the engine. A refused connection is "down" at once;
- * silence is "down" after `silenceMs`, and any answer, also that of another call, ends the silence, so that a busy
+ * silence is "down" after `silenceMs` of our own time, and any answer, also that of another call, ends the silence, so that a busy
  * engine isn't taken for a dead one. The two times together stay below the 2 s that the runtime contract allows.
  */
+
 import { setTimeout as delay } from 'node:timers/promises'
 import { ServerError } from '../../domain/error.ts'
 import type { Log } from '../../lib/log.ts'
+import { type OwnTime, startOwnTime, startPatience } from '../../lib/patience.ts'
 
 /** Pause between pings, in milliseconds */
 const intervalMs = 300
@@ -13,8 +15,9 @@ const intervalMs = 300
 const silenceMs = 1500
 /** Longest wait for the ping of an engine that is down, so that its return is noticed soon, in milliseconds */
 const downPingMs = 500
-/** A timer this late means that our own process stood still, which says nothing about the engine, in milliseconds */
-const ownStallMs = 200
+/** How often our own time is counted, and the shortest wait for a ping, in milliseconds */
+const beatMs = 100
+const pingMinMs = 200
 /** Connection errors that mean that nobody listens, or not for us */
 const refusals = new Set(['ECONNREFUSED', 'ENOENT', 'EACCES', 'ENOTSOCK'])
 
@@ -46,6 +49,7 @@ export function createEngineHealth(options: {
   let users = 0
   let watching = false
   let lastHeard = 0
+  let time: OwnTime | undefined
 
   const change = (reason?: string, errno?: string) => {
     const next = reason === undefined ? 'up' : 'down'
@@ -66,12 +70,13 @@ export function createEngineHealth(options: {
 
   const watch = async () => {
     watching = true
-    lastHeard = performance.now()
+    time = startOwnTime(beatMs)
+    lastHeard = time.now()
     while (users > 0 && !closed.signal.aborted) {
-      const timeoutMs = state === 'down' ? downPingMs : Math.max(ownStallMs, silenceMs - silence())
+      const timeoutMs = state === 'down' ? downPingMs : Math.max(pingMinMs, silenceMs - silence())
       const outcome = await tryPing(options.ping, timeoutMs, closed.signal)
       if (closed.signal.aborted) break
-      if (outcome === 'answered') lastHeard = performance.now()
+      if (outcome === 'answered') lastHeard = time.now()
       if (outcome === 'answered') change()
       else if (outcome !== 'silent')
         change(`The Docker engine does not answer at ${options.socketPath}.`, outcome)
@@ -81,11 +86,12 @@ export function createEngineHealth(options: {
       }
     }
     watching = false
+    time.stop()
     // What was true when the last user left may be wrong when the next one comes.
     if (state === 'down' && !closed.signal.aborted) down = new AbortController()
     state = 'unknown'
   }
-  const silence = () => performance.now() - lastHeard
+  const silence = () => (time?.now() ?? 0) - lastHeard
 
   return {
     use() {
@@ -101,7 +107,7 @@ export function createEngineHealth(options: {
       }
     },
     heard() {
-      lastHeard = performance.now()
+      lastHeard = time?.now() ?? 0
     },
     onChange(listener) {
       listeners.add(listener)
@@ -126,13 +132,7 @@ async function tryPing(
   const attempt = new AbortController()
   const abort = () => attempt.abort(new Error('no answer to the ping in time'))
   closed.addEventListener('abort', abort, { once: true })
-  let timer = setTimeout(onTimeout, timeoutMs)
-  let due = performance.now() + timeoutMs
-  function onTimeout() {
-    if (performance.now() - due < ownStallMs) return abort()
-    due = performance.now() + timeoutMs
-    timer = setTimeout(onTimeout, timeoutMs)
-  }
+  const patience = startPatience(timeoutMs, abort)
   try {
     await ping(attempt.signal)
     return 'answered'
@@ -143,7 +143,7 @@ async function tryPing(
     if (!attempt.signal.aborted) await delay(50, undefined, { signal: closed }).catch(() => {})
     return 'silent'
   } finally {
-    clearTimeout(timer)
+    patience.stop()
     closed.removeEventListener('abort', abort)
   }
 }

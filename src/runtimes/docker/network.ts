@@ -2,8 +2,10 @@
  * The network that the sandboxes of one server share: a bridge on which they can't reach each other. Outwards it is
  * what the engine gives to any container.
  */
+
 import { ServerError } from '../../domain/error.ts'
 import { abortable } from '../../lib/deadline.ts'
+import { patientSignal } from '../../lib/patience.ts'
 import { instanceLabel, instancePrefix } from './container.ts'
 import { type Client, type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
 
@@ -32,7 +34,7 @@ export function createInstanceNetwork(engine: Engine, instanceId: string): Insta
   const ensure = (signal: AbortSignal) => {
     if (ensured === undefined) {
       // Shared by all who wait, so it ends by its own deadline and not with the caller who came first.
-      const making = engine.call(AbortSignal.timeout(createMs), (docker, both) =>
+      const making = engine.call(patientSignal(createMs), (docker, both) =>
         findOrCreate(docker, name, instanceId, both),
       )
       making.catch(() => {
@@ -48,7 +50,7 @@ export function createInstanceNetwork(engine: Engine, instanceId: string): Insta
     ensure,
     async release() {
       ensured = undefined
-      const removal = engine.call(AbortSignal.timeout(removeMs), async (docker, both) => {
+      const removal = engine.call(patientSignal(removeMs), async (docker, both) => {
         // Refused by the engine while containers are attached.
         if (await find(docker, name, instanceId, both))
           await docker.getNetwork(name).remove({ abortSignal: both })

@@ -1,3 +1,4 @@
+import { patientSignal } from '../../lib/patience.ts'
 import { statusOf } from './engine.ts'
 import { findContainer, getContainer } from './find-container.ts'
 import type { DockerGuest } from './handle.ts'
@@ -23,7 +24,7 @@ export async function pauseGuest(
   signal.throwIfAborted()
   if (!memory) {
     // Of a stopped one too: an earlier attempt may have ended half-way.
-    return await stopContainer(parts, guest, AbortSignal.timeout(stopMs)).catch(async (error) => {
+    return await stopContainer(parts, guest, patientSignal(stopMs)).catch(async (error) => {
       await expectNoMoreEnd(parts, guest)
       throw error
     })
@@ -37,7 +38,7 @@ export async function pauseGuest(
  * `not_found`.
  */
 export async function freeze(parts: DockerParts, guest: DockerGuest): Promise<void> {
-  const deadline = AbortSignal.timeout(freezeMs)
+  const deadline = patientSignal(freezeMs)
   try {
     await parts.engine.call(deadline, (docker, both) =>
       docker.getContainer(guest.containerId).pause({ abortSignal: both }),
@@ -54,7 +55,7 @@ export async function freeze(parts: DockerParts, guest: DockerGuest): Promise<vo
 /** Thaws a frozen container; one that runs stays as it is. Errors as `Engine.call`, and `not_found`. */
 export async function thaw(parts: DockerParts, guest: DockerGuest): Promise<void> {
   parts.reclaim.end(guest.sandboxId)
-  const deadline = AbortSignal.timeout(freezeMs)
+  const deadline = patientSignal(freezeMs)
   try {
     await parts.engine.call(deadline, (docker, both) =>
       docker.getContainer(guest.containerId).unpause({ abortSignal: both }),
@@ -67,7 +68,7 @@ export async function thaw(parts: DockerParts, guest: DockerGuest): Promise<void
 
 /** After a failed stop: the death of a guest that still runs is news again. */
 async function expectNoMoreEnd(parts: DockerParts, guest: DockerGuest): Promise<void> {
-  const found = await findContainer(parts, guest, AbortSignal.timeout(freezeMs)).catch(() => undefined)
+  const found = await findContainer(parts, guest, patientSignal(freezeMs)).catch(() => undefined)
   if (found?.condition === 'running') parts.ends.unexpect(guest.sandboxId)
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { abortable } from '../../lib/deadline.ts'
+import { patientSignal } from '../../lib/patience.ts'
 import { getContainer } from './find-container.ts'
 import type { DockerGuest } from './handle.ts'
 import type { DockerParts } from './parts.ts'
@@ -47,7 +48,7 @@ export async function resumeGuest(
 
 async function boot(parts: DockerParts, guest: DockerGuest, signal: AbortSignal): Promise<DockerGuest> {
   const options = agentOptions(parts, guest)
-  const deadline = AbortSignal.timeout(launchMs)
+  const deadline = patientSignal(launchMs)
   parts.ends.expect(guest.sandboxId)
   await parts.network.ensure(signal)
   await options.transport.reset(options.directory, deadline)
@@ -86,7 +87,7 @@ async function runAgain(
 async function undo(parts: DockerParts, guest: DockerGuest, running: Promise<unknown>): Promise<void> {
   await running.catch(() => {})
   try {
-    await stopContainer(parts, guest, AbortSignal.timeout(undoMs))
+    await stopContainer(parts, guest, patientSignal(undoMs))
   } catch (error) {
     parts.log.warn({ err: error, sandboxId: guest.sandboxId }, 'a failed boot is not undone yet')
   }

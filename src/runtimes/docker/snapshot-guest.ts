@@ -2,9 +2,11 @@
  * An image of a guest's file system: the engine's commit of its container. A guest that runs is frozen for the copy by
  * us and not by the engine, because file metadata, which the engine's copy leaves out, is added under the same freeze.
  */
+
 import { setTimeout as delay } from 'node:timers/promises'
 import { ServerError, toError } from '../../domain/error.ts'
 import { abortable } from '../../lib/deadline.ts'
+import { patientSignal } from '../../lib/patience.ts'
 import { instanceLabel, sandboxLabel, snapshotLabel, transportLabel } from './container.ts'
 import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
 import { containerNotFound, type FoundContainer, getContainer, overlayLayer } from './find-container.ts'
@@ -53,7 +55,7 @@ async function copy(
   { image, repo, tag }: { image: string; repo: string; tag: string },
 ): Promise<void> {
   const { engine, instanceId } = parts
-  const deadline = AbortSignal.timeout(copyMs)
+  const deadline = patientSignal(copyMs)
   // What isn't said here is the container's, and set anew for every container that is made of the image.
   const labels = {
     [instanceLabel]: instanceId,
@@ -104,7 +106,7 @@ async function undo({ engine, log }: DockerParts, image: string, copied: Promise
   // Somebody else's image of that name is not ours to remove.
   if (failure instanceof ServerError && failure.code === 'conflict') return
   try {
-    await removeImage(engine, image, AbortSignal.timeout(undoMs))
+    await removeImage(engine, image, patientSignal(undoMs))
   } catch (error) {
     log.warn({ err: error, image }, 'a failed snapshot is not undone yet')
   }

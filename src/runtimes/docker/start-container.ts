@@ -1,6 +1,8 @@
 /** From a specification to a container whose agent answers. */
+
 import { ServerError } from '../../domain/error.ts'
 import type { GuestSpec } from '../../domain/runtime.ts'
+import { patientSignal } from '../../lib/patience.ts'
 import { containerName, containerOptions } from './container.ts'
 import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
 import { agentPortOf } from './find-container.ts'
@@ -33,7 +35,7 @@ export async function launchContainer(spec: GuestSpec, options: StartOptions): P
   const part = await transport.prepare(options.directory)
   const body = containerOptions({ ...options, spec, network: network.name, transport: transport.name, part })
   const request = { _query: { name: containerName(options.instanceId, spec.sandboxId) }, _body: body }
-  const deadline = AbortSignal.timeout(launchMs)
+  const deadline = patientSignal(launchMs)
   const containerId = await engine.call(deadline, async (docker, both) => {
     try {
       return (await docker.createContainer(withSignal(request, both))).id
@@ -69,7 +71,7 @@ export async function awaitAgent(
 ): Promise<void> {
   const { engine, transport, directory } = options
   const settled = new AbortController()
-  const timeout = AbortSignal.timeout(readyMs)
+  const timeout = patientSignal(readyMs)
   const either = AbortSignal.any([signal, timeout, settled.signal])
   const ended = engine.call(either, async (docker, both) => {
     const { StatusCode: status } = await docker.getContainer(guest.containerId).wait(withSignal({}, both))

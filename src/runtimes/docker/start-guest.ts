@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ServerError } from '../../domain/error.ts'
 import type { GuestSpec } from '../../domain/runtime.ts'
 import { abortable } from '../../lib/deadline.ts'
+import { patientSignal } from '../../lib/patience.ts'
 import type { DockerGuest } from './handle.ts'
 import type { DockerParts } from './parts.ts'
 import { removeGuest } from './remove-guest.ts'
@@ -39,7 +40,7 @@ export async function startGuest(
 /** Waits for the engine to finish, as what is still being created can't be removed yet. Never rejects. */
 async function undo(parts: DockerParts, sandboxId: string, launched: Promise<unknown>): Promise<void> {
   const failure = await launched.catch((error) => error)
-  const deadline = AbortSignal.timeout(undoMs)
+  const deadline = patientSignal(undoMs)
   try {
     // A container that was there before isn't ours to remove.
     if (failure instanceof ServerError && failure.code === 'conflict')

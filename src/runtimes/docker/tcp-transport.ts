@@ -3,6 +3,7 @@
  * (Docker Desktop's virtual machine). Whoever connects proves to know the guest's secret first (spec/guest.md). The
  * secret lies in the run directory, which is where the agent reads it; it is in no handle, label or argument.
  */
+
 import { randomBytes } from 'node:crypto'
 import { open, readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
@@ -10,6 +11,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ServerError } from '../../domain/error.ts'
 import { connectSocket } from '../../lib/connect-socket.ts'
+import { patientSignal } from '../../lib/patience.ts'
 import { guestFolder, type Transport } from './transport.ts'
 
 /** The agent's port inside a container */
@@ -71,7 +73,7 @@ export function createTcpTransport(): Transport {
     // The engine's proxy accepts connections before the agent does, so only an answer shows that the agent is there.
     async ready({ sandboxId, port }, directory, signal) {
       for (;;) {
-        const attempt = AbortSignal.any([signal, AbortSignal.timeout(attemptMs)])
+        const attempt = AbortSignal.any([signal, patientSignal(attemptMs)])
         try {
           const socket = await dial(sandboxId, port, directory, attempt)
           if (await answersHello(socket, attempt)) return

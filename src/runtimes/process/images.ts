@@ -5,12 +5,14 @@
  *   .images/<name, percent-encoded>/home/
  *   .images/.<pid>-<start of the process>-<random>/     being made or removed by that process
  */
+
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ServerError } from '../../domain/error.ts'
 import type { Images } from '../../domain/runtime.ts'
+import { patientSignal } from '../../lib/patience.ts'
 import { removeTree } from '../../lib/remove-tree.ts'
 import { copyTree } from './copy-tree.ts'
 import { findProcess, isAlive } from './proc-table.ts'
@@ -61,7 +63,7 @@ export function createImageStore({ path: root, prepare, onRemainder }: ImageStor
     const self = await findProcess(process.pid)
     return join(root, `.${self?.pid}-${self?.startTicks}-${randomBytes(6).toString('hex')}`)
   }
-  const clean = (draft: string) => removeTree(draft, AbortSignal.timeout(cleanMs)).catch(onRemainder)
+  const clean = (draft: string) => removeTree(draft, patientSignal(cleanMs)).catch(onRemainder)
   /** Removes drafts whose process has ended. */
   const sweep = async () => {
     const names = await readdir(root).catch(() => [])

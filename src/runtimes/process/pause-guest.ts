@@ -1,5 +1,6 @@
 import { ServerError } from '../../domain/error.ts'
 import { sleep } from '../../lib/deadline.ts'
+import { patientSignal } from '../../lib/patience.ts'
 import { killGuest } from './agent-process.ts'
 import { requestedFault } from './faults.ts'
 import { findGuest } from './find-guest.ts'
@@ -52,7 +53,7 @@ async function stopGuest(
   if (record.phase === 'live') await dirs.writeState(sandboxId, { ...record, phase: 'stopping' })
   guests.drop(sandboxId)
   try {
-    await killGuest(record, dirs.home(sandboxId), AbortSignal.timeout(stopMs))
+    await killGuest(record, dirs.home(sandboxId), patientSignal(stopMs))
   } catch (error) {
     if (await isAlive(record)) guests.add(sandboxId, record)
     throw error

@@ -1,4 +1,5 @@
 import { sleep } from '../../lib/deadline.ts'
+import { patientSignal } from '../../lib/patience.ts'
 import { awaitAgent, killGuest } from './agent-process.ts'
 import { requestedFault } from './faults.ts'
 import { findGuest } from './find-guest.ts'
@@ -46,7 +47,7 @@ async function thaw({ dirs, faults }: ProcessParts, { sandboxId, record }: Resum
     await awaitAgent(dirs.agent(sandboxId), signal)
     if (faults.failResume) throw requestedFault('resumed')
   } catch (error) {
-    await freezeGuest(record, home, AbortSignal.timeout(undoMs))
+    await freezeGuest(record, home, patientSignal(undoMs))
     throw error
   }
 }
@@ -65,7 +66,7 @@ async function boot(parts: ProcessParts, { sandboxId, record }: Resumed, signal:
     return agent
   } catch (error) {
     const undo = async () => {
-      await killGuest(await dirs.readState(sandboxId), home, AbortSignal.timeout(undoMs))
+      await killGuest(await dirs.readState(sandboxId), home, patientSignal(undoMs))
       await dirs.writeState(sandboxId, { ...record, phase: 'stopped' })
     }
     // A guest that still boots counts as stopped.

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { patientSignal } from '../../lib/patience.ts'
 import { type Agent, killGuest } from './agent-process.ts'
 import { requestedFault } from './faults.ts'
 import type { GuestDirs } from './guest-dir.ts'
@@ -30,7 +31,7 @@ export async function startGuest(
     parts.onStart(sandboxId, agent)
     return agent
   } catch (error) {
-    await removeGuest(sandboxId, dirs, AbortSignal.timeout(undoMs)).catch((remainder) =>
+    await removeGuest(sandboxId, dirs, patientSignal(undoMs)).catch((remainder) =>
       log.warn({ err: remainder, sandboxId }, 'a failed start is not undone yet'),
     )
     throw signal.aborted ? signal.reason : error

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { deleteSnapshot } from '../../../control/delete-snapshot.ts'
+import { patientSignal } from '../../../lib/patience.ts'
 import type { ApiParts } from '../../parts.ts'
 
 /** How long removing an image may take, in ms. */
@@ -10,7 +11,7 @@ export function addDeleteSnapshot(app: FastifyInstance, { control }: ApiParts): 
   app.delete<{ Params: { templateID: string } }>('/templates/:templateID', async (request, reply) => {
     const { teamId, params } = request
     const what = { teamId, identifier: params.templateID }
-    await deleteSnapshot(control, what, AbortSignal.timeout(removeTimeoutMs))
+    await deleteSnapshot(control, what, patientSignal(removeTimeoutMs))
     return reply.status(204).send()
   })
 }
