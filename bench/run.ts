@@ -12,6 +12,7 @@ import { benchCommands } from './groups/commands.ts'
 import { benchCreate } from './groups/create.ts'
 import { benchEdge } from './groups/edge.ts'
 import { benchFiles } from './groups/files.ts'
+import { benchHostile } from './groups/hostile.ts'
 import { benchLifecycle } from './groups/lifecycle.ts'
 import { benchMemory } from './groups/memory.ts'
 import { benchOutput } from './groups/output.ts'
@@ -30,6 +31,7 @@ const groups: Record<string, Group> = {
   edge: benchEdge,
   lifecycle: benchLifecycle,
   memory: benchMemory,
+  hostile: benchHostile,
 }
 
 const chosen = chooseGroups(process.argv.slice(2))
