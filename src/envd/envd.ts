@@ -8,9 +8,10 @@ import { metrics } from '../guest/metrics.ts'
 import type { Log } from '../lib/log.ts'
 import { requireToken } from './access.ts'
 import { applyCors } from './cors.ts'
+import { createEnvdLog } from './envd-log.ts'
 import { serveCompose } from './files/compose.ts'
 import { serveFiles } from './files/route.ts'
-import { reportError } from './report-error.ts'
+import { countAnswers, createLoad, type Load } from './load.ts'
 import { createRequestScope } from './request-scope.ts'
 import { sendError, sendJson, sendStatus } from './respond.ts'
 import { createRpcHandler, type RpcHandler } from './rpc/rpc-handler.ts'
@@ -33,17 +34,20 @@ export interface Envd {
 
 /** One envd serves all sandboxes: whatever belongs to one is in its target. */
 export function createEnvd({ log, idleTimeoutMs = idleTimeoutDefaultMs }: EnvdOptions): Envd {
-  const handleRpc = createRpcHandler(log)
+  const load = createLoad()
+  const envdLog = createEnvdLog(log)
+  const handleRpc = createRpcHandler(envdLog, load)
   return {
-    handle(target, req, res) {
+    handle(given, req, res) {
+      const target = countAnswers(given, load)
       // Connections break at any time; whoever uses them learns it from the request's scope.
       req.on('error', () => {})
       res.on('error', () => {})
       res.setTimeout(idleTimeoutMs, () => res.destroy())
-      route(target, req, res, handleRpc).catch((thrown) => {
+      route(target, { req, res }, { handleRpc, load }).catch((thrown) => {
         if (res.destroyed) return
         const error = toError(thrown)
-        reportError(log, target, error)
+        envdLog.report(target, error)
         sendError(res, error)
       })
     },
@@ -52,9 +56,8 @@ export function createEnvd({ log, idleTimeoutMs = idleTimeoutDefaultMs }: EnvdOp
 
 async function route(
   target: EnvdTarget,
-  req: HttpRequest,
-  res: HttpResponse,
-  handleRpc: RpcHandler,
+  { req, res }: { req: HttpRequest; res: HttpResponse },
+  { handleRpc, load }: { handleRpc: RpcHandler; load: Load },
 ): Promise<void> {
   if (applyCors(req, res)) return
   const [path = '', query = ''] = split(req.url ?? '')
@@ -63,7 +66,7 @@ async function route(
 
   requireToken(target, req)
   if (handleRpc(target, req, res, path)) return
-  if (path === '/files/compose') return serveCompose(target, req, res)
+  if (path === '/files/compose') return serveCompose(target, req, res, load)
   if (path === '/envs') return serveGet(req, res, () => sendJson(res, 200, target.envVars))
   if (path === '/metrics') {
     return serveGet(req, res, async () => {

@@ -27,5 +27,9 @@ export function sendStatus(
 /** Answers with an error; a response that has begun is cut, so that nobody takes it for a whole one. */
 export function sendError(res: HttpResponse, error: ServerError): void {
   if (res.headersSent) res.destroy()
-  else sendStatus(res, httpStatus(error), error.message)
+  else sendStatus(res, httpStatus(error), error.message, retryHeaders(error))
+}
+
+function retryHeaders({ retryAfterS }: ServerError): OutgoingHttpHeaders {
+  return retryAfterS === undefined ? {} : { 'retry-after': String(retryAfterS) }
 }

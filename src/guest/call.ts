@@ -6,6 +6,7 @@
 
 import type { Duplex } from 'node:stream'
 import { isErrorCode, ServerError, toError } from '../domain/error.ts'
+import type { ByteAccount } from '../lib/byte-budget.ts'
 import { abortable } from '../lib/deadline.ts'
 import { startPatience } from '../lib/patience.ts'
 import { createWaiter } from '../lib/waiter.ts'
@@ -15,6 +16,7 @@ import {
   encodeHeader,
   encodeRequest,
   type Frame,
+  type FrameParser,
   frameType,
   protocolViolation,
 } from './frames.ts'
@@ -37,6 +39,8 @@ export interface CallOptions {
    * and once more from then on. Absent: it answers the request.
    */
   answersAfterBytes?: number
+  /** The longest reply that the operation has, in bytes; absent: `replyMaxBytes` of `frames.ts` */
+  replyMaxBytes?: number
 }
 
 export interface Call {
@@ -64,9 +68,11 @@ export async function openCall(guest: Guest, request: object, options: CallOptio
   const lifetime = startLifetime(options)
   try {
     const stream = await connect(guest, lifetime.signal)
-    const { answersAfterBytes: owesAfterBytes = 0 } = options
+    const { answersAfterBytes: owesAfterBytes = 0, replyMaxBytes } = options
     if (owesAfterBytes > 0) lifetime.owesNothing()
-    const call = createCall(stream, lifetime, owesAfterBytes)
+    const account = guest.openAccount?.()
+    const parser = createFrameParser({ account, ...(replyMaxBytes !== undefined && { replyMaxBytes }) })
+    const call = createCall(stream, { lifetime, owesAfterBytes, parser, account })
     stream.write(frame)
     return call
   } catch (thrown) {
@@ -134,9 +140,16 @@ async function connect(guest: Guest, signal: AbortSignal): Promise<Duplex> {
   }
 }
 
-/** `owesAfterBytes`: as `CallOptions.answersAfterBytes`; 0: the agent owes an answer from the start. */
-function createCall(stream: Duplex, lifetime: Lifetime, owesAfterBytes: number): Call {
-  const parser = createFrameParser()
+interface CallParts {
+  lifetime: Lifetime
+  /** As `CallOptions.answersAfterBytes`; 0: the agent owes an answer from the start */
+  owesAfterBytes: number
+  parser: FrameParser
+  /** What the parser holds, given back when the call is over */
+  account: ByteAccount | undefined
+}
+
+function createCall(stream: Duplex, { lifetime, owesAfterBytes, parser, account }: CallParts): Call {
   const readable = createWaiter()
   const writable = createWaiter()
   /** Why the call is over; set once */
@@ -166,6 +179,7 @@ function createCall(stream: Duplex, lifetime: Lifetime, owesAfterBytes: number):
 
   function release(error: ServerError): void {
     failure = error
+    account?.close()
     lifetime.signal.removeEventListener('abort', onAbort)
     lifetime.end()
     stream.off('readable', readable.wake)

@@ -2,7 +2,11 @@
  * Reads the fields of a JSON object that an agent sent. The object is hostile: each accessor checks what it returns
  * and raises a protocol violation naming the field.
  */
+import { checkJsonBounds, type JsonBounds } from '../lib/json-bounds.ts'
 import { protocolViolation } from './frames.ts'
+
+/** More than any object that an agent sends has: a process's command line and environment, a file's metadata. */
+export const jsonBounds: JsonBounds = { membersMax: 20_000, depthMax: 16 }
 
 export interface Fields {
   string(name: string): string
@@ -15,19 +19,19 @@ export interface Fields {
   stringMap(name: string): Record<string, string>
   strings(name: string): string[]
   object(name: string): Fields
-  objects(name: string): Fields[]
   has(name: string): boolean
 }
 
-/** Parses a JSON payload. */
-export function parseFields(payload: Buffer): Fields {
+/** Parses a JSON payload, or a part of one, within `jsonBounds`. */
+export function parseFields(payload: Buffer, what = 'payload'): Fields {
   let value: unknown
   try {
+    checkJsonBounds(payload, jsonBounds)
     value = JSON.parse(payload.toString('utf8'))
-  } catch {
-    throw protocolViolation('payload that is not JSON')
+  } catch (thrown) {
+    throw protocolViolation(thrown instanceof RangeError ? thrown.message : 'payload that is not JSON')
   }
-  return fieldsOf(value, 'payload')
+  return fieldsOf(value, what)
 }
 
 function fieldsOf(value: unknown, what: string): Fields {
@@ -57,7 +61,6 @@ function fieldsOf(value: unknown, what: string): Fields {
       return Object.fromEntries(strings)
     },
     object: (name) => fieldsOf(object[name], `${what}.${name}`),
-    objects: (name) => read(name, 'an array', isArray).map((item) => fieldsOf(item, `${what}.${name}[]`)),
     has: (name) => !isAbsent(object[name]),
   }
 }

@@ -4,6 +4,7 @@
  * on as slices of what came from the socket, never reassembled; JSON payloads are collected up to their limit.
  */
 import { ServerError } from '../domain/error.ts'
+import type { ByteAccount } from '../lib/byte-budget.ts'
 
 export const frameType = {
   auth: 0x00,
@@ -24,16 +25,21 @@ export const frameType = {
 export const inputMaxBytes = 256 * 1024
 
 const headerBytes = 5
-const requestMaxBytes = 4 * 1024 * 1024
+/** The longest request that an agent reads, in bytes. */
+export const requestMaxBytes = 4 * 1024 * 1024
+/** The longest reply of most operations, in bytes: a file with all of its metadata. */
+const replyMaxBytes = 512 * 1024
+/** The longest reply and the longest item that there are, in bytes. */
+export const longReplyMaxBytes = 4 * 1024 * 1024
 /** What is reserved for a JSON payload before its bytes have come, so that a mere announcement costs nothing. */
 const reserveBytes = 16 * 1024
 
 /** What an agent may send: each type's longest payload in bytes, and whether it is JSON. */
 const admitted: ReadonlyMap<number, { maxBytes: number; json: boolean }> = new Map([
-  [frameType.reply, { maxBytes: 4 * 1024 * 1024, json: true }],
+  [frameType.reply, { maxBytes: longReplyMaxBytes, json: true }],
   [frameType.error, { maxBytes: 64 * 1024, json: true }],
   [frameType.end, { maxBytes: 64 * 1024, json: true }],
-  [frameType.item, { maxBytes: 4 * 1024 * 1024, json: true }],
+  [frameType.item, { maxBytes: longReplyMaxBytes, json: true }],
   [frameType.stdout, { maxBytes: 256 * 1024, json: false }],
   [frameType.stderr, { maxBytes: 256 * 1024, json: false }],
   [frameType.pty, { maxBytes: 256 * 1024, json: false }],
@@ -55,7 +61,16 @@ export interface FrameParser {
   rest(): Buffer
 }
 
-export function createFrameParser(): FrameParser {
+export interface FrameParserOptions {
+  /** The longest reply, in bytes */
+  replyMaxBytes?: number
+  /** Where the memory of frames that come in pieces is counted: it never shrinks, and whoever opened it closes it */
+  account?: ByteAccount | undefined
+}
+
+/** Errors of its `next`: `internal` for a violation of the protocol, `resource_exhausted` where the account is full. */
+export function createFrameParser(options: FrameParserOptions = {}): FrameParser {
+  const { replyMaxBytes: replyMax = replyMaxBytes, account } = options
   const header = Buffer.alloc(headerBytes)
   let chunk: Buffer = Buffer.alloc(0)
   let at = 0
@@ -77,8 +92,9 @@ export function createFrameParser(): FrameParser {
     const type = header.readUInt8(4)
     const limits = admitted.get(type)
     if (limits === undefined) throw protocolViolation(`frame of type ${type}`)
-    if (length > limits.maxBytes) throw protocolViolation(`frame of type ${type} with ${length} bytes`)
-    frame = { type, remaining: length, json: limits.json ? createJsonCollector(length) : undefined }
+    const maxBytes = type === frameType.reply ? replyMax : limits.maxBytes
+    if (length > maxBytes) throw protocolViolation(`frame of type ${type} with ${length} bytes`)
+    frame = { type, remaining: length, json: limits.json ? createJsonCollector(length, account) : undefined }
     return true
   }
 
@@ -114,19 +130,23 @@ interface JsonCollector {
 }
 
 /** Gathers `length` bytes; what it holds grows with what has come, so that one-byte reads cost no more than long ones. */
-function createJsonCollector(length: number): JsonCollector {
+function createJsonCollector(length: number, account: ByteAccount | undefined): JsonCollector {
   let bytes: Buffer | undefined
   let filled = 0
+
+  function allocate(size: number): Buffer {
+    if (account?.raise(size) === false) throw tooMuchHeld()
+    return Buffer.allocUnsafe(size)
+  }
+
   return {
     add(slice) {
       if (filled === 0 && slice.length === length) {
         bytes = slice
       } else {
-        bytes ??= Buffer.allocUnsafe(Math.min(length, Math.max(reserveBytes, slice.length)))
+        bytes ??= allocate(Math.min(length, Math.max(reserveBytes, slice.length)))
         if (filled + slice.length > bytes.length) {
-          const larger = Buffer.allocUnsafe(
-            Math.min(length, Math.max(bytes.length * 2, filled + slice.length)),
-          )
+          const larger = allocate(Math.min(length, Math.max(bytes.length * 2, filled + slice.length)))
           bytes.copy(larger, 0, 0, filled)
           bytes = larger
         }
@@ -163,9 +183,24 @@ export function encodeRequest(request: object): Buffer {
   return frame
 }
 
-/** The error of an agent that doesn't keep to the protocol; `detail` goes to the log only. */
+/** The error where more is being answered at once than the server has memory for. */
+function tooMuchHeld(): ServerError {
+  const message = 'Too much is being answered at once. Try again in a moment, with fewer requests at a time.'
+  return new ServerError('resource_exhausted', message, { retryAfterS: 1 })
+}
+
+/** How an agent has broken the protocol; for the log only. It has no stack, which would say nothing and takes time. */
+export class ProtocolViolation {
+  readonly detail: string
+
+  constructor(detail: string) {
+    this.detail = detail
+  }
+}
+
+/** The error of an agent that doesn't keep to the protocol; its cause is a `ProtocolViolation`. */
 export function protocolViolation(detail: string): ServerError {
   return new ServerError('internal', "The sandbox's agent broke its protocol. Create a new sandbox.", {
-    cause: new Error(detail),
+    cause: new ProtocolViolation(detail),
   })
 }

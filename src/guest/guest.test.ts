@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startAgent, type TestAgent } from '../../tests/support/agent.ts'
+import { collect as collectAll, collectBatches } from '../../tests/support/collect.ts'
 import { attach } from './attach.ts'
 import { closeInput } from './close-input.ts'
 import { configure } from './configure.ts'
@@ -130,7 +131,7 @@ describe('processes', () => {
     const first = await run('cat', { stdin: true, tag: 'feline' })
     const second = await attach(guest, { tag: 'feline' }, never)
     expect(second.pid).toBe(first.pid)
-    const listed = (await list(guest, never)).find(({ pid }) => pid === first.pid)
+    const listed = (await collectAll(await list(guest, never))).find(({ pid }) => pid === first.pid)
     expect(listed).toMatchObject({ cmd: '/bin/sh', args: ['-c', 'cat'], tag: 'feline' })
 
     await input(guest, { process: { pid: first.pid }, kind: 'stdin' }, bytesOf('a', '', 'b\n'), never)
@@ -243,12 +244,13 @@ describe('files', () => {
     await mkdir(at('tree/a'))
     await writeFile(at('tree/a/file'), '')
     await symlink('missing', at('tree/link'))
-    const all = await listDir(guest, { path: at('tree'), depth: 2 }, never)
+    const all = await collectBatches(await listDir(guest, { path: at('tree'), depth: 2 }, never))
     expect(all.map(({ path }) => path.slice(at('tree/').length))).toEqual(['a', 'a/file', 'b', 'link'])
     expect(all.map(({ type }) => type)).toEqual(['directory', 'file', 'directory', 'unspecified'])
     const moved = await move(guest, { source: at('tree/a'), destination: at('other/place') }, never)
     expect(moved.path).toBe(at('other/place'))
-    expect(await listDir(guest, { path: at('tree'), depth: 1 }, never)).toHaveLength(2)
+    const shallow = await listDir(guest, { path: at('tree'), depth: 1 }, never)
+    expect(await collectBatches(shallow)).toHaveLength(2)
   })
 })
 

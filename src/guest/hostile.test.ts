@@ -1,6 +1,7 @@
 /** What an agent that breaks the protocol, stalls or dies does to the host: a typed error, and nothing more. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { collect, collectBatches } from '../../tests/support/collect.ts'
 import { frameBytes, type Peer, startPeer } from '../../tests/support/peer.ts'
 import { type ErrorCode, ServerError } from '../domain/error.ts'
 import { openCall } from './call.ts'
@@ -125,9 +126,9 @@ describe('an agent that breaks the protocol', () => {
     [
       'entries',
       { entries: [longEntry, longEntry, longEntry] },
-      (peer: Peer) => listDir(peer.guest, { path: '/', depth: 1 }, never),
+      async (peer: Peer) => collectBatches(await listDir(peer.guest, { path: '/', depth: 1 }, never)),
     ],
-    ['processes', { process: longProcess }, (peer: Peer) => list(peer.guest, never)],
+    ['processes', { process: longProcess }, async (peer: Peer) => collect(await list(peer.guest, never))],
   ])('cannot fill the memory with one list of %s', async (_what, payload, ask) => {
     const item = frameBytes(frameType.item, payload)
     await using peer = await startPeer((socket) => {
@@ -148,7 +149,7 @@ describe('an agent that breaks the protocol', () => {
       frameBytes(frameType.item, Buffer.from(`{"process":${process}}`)),
       frameBytes(frameType.end, {}),
     )
-    const [first] = await list(peer.guest, never)
+    const [first] = await collect(await list(peer.guest, never))
     expect(Object.entries(first?.env ?? {})).toEqual([['__proto__', 'y']])
   })
 

@@ -1,5 +1,5 @@
 import { ServerError } from '../domain/error.ts'
-import { frames, openStream, type Step, unexpectedFrame } from './exchange.ts'
+import { frames, openStream, type Step, unexpectedFrame, type Values } from './exchange.ts'
 import { type Fields, parseFields } from './fields.ts'
 import { type Frame, frameType } from './frames.ts'
 import type { Guest } from './guest.ts'
@@ -15,38 +15,27 @@ export interface RunningProcess {
 }
 
 /** What one list may take on the wire between agent and server, in bytes. */
-const listMaxBytes = 64 * 1024 * 1024
+const listMaxBytes = 256 * 1024 * 1024
 
 /**
- * The running processes that `exec` started. Errors: `resource_exhausted` (too long), `unavailable`, `internal`,
- * `canceled`.
+ * The running processes that `exec` started, as they come and at the pace of the consumer. Errors: `unavailable`,
+ * `internal`, `canceled`; while iterating also `resource_exhausted` (too long).
  */
-export async function list(guest: Guest, signal: AbortSignal): Promise<RunningProcess[]> {
+export async function list(guest: Guest, signal: AbortSignal): Promise<Values<RunningProcess>> {
   const { call } = await openStream(guest, { op: 'list' }, { signal }, () => undefined)
-  const processes: RunningProcess[] = []
   let bytes = 0
-  for await (const item of frames(call, toItem)) {
-    bytes += item.bytes
+  return frames(call, (frame: Frame): Step<RunningProcess> => {
+    if (frame.type === frameType.end) return { done: true }
+    if (frame.type !== frameType.item) throw unexpectedFrame(frame)
+    bytes += frame.payload.length
     if (bytes > listMaxBytes) {
       throw new ServerError(
         'resource_exhausted',
         'The command lines and variables of the running processes are too long to list.',
       )
     }
-    processes.push(item.process)
-  }
-  return processes
-}
-
-function toItem(frame: Frame): Step<{ bytes: number; process: RunningProcess }> {
-  if (frame.type === frameType.end) return { done: true }
-  if (frame.type !== frameType.item) throw unexpectedFrame(frame)
-  return {
-    value: {
-      bytes: frame.payload.length,
-      process: parseProcess(parseFields(frame.payload).object('process')),
-    },
-  }
+    return { value: parseProcess(parseFields(frame.payload).object('process')) }
+  })
 }
 
 function parseProcess(fields: Fields): RunningProcess {

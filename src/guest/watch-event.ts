@@ -1,3 +1,4 @@
+import { elementsOf } from './elements.ts'
 import { type Entry, parseEntry } from './entry.ts'
 import type { Fields } from './fields.ts'
 import { protocolViolation } from './frames.ts'
@@ -22,9 +23,9 @@ export interface WatchEvent {
   entry?: Entry
 }
 
-/** Reads the `events` an agent sent. Errors: `internal` for a violation of the protocol. */
-export function parseWatchEvents(fields: Fields): WatchEvent[] {
-  return fields.objects('events').map(parseWatchEvent)
+/** The `events` of a payload, read as they are iterated over. Errors: `internal` for a violation of the protocol. */
+export function* readWatchEvents(payload: Buffer): Generator<WatchEvent, void> {
+  for (const fields of elementsOf(payload, 'events')) yield parseWatchEvent(fields)
 }
 
 function parseWatchEvent(fields: Fields): WatchEvent {

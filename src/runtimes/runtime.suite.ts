@@ -177,7 +177,7 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
       expect(await later.recover(persisted, patience())).toBe('running')
       const guest = guestOf(later, persisted)
       expect(await hello(guest, patience())).toMatchObject({ boot, processes: 1 })
-      expect((await listProcesses(guest, patience())).map(({ pid }) => pid)).toEqual([running.pid])
+      expect(await pidsOf(guest)).toEqual([running.pid])
 
       const watching = watch(later)
       await suite.kill(persisted)
@@ -344,7 +344,7 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
         expect(await counter.next()).toBe(last + 1)
         const again = guestOf(runtime, resumed.handle)
         expect(await hello(again, patience())).toMatchObject({ boot, processes: 1 })
-        expect((await listProcesses(again, patience())).map(({ pid }) => pid)).toEqual([counter.pid])
+        expect(await pidsOf(again)).toEqual([counter.pid])
         await counter.stop()
       })
 
@@ -417,7 +417,7 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
         const image = await snapshot(handle)
         expect(await runtime.recover(handle, patience())).toBe('running')
         await writer.next()
-        expect((await listProcesses(guest, patience())).map(({ pid }) => pid)).toEqual([writer.pid])
+        expect(await pidsOf(guest)).toEqual([writer.pid])
         await writer.stop()
         const clone = await start({ image })
         expect(Number((await run(guestOf(runtime, clone), 'cat ~/number')).stdout)).toBeGreaterThan(0)
@@ -562,6 +562,12 @@ async function count(guest: Guest, step = ':') {
 /** A name that no image has. */
 export function newImage(): string {
   return `e2b-server/snapshot:${newId()}`
+}
+
+async function pidsOf(guest: Guest): Promise<number[]> {
+  const pids: number[] = []
+  for await (const { pid } of await listProcesses(guest, patience())) pids.push(pid)
+  return pids
 }
 
 /** Collects a runtime's events. */

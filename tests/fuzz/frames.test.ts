@@ -11,6 +11,8 @@ import { listDir } from '../../src/guest/list-dir.ts'
 import { metrics } from '../../src/guest/metrics.ts'
 import { read } from '../../src/guest/read.ts'
 import { stat } from '../../src/guest/stat.ts'
+import { watcherEvents } from '../../src/guest/watchers.ts'
+import { collect, collectBatches } from '../support/collect.ts'
 import { bytes, cuts, type Mutation, mutate, mutation, split, within } from './support/bytes.ts'
 import { fuzz } from './support/fuzz.ts'
 
@@ -113,8 +115,9 @@ function agentOf(pieces: Buffer[]): Guest {
 const path = { path: '/x' }
 const operations: Record<string, (guest: Guest, signal: AbortSignal) => Promise<unknown>> = {
   stat: (guest, signal) => stat(guest, path, signal),
-  list,
-  listDir: (guest, signal) => listDir(guest, { ...path, depth: 1 }, signal),
+  list: async (guest, signal) => collect(await list(guest, signal)),
+  listDir: async (guest, signal) => collectBatches(await listDir(guest, { ...path, depth: 1 }, signal)),
+  watcherEvents: (guest, signal) => collectBatches(watcherEvents(guest, 'x', signal)),
   metrics,
   async read(guest, signal) {
     for await (const _ of (await read(guest, path, signal)).body);

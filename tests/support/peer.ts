@@ -13,14 +13,14 @@ export interface Peer extends AsyncDisposable {
 }
 
 /** `script` runs for each connection once the first bytes of its request have come. */
-export async function startPeer(script: (socket: Socket) => void): Promise<Peer> {
+export async function startPeer(script: (socket: Socket, request: Buffer) => void): Promise<Peer> {
   const folder = await mkdtemp(join(tmpdir(), 'e2b-peer-'))
   const path = join(folder, 'agent.sock')
   const sockets: Socket[] = []
   const waiting: ((socket: Socket) => void)[] = []
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => {})
-    socket.once('data', () => script(socket))
+    socket.once('data', (request) => script(socket, request))
     sockets.push(socket)
     waiting.shift()?.(socket)
   })

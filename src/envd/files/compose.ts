@@ -2,7 +2,9 @@
 import { ServerError } from '../../domain/error.ts'
 import type { HttpRequest, HttpResponse } from '../../domain/http.ts'
 import { type ComposeRequest, compose } from '../../guest/compose.ts'
+import type { JsonBounds } from '../../lib/json-bounds.ts'
 import { drain } from '../drain.ts'
+import type { Load } from '../load.ts'
 import { createRequestScope } from '../request-scope.ts'
 import { sendJson, sendStatus } from '../respond.ts'
 import type { EnvdTarget } from '../target.ts'
@@ -12,19 +14,28 @@ import { presentWritten } from './written-file.ts'
 /** As long as the agent takes them. */
 const bodyMaxBytes = 4 * 1024 * 1024
 const sourcesMax = 1000
+/** More than a body has that names as many paths as there may be. */
+const jsonBounds: JsonBounds = { membersMax: 2 * sourcesMax, depthMax: 16 }
 
 /** Joins files and describes the one they have become. Errors: `invalid_argument`; those of `guest/compose.ts`. */
-export async function serveCompose(target: EnvdTarget, req: HttpRequest, res: HttpResponse): Promise<void> {
+export async function serveCompose(
+  target: EnvdTarget,
+  req: HttpRequest,
+  res: HttpResponse,
+  { memory }: Load,
+): Promise<void> {
   if (req.method !== 'POST') {
     sendStatus(res, 405, 'Files are joined with POST.', { allow: 'POST' })
     return
   }
   const { signal } = createRequestScope(res, target.gone)
+  const account = memory.open(target.sandboxId)
   try {
-    const request = parseRequest(await readJson(req, bodyMaxBytes))
+    const request = parseRequest(await readJson(req, { maxBytes: bodyMaxBytes, account, ...jsonBounds }))
     const entry = await compose(target.guest, request, signal)
     sendJson(res, 200, presentWritten(entry.path, entry))
   } finally {
+    account.close()
     void drain(req)
   }
 }

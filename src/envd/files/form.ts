@@ -12,6 +12,9 @@ export interface FormFile {
 /** The most files that one form may have. */
 const formMaxFiles = 10_000
 
+/** The most parts, those included that are skipped. */
+const formMaxParts = 2 * formMaxFiles
+
 /** The field that holds files; all others are skipped (e2b-wire 3.5). */
 const fileField = 'file'
 
@@ -44,6 +47,7 @@ export async function readForm(
       handling.catch(fail)
     })
     form.on('filesLimit', () => fail(invalid(`The form has more than ${formMaxFiles} files.`)))
+    form.on('partsLimit', () => fail(invalid(`The form has more than ${formMaxParts} fields.`)))
     form.on('error', (error) => fail(invalid('The body is not valid multipart/form-data.', error)))
     form.on('finish', () => void handling.then(resolve, reject))
     body.on('error', fail)
@@ -59,7 +63,7 @@ function createForm(contentType: string): BusboyInstance {
       preservePath: true,
       // As files, fields are skipped without being kept.
       isPartAFile: () => true,
-      limits: { files: formMaxFiles },
+      limits: { files: formMaxFiles, parts: formMaxParts },
     })
   } catch (thrown) {
     throw invalid('The Content-Type has no usable boundary.', thrown)

@@ -3,6 +3,9 @@ import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { ServerError } from '../../domain/error.ts'
 import type { HttpRequest } from '../../domain/http.ts'
+import type { ByteAccount } from '../../lib/byte-budget.ts'
+import { checkJsonBounds, type JsonBounds } from '../../lib/json-bounds.ts'
+import { tooMuchAtOnce } from '../load.ts'
 
 /** The request's body without its `Content-Encoding`. Errors: `invalid_argument`. */
 export function decodedBody(req: HttpRequest): Readable {
@@ -23,21 +26,32 @@ export function toBodyError(thrown: unknown): unknown {
   return isZlibError ? invalid('The body is not valid gzip.', thrown) : thrown
 }
 
-/** The body as JSON of at most that many bytes. Errors: `invalid_argument`. */
-export async function readJson(req: HttpRequest, maxBytes: number): Promise<unknown> {
+export interface JsonLimits extends JsonBounds {
+  /** Longest body, in bytes */
+  maxBytes: number
+  /** Where what is read is counted */
+  account: ByteAccount
+}
+
+/** The body as JSON within the limits. Errors: `invalid_argument`, `resource_exhausted` (no room for it now). */
+export async function readJson(req: HttpRequest, limits: JsonLimits): Promise<unknown> {
+  const { maxBytes, account } = limits
   const chunks: Buffer[] = []
   let length = 0
   try {
     for await (const chunk of decodedBody(req).iterator({ destroyOnReturn: false })) {
       length += chunk.length
       if (length > maxBytes) throw invalid(`The body is longer than ${maxBytes} bytes.`)
+      if (!account.raise(length)) throw tooMuchAtOnce()
       chunks.push(chunk)
     }
   } catch (thrown) {
     throw toBodyError(thrown)
   }
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    const text = Buffer.concat(chunks)
+    checkJsonBounds(text, limits)
+    return JSON.parse(text.toString('utf8'))
   } catch (thrown) {
     throw invalid('The body is not valid JSON.', thrown)
   }

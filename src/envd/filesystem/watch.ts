@@ -5,17 +5,22 @@ import type { WatchEvent, WatchRequest } from '../../guest/watch-event.ts'
 import * as watchers from '../../guest/watchers.ts'
 import {
   type CreateWatcherRequest,
+  CreateWatcherRequestSchema,
+  CreateWatcherResponseSchema,
   EventType,
   type FilesystemEvent,
   FilesystemEventSchema,
-  type GetWatcherEventsRequest,
-  type RemoveWatcherRequest,
+  GetWatcherEventsRequestSchema,
+  RemoveWatcherRequestSchema,
+  RemoveWatcherResponseSchema,
   type WatchDirRequest,
   WatchDirRequestSchema,
   WatchDirResponseSchema,
 } from '../../wire/gen/envd/filesystem/filesystem_pb.ts'
+import { mapBatches } from '../rpc/map-batches.ts'
 import type { RpcCall } from '../rpc/rpc-call.ts'
 import type { StreamMethod } from '../rpc/stream-handler.ts'
+import type { ListMethod, UnaryMethod } from '../rpc/unary-handler.ts'
 import { toEntryInfo } from './entry-info.ts'
 
 /** Tells changes until the client leaves or its time limit ends the stream. */
@@ -28,26 +33,65 @@ export const watchDir: StreamMethod<typeof WatchDirRequestSchema, typeof WatchDi
     const changes = await watch(call.target.guest, toWatch(request, call), call.signal)
     response.send({ event: { case: 'start', value: {} } })
     for await (const events of changes) {
-      response.send(
-        ...events.map((event) => ({ event: { case: 'filesystem' as const, value: toMessage(event) } })),
-      )
-      await response.drained()
+      for (const piece of pieces(events, stepEvents)) {
+        if (piece.length === stepEvents) await call.turn()
+        response.send(
+          ...piece.map((event) => ({ event: { case: 'filesystem' as const, value: toMessage(event) } })),
+        )
+        await response.drained()
+      }
     }
   },
 }
 
-export async function createWatcher(request: CreateWatcherRequest, call: RpcCall) {
-  return { watcherId: await watchers.createWatcher(call.target.guest, toWatch(request, call), call.signal) }
+/** Most events that are sent in one turn of the event loop where more are there. */
+const stepEvents = 100
+
+/** The values in arrays of at most `length`. */
+function* pieces<T>(values: Iterable<T>, length: number): Generator<T[], void> {
+  let piece: T[] = []
+  for (const value of values) {
+    piece.push(value)
+    if (piece.length < length) continue
+    yield piece
+    piece = []
+  }
+  if (piece.length > 0) yield piece
 }
 
-export async function getWatcherEvents({ watcherId }: GetWatcherEventsRequest, { target, signal }: RpcCall) {
-  const events = await watchers.watcherEvents(target.guest, watcherId, signal)
-  return { events: events.map(toMessage) }
+export const createWatcher: UnaryMethod<
+  typeof CreateWatcherRequestSchema,
+  typeof CreateWatcherResponseSchema
+> = {
+  input: CreateWatcherRequestSchema,
+  output: CreateWatcherResponseSchema,
+  async serve(call, request) {
+    const watcherId = await watchers.createWatcher(call.target.guest, toWatch(request, call), call.signal)
+    return { watcherId }
+  },
 }
 
-export async function removeWatcher({ watcherId }: RemoveWatcherRequest, { target, signal }: RpcCall) {
-  await watchers.removeWatcher(target.guest, watcherId, signal)
-  return {}
+export const getWatcherEvents: ListMethod<
+  typeof GetWatcherEventsRequestSchema,
+  typeof FilesystemEventSchema
+> = {
+  input: GetWatcherEventsRequestSchema,
+  item: FilesystemEventSchema,
+  field: { number: 1, name: 'events' },
+  serve: ({ target, signal }, { watcherId }) =>
+    mapBatches(watchers.watcherEvents(target.guest, watcherId, signal), toMessage),
+}
+
+export const removeWatcher: UnaryMethod<
+  typeof RemoveWatcherRequestSchema,
+  typeof RemoveWatcherResponseSchema
+> = {
+  input: RemoveWatcherRequestSchema,
+  output: RemoveWatcherResponseSchema,
+  async serve({ target, signal }, { watcherId }) {
+    await watchers.removeWatcher(target.guest, watcherId, signal)
+    return {}
+  },
 }
 
 function toWatch(request: WatchDirRequest | CreateWatcherRequest, { user }: RpcCall): WatchRequest {

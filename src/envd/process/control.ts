@@ -1,42 +1,59 @@
-/** The unary RPCs that act on a running process. */
+/** The RPCs that list running processes and act on one. */
 import { ServerError } from '../../domain/error.ts'
 import { closeInput } from '../../guest/close-input.ts'
-import { list as listGuest } from '../../guest/list.ts'
+import { list as listGuest, type RunningProcess } from '../../guest/list.ts'
 import { resize } from '../../guest/resize.ts'
 import { signal as signalGuest } from '../../guest/signal.ts'
 import {
-  type CloseStdinRequest,
-  type ListRequest,
-  type SendSignalRequest,
+  CloseStdinRequestSchema,
+  CloseStdinResponseSchema,
+  ListRequestSchema,
+  ProcessInfoSchema,
+  SendSignalRequestSchema,
+  SendSignalResponseSchema,
   Signal,
-  type UpdateRequest,
+  UpdateRequestSchema,
+  UpdateResponseSchema,
 } from '../../wire/gen/envd/process/process_pb.ts'
-import type { RpcCall } from '../rpc/rpc-call.ts'
+import type { ListMethod, UnaryMethod } from '../rpc/unary-handler.ts'
 import { toSelector } from './selector.ts'
 
-export async function list(_: ListRequest, { target, signal }: RpcCall) {
-  const processes = await listGuest(target.guest, signal)
-  return {
-    processes: processes.map(({ pid, cmd, args, env, cwd, tag }) => ({
-      pid,
-      config: { cmd, args, envs: env, ...(cwd === undefined ? {} : { cwd }) },
-      ...(tag === undefined ? {} : { tag }),
-    })),
+export const list: ListMethod<typeof ListRequestSchema, typeof ProcessInfoSchema> = {
+  input: ListRequestSchema,
+  item: ProcessInfoSchema,
+  field: { number: 1, name: 'processes' },
+  async serve({ target, signal }) {
+    return describe(await listGuest(target.guest, signal))
+  },
+}
+
+async function* describe(processes: AsyncIterable<RunningProcess>) {
+  for await (const { pid, cmd, args, env, cwd, tag } of processes) {
+    const config = { cmd, args, envs: env, ...(cwd === undefined ? {} : { cwd }) }
+    yield [{ pid, config, ...(tag === undefined ? {} : { tag }) }]
   }
 }
 
-export async function update(request: UpdateRequest, { target, signal }: RpcCall): Promise<object> {
-  const size = request.pty?.size
-  if (size === undefined) {
-    throw new ServerError('invalid_argument', 'pty.size is missing: a terminal is all that can be updated.')
-  }
-  await resize(target.guest, toSelector(request.process), { cols: size.cols, rows: size.rows }, signal)
-  return {}
+export const update: UnaryMethod<typeof UpdateRequestSchema, typeof UpdateResponseSchema> = {
+  input: UpdateRequestSchema,
+  output: UpdateResponseSchema,
+  async serve({ target, signal }, request) {
+    const size = request.pty?.size
+    if (size === undefined) {
+      throw new ServerError('invalid_argument', 'pty.size is missing: a terminal is all that can be updated.')
+    }
+    await resize(target.guest, toSelector(request.process), { cols: size.cols, rows: size.rows }, signal)
+    return {}
+  },
 }
 
-export async function sendSignal(request: SendSignalRequest, { target, signal }: RpcCall): Promise<object> {
-  await signalGuest(target.guest, toSelector(request.process), signalName(request.signal), signal)
-  return {}
+export const sendSignal: UnaryMethod<typeof SendSignalRequestSchema, typeof SendSignalResponseSchema> = {
+  input: SendSignalRequestSchema,
+  output: SendSignalResponseSchema,
+  async serve({ target, signal }, request) {
+    await signalGuest(target.guest, toSelector(request.process), signalName(request.signal), signal)
+    return {}
+  },
 }
 
 function signalName(signal: Signal): 'SIGKILL' | 'SIGTERM' {
@@ -45,7 +62,11 @@ function signalName(signal: Signal): 'SIGKILL' | 'SIGTERM' {
   throw new ServerError('unimplemented', 'Only SIGTERM and SIGKILL can be sent.')
 }
 
-export async function closeStdin(request: CloseStdinRequest, { target, signal }: RpcCall): Promise<object> {
-  await closeInput(target.guest, toSelector(request.process), signal)
-  return {}
+export const closeStdin: UnaryMethod<typeof CloseStdinRequestSchema, typeof CloseStdinResponseSchema> = {
+  input: CloseStdinRequestSchema,
+  output: CloseStdinResponseSchema,
+  async serve({ target, signal }, request) {
+    await closeInput(target.guest, toSelector(request.process), signal)
+    return {}
+  },
 }

@@ -2,35 +2,52 @@ import { ServerError, toError } from '../../domain/error.ts'
 import type { Guest } from '../../guest/guest.ts'
 import { type InputTarget, input } from '../../guest/input.ts'
 import type { Selector } from '../../guest/selector.ts'
-import type {
-  ProcessInput,
-  SendInputRequest,
-  StreamInputRequest,
+import {
+  type ProcessInput,
+  SendInputRequestSchema,
+  SendInputResponseSchema,
+  type StreamInputRequest,
+  StreamInputRequestSchema,
+  StreamInputResponseSchema,
 } from '../../wire/gen/envd/process/process_pb.ts'
-import type { RpcCall } from '../rpc/rpc-call.ts'
+import type { InputStreamMethod } from '../rpc/input-stream.ts'
+import type { UnaryMethod } from '../rpc/unary-handler.ts'
 import { toSelector } from './selector.ts'
 
+/** The longest message that has input, in bytes. */
+const inputMaxBytes = 16 * 1024 * 1024
+
 /** Feeds a process once. No bytes are valid. */
-export async function sendInput(request: SendInputRequest, { target, signal }: RpcCall): Promise<object> {
-  const { kind, bytes } = toInput(request.input)
-  await input(target.guest, { process: toSelector(request.process), kind }, once(bytes), signal)
-  return {}
+export const sendInput: UnaryMethod<typeof SendInputRequestSchema, typeof SendInputResponseSchema> = {
+  input: SendInputRequestSchema,
+  output: SendInputResponseSchema,
+  maxBytes: inputMaxBytes,
+  async serve({ target, signal }, request) {
+    const { kind, bytes } = toInput(request.input)
+    await input(target.guest, { process: toSelector(request.process), kind }, once(bytes), signal)
+    return {}
+  },
 }
 
 /** Feeds a process for as long as the client sends. */
-export async function streamInput(
-  requests: AsyncIterable<StreamInputRequest>,
-  { target, signal }: RpcCall,
-): Promise<object> {
-  const iterator = requests[Symbol.asyncIterator]()
-  const process = toStart((await iterator.next()).value)
-  await requireProcess(process, target.guest, signal)
-  const first = await nextInput(iterator)
-  if (first !== undefined) {
-    const feedTarget: InputTarget = { process, kind: first.kind }
-    await input(target.guest, feedTarget, inputs(first, iterator), signal)
-  }
-  return {}
+export const streamInput: InputStreamMethod<
+  typeof StreamInputRequestSchema,
+  typeof StreamInputResponseSchema
+> = {
+  input: StreamInputRequestSchema,
+  output: StreamInputResponseSchema,
+  maxBytes: inputMaxBytes,
+  async serve({ target, signal }, requests) {
+    const iterator = requests[Symbol.asyncIterator]()
+    const process = toStart((await iterator.next()).value)
+    await requireProcess(process, target.guest, signal)
+    const first = await nextInput(iterator)
+    if (first !== undefined) {
+      const feedTarget: InputTarget = { process, kind: first.kind }
+      await input(target.guest, feedTarget, inputs(first, iterator), signal)
+    }
+    return {}
+  },
 }
 
 function toStart(request: StreamInputRequest | undefined): Selector {

@@ -11,11 +11,12 @@ export async function recordRunning(target: EnvdTarget, log: TargetLog): Promise
   const starts = new Set<Promise<{ pid: number }>>()
   log.starts = starts
   try {
-    const running = await list(target.guest, target.gone)
+    const running: number[] = []
+    for await (const { pid } of await list(target.guest, target.gone)) running.push(pid)
     // A process is listed before its start is answered, or after.
     const started = await Promise.allSettled(starts)
     const own = new Set(started.map((start) => (start.status === 'fulfilled' ? start.value.pid : undefined)))
-    for (const { pid } of running) {
+    for (const pid of running) {
       if (!own.has(pid)) void recordOn(target, pid, createProcessRecorder(log.write))
     }
   } catch {

@@ -1,5 +1,6 @@
 import { ServerError } from '../../domain/error.ts'
 import { type ExecRequest, exec } from '../../guest/exec.ts'
+import { requestMaxBytes } from '../../guest/frames.ts'
 import {
   type StartRequest,
   StartRequestSchema,
@@ -21,6 +22,8 @@ const timeoutGraceMs = 5_000
 export const start: StreamMethod<typeof StartRequestSchema, typeof StartResponseSchema> = {
   input: StartRequestSchema,
   output: StartResponseSchema,
+  // Arguments and variables may be long; more the agent doesn't take.
+  maxBytes: requestMaxBytes,
   keepalive,
   async serve(call, request, response) {
     const { timeoutMs } = call

@@ -14,6 +14,13 @@ export function streamCodecOf(contentType: string | undefined): Codec | undefine
   return match[1] === undefined ? 'proto' : 'json'
 }
 
+/** The codec of a single message by its content type; undefined for any other. */
+export function unaryCodecOf(contentType: string | undefined): Codec | undefined {
+  const match = /^application\/(?:(json)(?:; ?charset=utf-?8)?|proto)$/i.exec(contentType ?? '')
+  if (match === null) return undefined
+  return match[1] === undefined ? 'proto' : 'json'
+}
+
 /** A message in its envelope. */
 export function encodeEnvelope(flags: number, message: Uint8Array | string): Buffer {
   const length = typeof message === 'string' ? Buffer.byteLength(message) : message.length

@@ -1,11 +1,12 @@
 /** What every RPC of envd knows of its request besides the message. */
 import type { IncomingHttpHeaders } from 'node:http'
-import { ConnectError, createContextKey, type HandlerContext } from '@connectrpc/connect'
+import { Code, ConnectError } from '@connectrpc/connect'
 import { toError } from '../../domain/error.ts'
 import type { HttpRequest, HttpResponse } from '../../domain/http.ts'
-import type { Log } from '../../lib/log.ts'
+import type { ByteAccount } from '../../lib/byte-budget.ts'
 import { connectCode } from '../../wire/error-map.ts'
-import { reportError } from '../report-error.ts'
+import type { EnvdLog } from '../envd-log.ts'
+import { type Load, tooMuchAtOnce } from '../load.ts'
 import { createRequestScope, type RequestScope } from '../request-scope.ts'
 import type { EnvdTarget } from '../target.ts'
 
@@ -18,21 +19,31 @@ export interface RpcCall extends RequestScope {
   timeoutMs: number | undefined
   /** Silence after which a stream says that it lives, in milliseconds */
   keepaliveMs: number
+  /** What the request itself holds of the memory that all share; closed with the response at the latest */
+  account: ByteAccount
+  /** Resolves when a step that is long enough to be felt may be made. Errors: `resource_exhausted`; the signal's reason. */
+  turn(): Promise<void>
   /** Whatever was thrown as what the client is told */
   toConnectError(thrown: unknown): ConnectError
 }
 
-/** Where the handlers find their `RpcCall`. */
-export const rpcCallKey = createContextKey<RpcCall | undefined>(undefined)
-
 export function createRpcCall(
   target: EnvdTarget,
-  log: Log,
+  { log, load }: { log: EnvdLog; load: Load },
   { req, res }: { req: HttpRequest; res: HttpResponse },
 ): RpcCall {
   const user = basicUser(req.headers.authorization)
+  const scope = createRequestScope(res, target.gone)
+  const account = load.memory.open(target.sandboxId)
+  scope.signal.addEventListener('abort', account.close, { once: true })
   return {
-    ...createRequestScope(res, target.gone),
+    ...scope,
+    account,
+    async turn() {
+      const turn = load.turns.take(target.sandboxId, scope.signal)
+      if (turn === undefined) throw tooMuchAtOnce()
+      await turn
+    },
     target,
     headers: req.headers,
     user: user === undefined ? {} : { user },
@@ -41,35 +52,21 @@ export function createRpcCall(
     toConnectError(thrown) {
       if (thrown instanceof ConnectError) return thrown
       const error = toError(thrown)
-      reportError(log, target, error)
-      return new ConnectError(error.message, connectCode(error.code))
+      log.report(target, error)
+      const headers = error.retryAfterS === undefined ? {} : { 'retry-after': String(error.retryAfterS) }
+      return new ConnectError(error.message, connectCode(error.code), headers)
     },
   }
 }
 
-function rpcCallOf(context: HandlerContext): RpcCall {
-  const call = context.values.get(rpcCallKey)
-  if (call === undefined) throw new Error('RPC handler called without an RpcCall')
-  return call
+/** Errors, as `ConnectError`: `invalid_argument` for a header that is no time limit. */
+export function checkTimeout(header: string | string[] | undefined): void {
+  if (header === undefined || isTimeoutHeader(header)) return
+  throw new ConnectError('Connect-Timeout-Ms must be a number of milliseconds.', Code.InvalidArgument)
 }
 
-/** A unary RPC: bounded by the client's time limit, its errors in Connect's terms. */
-export function unary<Request, Response>(
-  implement: (request: Request, call: RpcCall) => Promise<Response>,
-): (request: Request, context: HandlerContext) => Promise<Response> {
-  return async (request, context) => {
-    const call = rpcCallOf(context)
-    if (call.timeoutMs !== undefined) call.limit(call.timeoutMs)
-    try {
-      return await implement(request, call)
-    } catch (thrown) {
-      throw call.toConnectError(thrown)
-    }
-  }
-}
-
-/** Whether a `Connect-Timeout-Ms` header is one; the Connect library refuses any other. */
-export function isTimeoutHeader(header: string | string[] | undefined): header is string {
+/** Whether a `Connect-Timeout-Ms` header is one. */
+function isTimeoutHeader(header: string | string[] | undefined): header is string {
   return typeof header === 'string' && /^\d{1,10}$/.test(header)
 }
 

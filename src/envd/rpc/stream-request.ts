@@ -1,61 +1,40 @@
 /** The request of a server-streaming RPC: one message in an envelope (e2b-wire 3.1). */
-import { type DescMessage, fromBinary, fromJsonString, type MessageShape } from '@bufbuild/protobuf'
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf'
 import { Code, ConnectError } from '@connectrpc/connect'
 import type { HttpRequest } from '../../domain/http.ts'
+import { decodeMessage } from './decode-message.ts'
 import { type Codec, envelopeFlags, envelopeHeadBytes } from './envelope.ts'
-import { gzip } from './gzip.ts'
+import { decompress, parseCompression, readBody } from './message-body.ts'
+import type { RpcCall } from './rpc-call.ts'
 
-/** The longest message, in bytes: more than the agent takes of any request. */
-const messageMaxBytes = 16 * 1024 * 1024
+export interface StreamRequestOptions<Desc extends DescMessage> {
+  call: RpcCall
+  schema: Desc
+  codec: Codec
+  /** The longest message, in bytes */
+  maxBytes: number
+}
 
 /**
- * Reads the message; fields it doesn't know are ignored. Errors, as `ConnectError`: `invalid_argument` (no such
- * message), `resource_exhausted` (too long), `unimplemented` (none, several, an unknown compression), `canceled`.
+ * Reads the message. Errors, as `ConnectError`: `invalid_argument` (no such message), `resource_exhausted` (too long),
+ * `unimplemented` (none, several, an unknown compression), `canceled`; `resource_exhausted` (no room now).
  */
 export async function readStreamRequest<Desc extends DescMessage>(
   req: HttpRequest,
-  schema: Desc,
-  codec: Codec,
+  options: StreamRequestOptions<Desc>,
 ): Promise<MessageShape<Desc>> {
-  const encoding = req.headers['connect-content-encoding'] ?? 'identity'
-  if (encoding !== 'identity' && encoding !== 'gzip') {
-    throw new ConnectError('Messages can be compressed with gzip only.', Code.Unimplemented)
-  }
-  const { isCompressed, payload } = parseEnvelope(await readBody(req))
-  if (isCompressed && encoding === 'identity') {
-    const reason = 'The message is compressed, but Connect-Content-Encoding is missing.'
-    throw new ConnectError(reason, Code.InvalidArgument)
-  }
-  const message = isCompressed ? await gzip.decompress(payload, messageMaxBytes) : payload
-  try {
-    return codec === 'json'
-      ? fromJsonString(schema, new TextDecoder().decode(message), { ignoreUnknownFields: true })
-      : fromBinary(schema, message)
-  } catch (thrown) {
-    throw ConnectError.from(thrown, Code.InvalidArgument)
-  }
+  const { call, maxBytes } = options
+  const compression = parseCompression(req.headers['connect-content-encoding'])
+  const { isCompressed, payload } = parseEnvelope(await readBody(req, call, envelopeHeadBytes + maxBytes))
+  if (isCompressed) requireCompression(compression)
+  return decodeMessage(isCompressed ? await decompress(payload, call, maxBytes) : payload, options)
 }
 
-function readBody(req: HttpRequest): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let length = 0
-    let isWhole = false
-    const onData = (chunk: Buffer) => {
-      length += chunk.length
-      if (length <= envelopeHeadBytes + messageMaxBytes) return void chunks.push(chunk)
-      req.off('data', onData)
-      reject(new ConnectError(`The message is longer than ${messageMaxBytes} bytes.`, Code.ResourceExhausted))
-    }
-    req.on('data', onData)
-    req.once('end', () => {
-      isWhole = true
-      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))
-    })
-    req.once('close', () => {
-      if (!isWhole) reject(new ConnectError('The request broke off.', Code.Canceled))
-    })
-  })
+/** Errors, as `ConnectError`: `invalid_argument` where a message is compressed in a stream that isn't. */
+export function requireCompression(compression: 'identity' | 'gzip'): void {
+  if (compression !== 'identity') return
+  const reason = 'The message is compressed, but Connect-Content-Encoding is missing.'
+  throw new ConnectError(reason, Code.InvalidArgument)
 }
 
 function parseEnvelope(body: Buffer): { isCompressed: boolean; payload: Buffer } {
@@ -66,13 +45,17 @@ function parseEnvelope(body: Buffer): { isCompressed: boolean; payload: Buffer }
   if (body.length > end) {
     throw new ConnectError('The stream has more than one message.', Code.Unimplemented)
   }
-  const flags = body.readUInt8(0)
+  return { isCompressed: isCompressedBy(body.readUInt8(0)), payload: body.subarray(envelopeHeadBytes) }
+}
+
+/** Whether an envelope with those flags has a compressed message. Errors, as `ConnectError`: `invalid_argument`. */
+export function isCompressedBy(flags: number): boolean {
   if ((flags & ~envelopeFlags.compressed) !== 0) {
     throw new ConnectError(`The envelope has unknown flags: ${flags}.`, Code.InvalidArgument)
   }
-  return { isCompressed: flags === envelopeFlags.compressed, payload: body.subarray(envelopeHeadBytes) }
+  return flags === envelopeFlags.compressed
 }
 
-function brokenOff(): ConnectError {
+export function brokenOff(): ConnectError {
   return new ConnectError('The message is shorter than its envelope says.', Code.InvalidArgument)
 }

@@ -26,8 +26,8 @@ export interface StreamResponseOptions<Desc extends DescMessage> {
   schema: Desc
   /** Aborts when nobody waits for the stream any more */
   signal: AbortSignal
-  /** What is sent in silence */
-  keepalive: MessageInitShape<Desc>
+  /** What is sent in silence; absent: nothing */
+  keepalive?: MessageInitShape<Desc>
   /** Silence that is too long, in milliseconds */
   keepaliveMs: number
 }
@@ -64,7 +64,7 @@ export function createStreamResponse<Desc extends DescMessage>(
 
   /** A client that doesn't even take what there is needs no sign of life, and gets none that would pile up. */
   function keepAlive(): void {
-    if (!isFull) push(encode(options.keepalive))
+    if (!isFull && options.keepalive !== undefined) push(encode(options.keepalive))
     timer?.refresh()
   }
 

@@ -1,0 +1,44 @@
+/**
+ * What all sandboxes of a process share when their API is served, and none may use up: memory for what is on its way, and
+ * the turns of the event loop. Sandboxes are the keys of both.
+ */
+import { ServerError } from '../domain/error.ts'
+import type { Guest } from '../guest/guest.ts'
+import { type ByteBudget, createByteBudget } from '../lib/byte-budget.ts'
+import { createWorkTurns, type WorkTurns } from '../lib/work-turns.ts'
+import type { EnvdTarget } from './target.ts'
+
+/** Requests and answers under way, as they are on the wire but uncompressed, of all sandboxes and of one. In bytes. */
+const memoryMaxBytes = 256 * 1024 * 1024
+const sandboxMemoryMaxBytes = 64 * 1024 * 1024
+/** Steps that wait for their turn, for one sandbox and for all. */
+const lineMax = 1_000
+const waitingMax = 20_000
+
+export interface Load {
+  memory: ByteBudget
+  turns: WorkTurns
+}
+
+export function createLoad(): Load {
+  return {
+    memory: createByteBudget({ maxBytes: memoryMaxBytes, keyMaxBytes: sandboxMemoryMaxBytes }),
+    turns: createWorkTurns({ lineMax, waitingMax }),
+  }
+}
+
+/** The target, with the answers of its agent counted. */
+export function countAnswers(target: EnvdTarget, { memory }: Load): EnvdTarget {
+  const { guest, sandboxId } = target
+  const counted: Guest = {
+    connect: (signal) => guest.connect(signal),
+    openAccount: () => memory.open(sandboxId),
+  }
+  return { ...target, guest: counted }
+}
+
+/** The error where a request finds no room. */
+export function tooMuchAtOnce(): ServerError {
+  const message = 'Too much is being served at once. Try again in a moment, with fewer requests at a time.'
+  return new ServerError('resource_exhausted', message, { retryAfterS: 1 })
+}
