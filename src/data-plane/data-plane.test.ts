@@ -98,6 +98,22 @@ test('lines of known sandboxes reach the log with their team; another’s are dr
   await expect.poll(() => plane.written).toEqual([{ ...lineOf('hello'), sandboxId: 'a', teamId: 'team' }])
 })
 
+test('output beyond what is kept of a second stays in the worker, which tells how much that was', async () => {
+  await using plane = createPlane()
+  plane.feed.admit(entryOf('a'), team)
+  const { client } = await plane.worker()
+  const output = { ...lineOf('x'), fields: { logger: 'process', stream: 'stdout' } }
+  for (let i = 0; i < 3500; i++) client.writeLog('a', output)
+  client.writeLog('a', lineOf('process ended'))
+  await expect.poll(() => plane.written.map(({ message }) => message)).toContain('process ended')
+  const dropped = /^(\d+) entries came too fast and were dropped$/
+  await expect.poll(() => plane.written.some(({ message }) => dropped.test(message))).toBe(true)
+  const lines = plane.written.filter(({ message }) => message === 'x').length
+  const told = plane.written.map(({ message }) => Number(dropped.exec(message)?.[1] ?? 0))
+  expect(lines + told.reduce((sum, each) => sum + each, 0)).toBe(3500)
+  expect(lines).toBeLessThan(3500)
+})
+
 test('what a worker that has gone was recording, another one records on', async () => {
   await using plane = createPlane()
   plane.feed.admit(entryOf('a'), team)

@@ -28,8 +28,11 @@ const aliveMs = 1000
 const waitingMaxBytes = 8 * 2 ** 20
 /** Turns of the loop in which a connection that has come is taken in, read, and its request passed on. */
 const turnsToPassOn = 16
-/** Lines that wait for the next message. */
-const linesMax = 20_000
+/** Lines that wait for the next message: what the owner reads of all workers it takes from its other work. */
+const linesMax = 4_000
+/** Lines of output of one sandbox in a second: as many as the owner keeps (`control/log-writer.ts`). */
+const outputLinesMax = 2_000
+const secondMs = 1000
 
 /** What the owner has to say. Called in its order. */
 export interface WorkerEvents {
@@ -154,6 +157,20 @@ function createLogQueue(channel: Channel) {
   let lines: LogLine[] = []
   /** Of each sandbox, those that found no room */
   const dropped = new Map<string, number>()
+  /** Of each sandbox, lines of output in the present second */
+  const output = new Map<string, number>()
+  let second = 0
+
+  const isTooMuch = (id: string, { fields }: SandboxLogEntry) => {
+    if (lines.length >= linesMax) return true
+    if (fields.stream === undefined) return false
+    const now = Math.floor(performance.now() / secondMs)
+    if (now !== second) output.clear()
+    second = now
+    const count = (output.get(id) ?? 0) + 1
+    output.set(id, count)
+    return count > outputLinesMax
+  }
 
   const flush = () => {
     if (channel.waitingBytes > waitingMaxBytes) return
@@ -172,7 +189,7 @@ function createLogQueue(channel: Channel) {
   return {
     flush,
     write(id: string, entry: SandboxLogEntry) {
-      if (lines.length >= linesMax) dropped.set(id, (dropped.get(id) ?? 0) + 1)
+      if (isTooMuch(id, entry)) dropped.set(id, (dropped.get(id) ?? 0) + 1)
       else lines.push({ id, entry })
     },
   }

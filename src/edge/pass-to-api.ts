@@ -43,4 +43,7 @@ export function createPassToApi({
 }
 
 /** While the process with the API is started again. */
-const away: Answer = routeError(503, 'The server is starting again. Try again in a moment.')
+const away: Answer = {
+  ...routeError(503, 'The server is starting again. Try again in a moment.'),
+  retryAfterS: 1,
+}
