@@ -15,7 +15,7 @@ const env = { DEBIAN_FRONTEND: 'noninteractive' }
  * isn't Debian or Ubuntu, for others than root, and when apt fails.
  *
  * @param {string[]} names
- * @param {{ missing: string, progress: (line: string) => void }} options `missing`: see `requireChangeable`
+ * @param {{ missing: string, progress: import('./report.mjs').Progress }} options `missing`: see `requireChangeable`
  */
 export async function installPackages(names, { missing, progress }) {
   const byHand = `apt-get install ${names.join(' ')}`
@@ -27,7 +27,7 @@ export async function installPackages(names, { missing, progress }) {
       progress,
     })
 
-  progress(`apt-get install ${names.join(' ')}`)
+  progress(`installing ${names.join(', ')}`)
   if (havePackageLists()) {
     try {
       await install()
@@ -52,7 +52,7 @@ export async function installPackages(names, { missing, progress }) {
  * The version that apt would install of each package, by name; packages unknown to it are absent.
  *
  * @param {string[]} names
- * @param {(line: string) => void} progress
+ * @param {import('./report.mjs').Progress} progress
  * @returns {Promise<Map<string, string>>}
  */
 export async function candidateVersions(names, progress) {
@@ -84,7 +84,7 @@ export function parsePolicy(lines) {
 /** Fetches the mirror's lists of packages. */
 async function updatePackageLists(progress) {
   requireChangeable({ missing: 'The lists of packages are missing', byHand: 'apt-get update' })
-  progress('apt-get update')
+  progress('looking at what packages there are')
   await runCommand('apt-get', ['update', ...options], {
     env,
     timeoutMs: updateTimeoutMs,

@@ -7,7 +7,7 @@ const packages = ['docker.io', 'docker-cli', 'iptables']
 /**
  * Installs the distribution's Docker engine, its command line and what it needs for networks.
  *
- * @param {{ missing: string, progress: (line: string) => void }} options `missing`: see `requireChangeable`
+ * @param {{ missing: string, progress: import('./report.mjs').Progress }} options `missing`: see `requireChangeable`
  */
 export async function installDocker({ missing, progress }) {
   requireChangeable({

@@ -1,6 +1,6 @@
 /**
- * What the setup has to prepare for a command line of `e2b-server`: the whole machine for `start`, which is also the
- * command when none is named, and only the program itself for the others.
+ * What the setup has to prepare for a command line of `e2b-server`: the whole machine for `start`, and only the program
+ * itself for the others and for help.
  *
  * @param {string[]} args without node and the script
  * @param {Record<string, string | undefined>} env
@@ -8,9 +8,7 @@
  */
 export function purposeOf(args, env) {
   const asksOnly = args.some((arg) => ['-h', '--help', '-V', '--version'].includes(arg))
-  const command = args.find((arg) => !arg.startsWith('-'))
-  const startsServer = args[0] === undefined || args[0].startsWith('-') || command === 'start'
-  if (asksOnly || !startsServer) return 'cli'
+  if (asksOnly || args[0] !== 'start') return 'cli'
   return runtimeOf(args, env) === 'process' ? 'local' : 'start'
 }
 

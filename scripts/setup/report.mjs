@@ -2,13 +2,22 @@
  * What people see of the setup, on standard error: on a terminal one line for each step that shows what happens, in
  * other places plain lines, and one now and then while a step takes long.
  */
+import { wordsFor } from './tool-words.mjs'
+
 const terminalRefreshMs = 200
 const plainRefreshMs = 30_000
 
 /**
+ * What a step does now, in our words; with `isOutput` a line that another program printed, which is shown in our words
+ * or not at all.
+ *
+ * @typedef {(text: string, options?: { isOutput?: boolean }) => void} Progress
+ */
+
+/**
  * @typedef {object} Report
  * @property {(name: string) => void} begin a step starts
- * @property {(line: string) => void} progress what the step does now
+ * @property {Progress} progress
  * @property {() => void} end the step is done
  * @property {() => void} fail the step failed; the error is printed by whoever catches it
  * @property {(line: string) => void} note something else to know
@@ -42,15 +51,16 @@ export function createReport({
       startedAt = performance.now()
       if (live) draw()
       else line(`${step} …`)
-      const refresh = live ? draw : () => line(`${step}: still at it after ${elapsed()}: ${detail}`)
+      const refresh = live ? draw : () => line(`${step}: ${detail || 'still at it'} (${elapsed()})`)
       timer = setInterval(refresh, live ? terminalRefreshMs : plainRefreshMs)
       timer.unref()
     },
-    progress(text) {
+    progress(text, { isOutput = false } = {}) {
       // Control characters in a command's output would move the cursor.
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
-      detail = text.replace(/\x1b\[[\d;?]*[A-Za-z]|[\x00-\x1f\x7f]/g, ' ').trim()
-      if (verbose) line(`${step}: ${detail}`)
+      const said = text.replace(/\x1b\[[\d;?]*[A-Za-z]|[\x00-\x1f\x7f]/g, ' ').trim()
+      if (verbose) line(`${step}: ${said}`)
+      detail = (isOutput ? wordsFor(said) : said) ?? detail
     },
     end() {
       clearInterval(timer)

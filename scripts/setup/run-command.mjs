@@ -10,13 +10,13 @@ const keptMax = 65_536
 
 /**
  * Runs a command to its end and resolves with its standard output's lines (the last `keepLines` of them). Every line
- * of its output is reported as progress. Errors: a `SetupError` with the last lines of output when the command
+ * of its output is reported as progress, marked as output. Errors: a `SetupError` with the last lines of output when the command
  * can't be started, fails, or takes longer than `timeoutMs`.
  *
  * @param {string} command
  * @param {string[]} args
  * @param {{ cwd?: string, env?: Record<string, string>, timeoutMs: number, advice?: string,
- *   progress?: (line: string) => void, keepLines?: number }} options `env` is added to this process's own
+ *   progress?: import('./report.mjs').Progress, keepLines?: number }} options `env` is added to this process's own
  * @returns {Promise<string[]>}
  */
 export function runCommand(
@@ -47,7 +47,7 @@ export function runCommand(
         const shown = line.slice(0, shownMax)
         pushBounded(tail, shown, tailLines)
         if (keep) pushBounded(kept, line.slice(0, keptMax), keepLines)
-        progress(shown)
+        progress(shown, { isOutput: true })
       })
     read(child.stdout, true)
     read(child.stderr, false)

@@ -7,7 +7,7 @@ import { SetupError } from './setup-error.mjs'
  * @typedef {object} Step
  * @property {string} name what it provides, as people see it
  * @property {() => Promise<boolean>} isDone whether it is there; cheap, changes nothing, starts no program
- * @property {(progress: (line: string) => void) => Promise<void>} run provides it; throws a `SetupError`
+ * @property {(progress: import('./report.mjs').Progress) => Promise<void>} run provides it; throws a `SetupError`
  */
 
 /**

@@ -20,7 +20,7 @@ export function bundleStep({ root, bundle, stamp }) {
     name: 'server bundle',
     isDone: async () => existsSync(bundle) && readStamp(stamp) === hash(),
     run: async (progress) => {
-      progress('esbuild')
+      progress('putting the server into one file')
       const before = hash()
       const { build } = await import('esbuild')
       try {

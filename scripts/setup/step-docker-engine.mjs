@@ -44,7 +44,7 @@ export function dockerEngineStep({ env = process.env } = {}) {
 async function start(endpoint, progress) {
   // The folder exists only where systemd is the running service manager, whether or not it is installed.
   if (existsSync('/run/systemd/system')) {
-    progress('systemctl start docker')
+    progress('starting the Docker engine by systemd')
     await runCommand('systemctl', ['start', 'docker'], {
       timeoutMs: 90_000,
       advice: 'Look at `journalctl -u docker` for the reason.',
@@ -52,6 +52,6 @@ async function start(endpoint, progress) {
     })
     return
   }
-  progress('starting dockerd')
+  progress('starting the Docker engine')
   await startDockerd({ endpoint })
 }

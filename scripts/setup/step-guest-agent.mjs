@@ -24,7 +24,7 @@ export function guestAgentStep({ root, binary, stamp }) {
       const cargo = await findCargo(root)
       if (cargo === undefined)
         throw new SetupError("The guest agent needs a Rust toolchain, which can't be found.")
-      progress('cargo build')
+      progress('compiling the agent that runs inside sandboxes')
       const messages = await runCommand(
         cargo,
         ['build', '--release', '--locked', '--message-format=json-render-diagnostics'],
@@ -32,7 +32,7 @@ export function guestAgentStep({ root, binary, stamp }) {
           cwd: guest,
           timeoutMs: buildTimeoutMs,
           advice: 'Check that cargo reaches its registry, then run this command again.',
-          progress: (line) => line.startsWith('{') || progress(line.trim()),
+          progress: (line, about) => line.startsWith('{') || progress(line.trim(), about),
         },
       )
       install(builtProgram(messages), binary)

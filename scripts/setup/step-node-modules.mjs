@@ -78,7 +78,7 @@ function nativeModuleLoads(root) {
  * optional native parts of dockerode's SSH client are of no use here.
  */
 async function installModules(root, progress) {
-  progress('npm install')
+  progress('installing what package-lock.json names')
   await runCommand(
     'npm',
     ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=http'],
@@ -99,7 +99,7 @@ async function buildNativeModules(root, progress) {
       { missing: `better-sqlite3 must be compiled, but ${absent.join(', ')} can't be found`, progress },
     )
   }
-  progress('building better-sqlite3')
+  progress('compiling SQLite (a minute or two)')
   await runCommand('npm', ['rebuild', '--foreground-scripts', ...built], {
     cwd: root,
     env: nodeHeaders(),

@@ -98,9 +98,9 @@ async function isUsable(python) {
 }
 
 async function createEnvironment({ python, folder, pins, progress }) {
-  progress(`python3 -m venv ${folder}`)
+  progress(`making a Python environment in ${folder}`)
   await runCommand(python, ['-m', 'venv', folder], { timeoutMs: createTimeoutMs, progress })
-  progress(`pip install -r ${pins}`)
+  progress(`installing what ${basename(pins)} names`)
   await runCommand(
     join(folder, 'bin', 'python'),
     ['-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', '--no-deps', '-r', pins],

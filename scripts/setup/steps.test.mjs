@@ -29,10 +29,11 @@ test('each step comes after those it relies on', () => {
 })
 
 test.each([
-  [[], {}, 'start'],
   [['start'], {}, 'start'],
   [['start', '--port', '4000'], {}, 'start'],
-  [['--port', '4000'], {}, 'start'],
+  [[], {}, 'cli'],
+  [['--port', '4000'], {}, 'cli'],
+  [['stop'], {}, 'cli'],
   [['start', '--runtime', 'process'], {}, 'local'],
   [['start', '--runtime=process'], {}, 'local'],
   [['start'], { E2B_SERVER_RUNTIME: 'process' }, 'local'],

@@ -14,6 +14,39 @@ export interface Check {
   remedy?: string
 }
 
+/** What `doctor` looked at together, such as the machine. */
+export interface CheckGroup {
+  name: string
+  checks: Check[]
+}
+
+export interface ServerStatus {
+  stateDir: string
+  /** Null: none runs */
+  server: {
+    /** `silent`: its process is there, and nothing answers where it listens */
+    state: 'starting' | 'answering' | 'silent' | 'stopping'
+    pid: number
+    /** Of the API; null until it listens */
+    url: string | null
+    version: string | null
+    /** Unix milliseconds */
+    startedAt: number | null
+  } | null
+  sandboxes: { running: number; paused: number }
+}
+
+export interface LogRequest {
+  /** Whose log; undefined: the server's */
+  sandboxId: string | undefined
+  /** How many of the last lines, as given */
+  lines: string
+  json: boolean
+}
+
+/** Lines without their newlines. */
+export type LogLines = AsyncGenerator<string>
+
 export interface KeyRow {
   id: string
   name: string
@@ -37,7 +70,12 @@ export interface Actions {
   start(flags: Flags): Promise<void>
   /** The variables that point an E2B SDK at the server; null: one that must not be set. */
   env(flags: Flags): Promise<Record<string, string | null>>
-  doctor(flags: Flags): Promise<Check[]>
+  doctor(flags: Flags): Promise<CheckGroup[]>
+  status(flags: Flags): Promise<ServerStatus>
+  /** Resolves with what is to be said when the server has ended. */
+  stop(flags: Flags): Promise<string>
+  /** `isFollowed`: goes on until Ctrl-C. */
+  logs(flags: Flags, request: LogRequest & { isFollowed: boolean }): LogLines
   teams: {
     list(flags: Flags): Promise<TeamRow[]>
     create(flags: Flags, slug: string): Promise<TeamRow>

@@ -6,18 +6,33 @@ import { addEnv } from './commands/env.ts'
 import { addKeysCreate } from './commands/keys/create.ts'
 import { addKeysDelete } from './commands/keys/delete.ts'
 import { addKeysList } from './commands/keys/list.ts'
+import { addLogs } from './commands/logs.ts'
 import { addStart } from './commands/start.ts'
+import { addStatus } from './commands/status.ts'
+import { addStop } from './commands/stop.ts'
 import { addTeamsCreate } from './commands/teams/create.ts'
 import { addTeamsLimits } from './commands/teams/limits.ts'
 import { addTeamsList } from './commands/teams/list.ts'
 
-/** The program, ready for `parseAsync`. */
+/** Runs a command line, given without node and the script. One that names no command prints help. */
+export async function runProgram(program: Command, args: string[]): Promise<void> {
+  const [word, ...rest] = args
+  const group = program.commands.find((command) => command.name() === word && command.commands.length > 0)
+  if (word === undefined) program.outputHelp()
+  else if (group !== undefined && rest.length === 0) group.outputHelp()
+  else await program.parseAsync(args, { from: 'user' })
+}
+
+/** The program, ready for `runProgram`. */
 export function createProgram(actions: Actions, version: string): Command {
   const program = new Command('e2b-server')
     .description('A self-hosted server that speaks E2B’s wire protocol.')
     .version(version)
     .showHelpAfterError('With --help it says what there is.')
   addStart(program, actions)
+  addStop(program, actions)
+  addStatus(program, actions)
+  addLogs(program, actions)
   addEnv(program, actions)
   addDoctor(program, actions)
   const keys = program.command('keys').description('API keys of this server')

@@ -33,6 +33,10 @@ export function withServerOptions(command: Command): Command {
     )
     .option('--log-level <level>', 'debug, info, warn or error [E2B_SERVER_LOG_LEVEL] (default: info)')
     .option(
+      '--log-format <format>',
+      'auto (readable on a terminal), pretty or json [E2B_SERVER_LOG_FORMAT] (default: auto)',
+    )
+    .option(
       '--admin-token-file <path>',
       'file with the operator’s token, instead of a generated one; or E2B_SERVER_ADMIN_TOKEN',
     )

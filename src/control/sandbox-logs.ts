@@ -23,7 +23,7 @@ const eventsMax = 1_000
  * kept. Errors: `not_found`.
  */
 export async function sandboxLogs(
-  ctx: ControlContext,
+  ctx: Pick<ControlContext, 'store'>,
   { teamId, id }: SandboxRef,
   { cursor, direction, level = 'debug', search, limit }: LogsRequest,
 ): Promise<SandboxLogEntry[]> {

@@ -7,6 +7,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { createInterface } from 'node:readline'
 import type { Duplex } from 'node:stream'
 import { sleep } from '../lib/deadline.ts'
 import type { Log } from '../lib/log.ts'
@@ -38,6 +39,8 @@ export interface WorkersParts {
   /** Called for each start */
   settings: () => WorkerSettings
   log: Log
+  /** Takes a line that a worker logged, without its newline. */
+  logLine: (line: string) => void
 }
 
 export interface Workers {
@@ -56,7 +59,7 @@ interface Serving {
   attached: Attached
 }
 
-export function createWorkers({ count, program, feed, settings, log }: WorkersParts): Workers {
+export function createWorkers({ count, program, feed, settings, log, logLine }: WorkersParts): Workers {
   const serving: Serving[] = []
   const children = new Set<ChildProcess>()
   const waiting: { connection: Socket; listener: ListenerName }[] = []
@@ -98,9 +101,10 @@ export function createWorkers({ count, program, feed, settings, log }: WorkersPa
     const child = fork(program.file, [], {
       execArgv: program.execArgv,
       // Its fourth stream is the data plane's.
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc', 'pipe'],
       serialization: 'json',
     })
+    createInterface({ input: child.stdout! }).on('line', logLine)
     children.add(child)
     let fault: Error | undefined
     const slow = setTimeout(() => {

@@ -44,9 +44,14 @@ const schema = z.object({
   runtime: oneOf('--runtime', ['auto', 'docker', 'process']),
   dockerTransport: oneOf('--docker-transport', ['auto', 'unix', 'tcp']),
   logLevel: oneOf('--log-level', ['debug', 'info', 'warn', 'error']),
+  /** On standard output; `auto`: readable on a terminal, else JSON */
+  logFormat: oneOf('--log-format', ['auto', 'pretty', 'json']),
   /** The key to accept, from the environment: arguments are visible to every user of the machine */
   apiKey: z.string().optional(),
-  apiKeyFile: z.string().optional(),
+  apiKeyFile: z
+    .string()
+    .transform((path) => resolve(path))
+    .optional(),
   ...nameSchema,
   maxConnections: z.coerce
     .number({ error: '--max-connections must be a number' })
@@ -108,6 +113,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     runtime: pick('runtime', 'E2B_SERVER_RUNTIME', 'auto'),
     dockerTransport: pick('dockerTransport', 'E2B_SERVER_DOCKER_TRANSPORT', 'auto'),
     logLevel: pick('logLevel', 'E2B_SERVER_LOG_LEVEL', 'info'),
+    logFormat: pick('logFormat', 'E2B_SERVER_LOG_FORMAT', 'auto'),
     apiKey: env.E2B_SERVER_API_KEY,
     apiKeyFile: pick('apiKeyFile', 'E2B_SERVER_API_KEY_FILE'),
     domain: pick('domain', 'E2B_SERVER_DOMAIN'),

@@ -1,18 +1,21 @@
 /** The program `e2b-server`. */
-import type { Actions, Flags } from '../cli/actions.ts'
-import { createProgram } from '../cli/program.ts'
+import { existsSync } from 'node:fs'
+import type { Actions, Flags, LogLines, LogRequest } from '../cli/actions.ts'
+import { createProgram, runProgram } from '../cli/program.ts'
 import { createApiKey } from '../control/create-api-key.ts'
 import { ServerError } from '../domain/error.ts'
 import type { Store } from '../domain/store.ts'
 import { systemClock } from '../lib/clock.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
-import { deleteApiKey, serverApiKey } from './api-keys.ts'
+import { deleteApiKey, keySource, serverApiKey } from './api-keys.ts'
 import { clientEnv, howToTrust, reachOf } from './client-env.ts'
 import { ConfigError, readConfig } from './config.ts'
 import { diagnose } from './doctor/diagnose.ts'
 import { farewell } from './farewell.ts'
 import { programVersion } from './installation.ts'
+import { readLogs } from './log/logs.ts'
 import { apiUrl } from './names.ts'
+import { serverStatus, stopServer } from './running-server.ts'
 import { startServer } from './start.ts'
 import { databasePath, prepareStateDir, readServerInfo } from './state-dir.ts'
 import { changeLimits, createTeam, ensureTeam, listTeams, requireTeam } from './teams.ts'
@@ -24,13 +27,22 @@ const actions: Actions = {
     const config = readConfig(flags)
     const info = readServerInfo(config.stateDir)
     return clientEnv(
-      serverApiKey(config),
+      serverApiKey(config, info),
       info?.url ?? apiUrl(config, config.port),
       info?.reach ?? reachOf(config),
     )
   },
 
   doctor: (flags) => diagnose(readConfig(flags)),
+  status: (flags) => serverStatus(readConfig(flags).stateDir),
+
+  async stop(flags) {
+    const { stateDir } = readConfig(flags)
+    const stopped = await stopServer(stateDir)
+    return stopped === undefined ? `No server runs with ${stateDir}.` : farewell(stopped)
+  },
+
+  logs: showLogs,
 
   teams: {
     list: (flags) => withStore(flags, listTeams),
@@ -74,6 +86,26 @@ async function withStore<T>(flags: Flags, use: (store: Store, teamId: string) =>
   }
 }
 
+/** Until Ctrl-C, or until nobody reads any more. */
+async function* showLogs(flags: Flags, request: LogRequest & { isFollowed: boolean }): LogLines {
+  const { stateDir } = readConfig(flags)
+  const over = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => over.abort())
+  process.stdout.once('error', () => over.abort())
+  const store = existsSync(databasePath(stateDir))
+    ? await openSqliteStore({ path: databasePath(stateDir) })
+    : undefined
+  const colors = process.stdout.isTTY === true && process.stdout.hasColors()
+  try {
+    yield* readLogs(
+      { stateDir, store },
+      { ...request, colors, ...(request.isFollowed && { follow: over.signal }) },
+    )
+  } finally {
+    await store?.close()
+  }
+}
+
 /** Serves until SIGINT or SIGTERM; a second signal ends the process at once. */
 async function runUntilSignal(flags: Flags): Promise<void> {
   const config = readConfig(flags)
@@ -87,6 +119,8 @@ async function runUntilSignal(flags: Flags): Promise<void> {
   if (server.authority !== null) console.log(howToTrust(server.authority))
   const where = config.stateDir === readConfig({}, {}).stateDir ? '' : ` --state-dir ${config.stateDir}`
   console.log(`Point your programs at it:  eval "$(npx e2b-server env${where})"`)
+  const source = keySource(config)
+  if (source !== null && 'variable' in source) console.log(`(where ${source.variable} is set as it is here)`)
   await signalled
   process.once('SIGINT', () => process.exit(1))
   process.once('SIGTERM', () => process.exit(1))
@@ -96,9 +130,15 @@ async function runUntilSignal(flags: Flags): Promise<void> {
 }
 
 try {
-  await createProgram(actions, programVersion()).parseAsync()
+  await runProgram(createProgram(actions, programVersion()), process.argv.slice(2))
 } catch (error) {
-  if (!(error instanceof ConfigError) && !(error instanceof ServerError)) throw error
+  const isExpected = error instanceof ConfigError || error instanceof ServerError || isForbidden(error)
+  if (!isExpected) throw error
   console.error(`e2b-server: ${error.message}`)
   process.exitCode = 1
+}
+
+/** A file that this user may not use: Node's words name it. */
+function isForbidden(error: unknown): error is Error {
+  return error instanceof Error && ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')
 }

@@ -2,7 +2,6 @@
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
-import { pino } from 'pino'
 import { createApi } from '../api/server.ts'
 import { createAuthenticator } from '../auth/authenticate.ts'
 import { recordKeyUsage } from '../auth/key-usage.ts'
@@ -36,11 +35,13 @@ import { openSqliteStore } from '../store/dialects/sqlite.ts'
 import { sendDelivery } from '../webhooks/send-delivery.ts'
 import { presentLifecycleDelivery } from '../wire/lifecycle-event.ts'
 import { ensureAdminToken } from './admin-token.ts'
-import { ensureApiKey } from './api-keys.ts'
+import { ensureApiKey, keySource } from './api-keys.ts'
 import { type Config, ConfigError } from './config.ts'
 import { dataWorkerProgram, programVersion } from './installation.ts'
+import { createServerLog } from './log/server-log.ts'
 import { apiUrl, openCredentials, openDns, publicDomain } from './names.ts'
 import { listenPrivately } from './private-socket.ts'
+import { countSandboxes, type SandboxCounts } from './running-server.ts'
 import { createRuntime, requireUsable } from './runtimes.ts'
 import { claimStateDir, databasePath, prepareStateDir } from './state-dir.ts'
 import { putBaseTemplate } from './templates.ts'
@@ -51,12 +52,7 @@ export interface RunningServer {
   /** What clients have to trust; null: nothing that they don't already */
   authority: Authority | null
   /** Stops serving; sandboxes live on unless `destroyOnExit`. Returns how many do. */
-  stop(): Promise<SandboxesLeft>
-}
-
-export interface SandboxesLeft {
-  running: number
-  paused: number
+  stop(): Promise<SandboxCounts>
 }
 
 /** What a test may put between the server and two of its parts. */
@@ -87,7 +83,8 @@ async function start(
   claim: ReturnType<typeof claimStateDir>,
   undo: (() => unknown)[],
 ): Promise<RunningServer> {
-  const log = pino({ level: config.logLevel })
+  const { log, logLine } = await createServerLog(config)
+  log.info({ version: programVersion(), pid: process.pid }, 'starting')
   const store = decorateStore(await openSqliteStore({ path: databasePath(config.stateDir) }))
   undo.push(() => store.close())
   const runtime = decorateRuntime(createRuntime(config, store.instanceId, log))
@@ -174,6 +171,7 @@ async function start(
       logLevel: config.logLevel,
     }),
     log,
+    logLine,
   })
   workers = serving
   undo.push(() => serving.stop())
@@ -201,19 +199,27 @@ async function start(
     renewing,
   ]
   const authority = credentials?.authority ?? null
-  claim.publish(url, {
-    host: config.host,
-    port,
-    debugPort: listeners.length > 1 ? config.debugPort : null,
-    domain: config.domain === undefined ? null : domain,
-    authority,
-    dns: dns?.address ?? null,
+  log.info({ url }, 'taking requests')
+  claim.publish({
+    version: programVersion(),
+    keySource: keySource(config),
+    url,
+    reach: {
+      host: config.host,
+      port,
+      debugPort: listeners.length > 1 ? config.debugPort : null,
+      domain: config.domain === undefined ? null : domain,
+      authority,
+      dns: dns?.address ?? null,
+    },
   })
 
   return {
     url,
     authority,
     async stop() {
+      log.info({}, 'stopping')
+      claim.publish({ isStopping: true })
       stopping.abort()
       dns?.close()
       for (const each of listeners) each.close()
@@ -224,11 +230,8 @@ async function start(
       await lifecycle.idle()
       await logs.flush()
       if (config.destroyOnExit) await destroyAll(control)
-      const { sandboxes } = control.store
-      const left = {
-        running: await sandboxes.count({ states: ['running'] }),
-        paused: await sandboxes.count({ states: ['paused'] }),
-      }
+      const left = await countSandboxes(control.store)
+      log.info({ ...left }, 'stopped')
       await api.close()
       await apiSocket.close()
       await runtime.close()

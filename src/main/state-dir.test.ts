@@ -17,8 +17,14 @@ test('is private, and says where its server listens while that lives', () => {
   prepareStateDir(folder)
   expect(statSync(folder).mode & 0o777).toBe(0o700)
   const claim = claimStateDir(folder)
-  claim.publish('http://127.0.0.1:1')
-  expect(readServerInfo(folder)).toMatchObject({ pid: process.pid, url: 'http://127.0.0.1:1' })
+  claim.publish({ url: 'http://127.0.0.1:1', version: '1.2.3' })
+  claim.publish({ isStopping: true })
+  expect(readServerInfo(folder)).toMatchObject({
+    pid: process.pid,
+    url: 'http://127.0.0.1:1',
+    version: '1.2.3',
+    isStopping: true,
+  })
   expect(statSync(join(folder, 'server.json')).mode & 0o777).toBe(0o600)
   claim.release()
   expect(readServerInfo(folder)).toBeUndefined()

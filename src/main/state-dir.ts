@@ -13,11 +13,21 @@ export interface ServerInfo {
   pid: number
   /** Start of the process in clock ticks since boot, so that a reused pid isn't taken for the server */
   processStart: string | null
+  /** Unix milliseconds */
+  startedAt?: number
   /** Base URL of the API, e.g. `http://127.0.0.1:3000`; null until it listens */
   url: string | null
   /** More of how it is reached, once it listens */
   reach?: Reach
+  /** Of the program that it runs */
+  version?: string
+  keySource?: KeySource
+  /** It ends on its own; another signal would cut that short */
+  isStopping?: boolean
 }
+
+/** Where a server has the key from that it was given; never the key. Null: it made one, kept in this directory. */
+export type KeySource = { variable: string } | { file: string } | null
 
 /** How clients reach a server. */
 export interface Reach {
@@ -57,28 +67,33 @@ export function prepareStateDir(stateDir: string): void {
  * Errors: `ConfigError` when another one is.
  */
 export function claimStateDir(stateDir: string): {
-  publish(url: string, reach?: Reach): void
+  /** Tells other commands more, besides what they were told before. */
+  publish(more: Partial<Omit<ServerInfo, 'pid' | 'processStart' | 'startedAt'>>): void
   release(): void
 } {
-  const lock = new Database(join(stateDir, 'server.lock'))
-  try {
-    lock.pragma('busy_timeout = 0')
-    lock.exec('BEGIN EXCLUSIVE')
-  } catch {
-    lock.close()
+  const lock = tryLock(stateDir, 'server.lock')
+  if (lock === undefined) {
     const pid = readServerInfo(stateDir)?.pid
     throw new ConfigError(
       `Another server${pid === undefined ? '' : `, process id ${pid},`} uses ${stateDir}. Stop it, or choose another --state-dir.`,
     )
   }
-  const mine: ServerInfo = { pid: process.pid, processStart: processStart(process.pid), url: null }
-  const write = (info: ServerInfo) => writePrivate(infoPath(stateDir), JSON.stringify(info))
-  write(mine)
+  const mine: ServerInfo = {
+    pid: process.pid,
+    processStart: statOf(process.pid)?.start ?? null,
+    startedAt: Date.now(),
+    url: null,
+  }
+  const write = () => writePrivate(infoPath(stateDir), JSON.stringify(mine))
+  write()
   return {
-    publish: (url, reach) => write({ ...mine, url, ...(reach && { reach }) }),
+    publish(more) {
+      Object.assign(mine, more)
+      write()
+    },
     release() {
       rmSync(infoPath(stateDir), { force: true })
-      lock.close()
+      lock.release()
     },
   }
 }
@@ -100,19 +115,49 @@ function parseInfo(text: string): ServerInfo | undefined {
   }
 }
 
-function isAlive({ pid, processStart: start }: ServerInfo): boolean {
+/** Whether it is the same process still. One that has ended and that its parent doesn't look at is not. */
+export function isAlive({ pid, processStart }: Pick<ServerInfo, 'pid' | 'processStart'>): boolean {
   try {
     process.kill(pid, 0)
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
   }
-  return start === null || start === processStart(pid)
+  const stat = statOf(pid)
+  if (stat !== null && /[ZX]/.test(stat.state)) return false
+  return processStart === null || processStart === stat?.start
 }
 
-/** Field 22 of /proc/<pid>/stat; null where there is no /proc. The command name before it may hold anything. */
-function processStart(pid: number): string | null {
+/**
+ * Whether some process has the directory's lock. Takes it for a moment where none has, so this is for a directory that
+ * a live process claims to own.
+ */
+export function isClaimed(stateDir: string): boolean {
+  const lock = tryLock(stateDir, 'server.lock')
+  lock?.release()
+  return lock === undefined
+}
+
+/**
+ * A lock that the kernel frees when this process ends, however it ends; undefined where another process has it. `name`:
+ * of its file in the state directory.
+ */
+export function tryLock(stateDir: string, name: string): { release(): void } | undefined {
+  const database = new Database(join(stateDir, name), { timeout: 0 })
+  try {
+    database.exec('BEGIN EXCLUSIVE')
+    return { release: () => void database.close() }
+  } catch {
+    database.close()
+    return undefined
+  }
+}
+
+/** State and start of a process; null where there is no /proc. The command name before them may hold anything. */
+function statOf(pid: number): { state: string; start: string } | null {
   const stat = readIfThere(`/proc/${pid}/stat`)
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? []
+  const [state, start] = [fields[0], fields[19]]
+  return state !== undefined && start !== undefined ? { state, start } : null
 }
 
 /** A file's text, undefined when there is none. */

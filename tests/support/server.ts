@@ -44,7 +44,7 @@ export async function startTestServer({ flags = [], env = {} }: TestServerOption
   const stateDir = mkdtempSync(join(tmpdir(), 'e2b-server-test-'))
   prepareState(stateDir)
   let running = await launch('0')
-  const apiKey = readFileSync(join(stateDir, 'api-key'), 'utf8').trim()
+  const apiKey = env.E2B_SERVER_API_KEY ?? readFileSync(join(stateDir, 'api-key'), 'utf8').trim()
   pointSdksAt(running.url, apiKey)
 
   return {

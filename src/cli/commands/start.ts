@@ -3,14 +3,8 @@ import { type Actions, type Flags, withStateDir } from '../actions.ts'
 import { withServerOptions } from '../server-options.ts'
 
 export function addStart(program: Command, actions: Actions): void {
-  withServerOptions(withStateDir(program.command('start', { isDefault: true })))
-    .description('run the server; what is done without a command')
+  withServerOptions(withStateDir(program.command('start')))
+    .description('run the server, until Ctrl-C or "stop"')
     .option('--destroy-on-exit', 'end all sandboxes when the server stops')
-    // Words that are no command end up here: without this, they would be refused as arguments of `start`.
-    .allowExcessArguments()
-    .action((flags: Flags, start: Command) => {
-      const [word] = start.args
-      if (word !== undefined) start.error(`error: unknown command '${word}'`)
-      return actions.start(flags)
-    })
+    .action((flags: Flags) => actions.start(flags))
 }

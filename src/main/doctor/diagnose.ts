@@ -1,5 +1,5 @@
 /** Looks at everything `start` needs and, if the server runs, at each of its parts. */
-import type { Check } from '../../cli/actions.ts'
+import type { Check, CheckGroup } from '../../cli/actions.ts'
 import type { Config } from '../config.ts'
 import { readServerInfo } from '../state-dir.ts'
 import { lookAtMachine } from './machine.ts'
@@ -8,17 +8,18 @@ import { lookAtOpenFiles } from './open-files.ts'
 import { lookAtParts } from './parts.ts'
 import { lookAtPorts } from './ports.ts'
 
-/** Never throws: what fails is a check that isn't ok. */
-export async function diagnose(config: Config): Promise<Check[]> {
+/** By group. Never throws: what fails is a check that isn't ok. */
+export async function diagnose(config: Config): Promise<CheckGroup[]> {
   const info = readServerInfo(config.stateDir)
   const running =
     info?.url == null || info.reach === undefined ? undefined : { ...info, url: info.url, reach: info.reach }
-  const looks = [
-    ...lookAtMachine(config),
-    lookAtOpenFiles(running),
-    ...lookAtPorts(config, running),
-    ...lookAtParts(config, running),
-    ...lookAtNames(config, running),
-  ]
-  return Promise.all(looks)
+  const looks: Record<string, Promise<Check>[]> = {
+    'This machine': [...lookAtMachine(config), lookAtOpenFiles(running)],
+    Ports: lookAtPorts(config, running),
+    'The server': lookAtParts(config, running),
+    'Names and trust': lookAtNames(config, running),
+  }
+  return Promise.all(
+    Object.entries(looks).map(async ([name, checks]) => ({ name, checks: await Promise.all(checks) })),
+  )
 }

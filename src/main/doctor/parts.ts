@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import type { Check } from '../../cli/actions.ts'
 import { serverApiKey } from '../api-keys.ts'
-import type { Config } from '../config.ts'
+import { type Config, ConfigError } from '../config.ts'
 import { databasePath } from '../state-dir.ts'
 import { ask } from './ask.ts'
 import { check, type Finding, Trouble } from './check.ts'
@@ -23,14 +23,7 @@ export function lookAtParts(config: Config, running: Running | undefined): Promi
     ...(running === undefined
       ? []
       : [
-          check('API and key', async () => {
-            const status = await ask(running, '/v2/sandboxes?limit=1', { 'x-api-key': serverApiKey(config) })
-            if (status === 401) {
-              throw new Trouble('The server does not know its own key.', 'Restart it, or see "keys list".')
-            }
-            if (status !== 200) throw new Trouble(`The API answers ${status}.`, seeLog)
-            return 'the API takes the server’s key'
-          }),
+          check('API and key', () => apiAndKey(config, running)),
           check('sandbox traffic', async () => {
             // No sandbox has this id: whoever gives the answer for that is the edge.
             const headers = { 'e2b-sandbox-id': 'inone', 'e2b-sandbox-port': '49983' }
@@ -40,6 +33,28 @@ export function lookAtParts(config: Config, running: Running | undefined): Promi
           }),
         ]),
   ]
+}
+
+async function apiAndKey(config: Config, running: Running): Promise<string | Finding> {
+  const path = '/v2/sandboxes?limit=1'
+  let key: string
+  try {
+    key = serverApiKey(config, running)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const status = await ask(running, path)
+    if (status !== 401) throw new Trouble(`The API answers ${status} to who has no key.`, seeLog)
+    return { state: 'warn', detail: 'the API asks for a key, which is not known here', remedy: error.message }
+  }
+  const status = await ask(running, path, { 'x-api-key': key })
+  if (status === 401) {
+    throw new Trouble(
+      'The server does not take the key that is known here.',
+      'Give this command the key that the server was given, or see "keys list".',
+    )
+  }
+  if (status !== 200) throw new Trouble(`The API answers ${status}.`, seeLog)
+  return 'the API takes the server’s key'
 }
 
 function store(path: string): string | Finding {
