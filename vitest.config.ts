@@ -7,7 +7,9 @@ const conformance = {
   fileParallelism: false,
 }
 /** What isn't about how a server is found, or about one way only. */
-const inHeaderModeOnly = ['tests/conformance/cli.test.ts', 'tests/conformance/signed-urls.test.ts']
+const inHeaderModeOnly = ['cli', 'frameworks', 'signed-urls'].map(
+  (name) => `tests/conformance/${name}.test.ts`,
+)
 const inDomainModeOnly = ['tests/conformance/domain/**']
 const inDebugModeOnly = ['tests/conformance/debug-mode.test.ts']
 /** What debug mode has: one sandbox that outlives every `kill`, and of its ports envd's alone. */

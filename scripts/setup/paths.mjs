@@ -17,5 +17,11 @@ export const paths = {
     folder: join(root, 'build', 'python'),
     stamp: join(root, 'build', 'stamps', 'python-sdks'),
   },
+  frameworks: {
+    name: 'frameworks in Python',
+    requirements: join(root, 'tests', 'conformance', 'frameworks', 'requirements'),
+    folder: join(root, 'build', 'frameworks'),
+    stamp: join(root, 'build', 'stamps', 'frameworks'),
+  },
   lock: join(root, 'build', 'setup.lock'),
 }

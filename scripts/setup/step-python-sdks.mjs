@@ -1,6 +1,7 @@
 /**
  * build/python/<version>/: one virtual environment for each release of E2B's Python SDK that the conformance tests
- * drive, as tests/conformance/python/requirements/<version>.txt pins it.
+ * drive, as tests/conformance/python/requirements/<version>.txt pins it; in the same way build/frameworks/<name>/ for
+ * what docs/works-with.md says is tested.
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -19,15 +20,15 @@ const systemPython = '/usr/bin/python3'
 const probe = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))'
 
 /**
- * @param {{ requirements: string, folder: string, stamp: string }} options `requirements`: the folder of the pins;
+ * @param {{ name?: string, requirements: string, folder: string, stamp: string }} options `requirements`: the folder of the pins;
  *   `folder`: where the environments go
  * @returns {import('./run-steps.mjs').Step}
  */
-export function pythonSdksStep({ requirements, folder, stamp }) {
+export function pythonSdksStep({ name = 'Python SDKs', requirements, folder, stamp }) {
   const versions = versionsIn(requirements)
   const hash = () => hashFiles(requirements, ['.'])
   return {
-    name: 'Python SDKs',
+    name,
     isDone: async () =>
       readStamp(stamp) === hash() &&
       versions.every((version) => existsSync(join(folder, version, 'bin', 'python'))),

@@ -40,7 +40,9 @@ export function stepsFor(purpose) {
     ...(usesDocker ? [dockerEngineStep()] : []),
     ...(usesGuests ? [rustStep({ root, isNeeded: rustIsNeeded })] : []),
     ...(purpose === 'bench' ? [loadToolsStep()] : []),
-    ...(purpose === 'test' ? [chromiumStep(), pythonSdksStep(paths.pythonSdks)] : []),
+    ...(purpose === 'test'
+      ? [chromiumStep(), pythonSdksStep(paths.pythonSdks), pythonSdksStep(paths.frameworks)]
+      : []),
     nodeModulesStep({ root }),
     bundleStep({ root, bundle: paths.bundle, stamp: join(paths.stamps, 'bundle') }),
     ...(usesGuests ? [guestAgent] : []),
