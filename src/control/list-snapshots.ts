@@ -11,12 +11,18 @@ export interface ListSnapshotsRequest extends Pick<SnapshotFilter, 'sandboxId' |
   limit: number
 }
 
-/** One page of a team's snapshots, newest first, and whether there are more behind it. */
+/**
+ * One page of a team's snapshots, newest first, and whether there are more behind it: one for each name, under its newest
+ * tag or the one that is asked for.
+ */
 export async function listSnapshots(
   ctx: ControlContext,
   { teamId, name, limit, ...filter }: ListSnapshotsRequest,
 ): Promise<{ snapshots: NamedSnapshot[]; more: boolean }> {
-  const wanted = { ...filter, teamId, state: 'ready', internal: false, limit: limit + 1 } as const
+  const wanted = {
+    ...{ ...filter, teamId, limit: limit + 1 },
+    ...({ state: 'ready', internal: false, newestOfName: true } as const),
+  }
   const byName = name === undefined ? undefined : await snapshotFilter(ctx, teamId, name)
   if (name !== undefined && byName === undefined) return { snapshots: [], more: false }
   let found = await ctx.store.snapshots.list({ ...wanted, ...byName })

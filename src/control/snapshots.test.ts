@@ -30,12 +30,12 @@ test('snapshots go by id and by name, in lower case, with tags; a name goes over
   const first = await snapshot(control, source, 'Mine')
   const tagged = await snapshot(control, source, 'team/mine:v2')
   expect(unnamed).toMatchObject({ names: [], snapshotId: expect.stringMatching(/^[a-z0-9]{20}:default$/) })
-  expect(first).toMatchObject({ snapshotId: 'team/mine:default', names: ['team/mine:default'] })
+  expect(first).toMatchObject({ snapshotId: 'team/mine:default', names: ['team/mine'] })
   expect(tagged.snapshotId).toBe('team/mine:v2')
   const newer = await snapshot(control, source, 'mine')
   expect(newer.snapshotId).toBe(first.snapshotId)
-  expect(await listed(control)).toEqual(['team/mine:default', 'team/mine:v2', unnamed.snapshotId])
-  expect(await listed(control, 'mine')).toEqual(['team/mine:default', 'team/mine:v2'])
+  expect(await listed(control)).toEqual(['team/mine:default', unnamed.snapshotId])
+  expect(await listed(control, 'mine')).toEqual(['team/mine:default'])
   expect(await listed(control, 'team/mine:v2')).toEqual(['team/mine:v2'])
   expect(await listed(control, unnamed.snapshotId)).toEqual([unnamed.snapshotId])
   const onOnePage = { teamId: 'team', limit: 1, name: unnamed.snapshotId.split(':')[0]! }
@@ -53,6 +53,42 @@ test('snapshots go by id and by name, in lower case, with tags; a name goes over
   // The one that was superseded is nobody's, and goes.
   await reconcile(control, signal())
   expect(await parts.runtime.images.list(signal())).toHaveLength(3)
+})
+
+test('pages of snapshots have each name once, and deleting a tag deletes its name', async () => {
+  await using parts = await startControl()
+  const { control } = parts
+  const source = await create(control)
+  const other = await create(control)
+  for (const name of ['one:v1', 'two', 'one:v2']) await snapshot(control, source, name)
+  const { snapshotId: unnamed } = await snapshot(control, source)
+  await snapshot(control, other, 'two:v2')
+  const pages: string[][] = []
+  let after: { createdAt: number; id: string } | undefined
+  do {
+    const page = await listSnapshots(control, { teamId: 'team', limit: 1, ...(after && { after }) })
+    pages.push(page.snapshots.map(({ snapshotId }) => snapshotId))
+    after = page.more ? page.snapshots.at(-1)!.snapshot : undefined
+  } while (after !== undefined)
+  expect(pages).toEqual([['team/two:v2'], [unnamed], ['team/one:v2']])
+  const ofSource = await listSnapshots(control, { teamId: 'team', sandboxId: source.id, limit: 9 })
+  expect(ofSource.snapshots.map(({ snapshotId }) => snapshotId)).toEqual([
+    unnamed,
+    'team/one:v2',
+    'team/two:default',
+  ])
+
+  const copy = await create(control, 'one:v1')
+  const drop = (identifier: string) => deleteSnapshot(control, { teamId: 'team', identifier }, signal())
+  await expect(drop('one:v2')).rejects.toMatchObject({ code: 'invalid_argument' })
+  await killSandbox(control, copy, signal())
+  await drop('team/one:v2')
+  expect(await listed(control)).toEqual(['team/two:v2', unnamed])
+  await expect(drop('one:v1')).rejects.toMatchObject({ code: 'not_found' })
+  await drop(unnamed)
+  await drop('two:any')
+  expect(await listed(control)).toEqual([])
+  expect(await parts.runtime.images.list(signal())).toEqual([])
 })
 
 test('bad names, another namespace, memory where there is none', async () => {

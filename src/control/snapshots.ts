@@ -9,15 +9,15 @@ export interface NamedSnapshot {
   snapshot: Snapshot
   /** What clients call it: `<namespace>/<name>:<tag>`, or `<id>:default` where it has no name */
   snapshotId: string
-  /** Its full names */
+  /** Its full names, without the tag */
   names: string[]
 }
 
 /** A snapshot with what clients call it. */
 export function named(snapshot: Snapshot, namespace: string): NamedSnapshot {
   if (snapshot.name === null) return { snapshot, snapshotId: `${snapshot.id}:${defaultTag}`, names: [] }
-  const snapshotId = `${namespace}/${snapshot.name}:${snapshot.tag}`
-  return { snapshot, snapshotId, names: [snapshotId] }
+  const name = `${namespace}/${snapshot.name}`
+  return { snapshot, snapshotId: `${name}:${snapshot.tag}`, names: [name] }
 }
 
 /** The team's complete snapshot that an identifier means, if there is one. */

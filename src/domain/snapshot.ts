@@ -31,6 +31,8 @@ export interface SnapshotFilter {
   tag?: string
   state?: Snapshot['state']
   internal?: boolean
+  /** Of those that all of the above leaves, the newest of each name, and those without one */
+  newestOfName?: boolean
   /** Continue behind this one, newest first */
   after?: { createdAt: number; id: string }
   limit?: number

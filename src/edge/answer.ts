@@ -98,8 +98,13 @@ function describeFailure(thrown: unknown): { status: number; message: string } {
 /** Sends an answer to a request, in the form that its client shows best. */
 export function send(req: Pick<HttpRequest, 'headers'>, res: HttpResponse, answer: Answer): void {
   const { text, headers } = wantsPage(req.headers) ? asPage(answer) : asJson(answer)
-  res.writeHead(answer.status, { ...corsHeaders(req), ...headers })
+  res.writeHead(answer.status, { ...corsHeaders(req), ...retryAfter(answer.status), ...headers })
   res.end(text)
+}
+
+/** What is busy may be tried again in a second: clients only do if they are told. */
+function retryAfter(status: number): Record<string, string> {
+  return status === 429 || status === 503 ? { 'Retry-After': '1' } : {}
 }
 
 /** Sends an answer on a bare connection and closes it. */

@@ -8,8 +8,9 @@ import { violationSentence } from './violation.ts'
 /** Longest JSON body, in bytes. */
 export const bodyMaxBytes = 1024 * 1024
 
-/** When what is unavailable may be tried again where nobody knows better, in seconds: clients only retry if told. */
-const unavailableRetryAfterS = 1
+/** When what is busy may be tried again where nobody knows better, in seconds: clients only retry if told. */
+const busyRetryAfterS = 1
+const busyStatuses = [429, 503]
 
 /** Fastify's answer to a URL that can't be decoded, which no hook and no error handler sees. */
 export function badUrl(_error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
@@ -31,7 +32,7 @@ export function addErrors(app: FastifyInstance, log: Log): void {
     const what = { code: error.code, method, route: routeOptions.url }
     if (error.code === 'internal') log.error({ ...what, err: error }, 'a request failed')
     else if (status >= 500) log.debug({ ...what, reason: error.message }, 'a request could not be served')
-    const retryAfterS = error.retryAfterS ?? (status === 503 ? unavailableRetryAfterS : undefined)
+    const retryAfterS = error.retryAfterS ?? (busyStatuses.includes(status) ? busyRetryAfterS : undefined)
     if (retryAfterS !== undefined) reply.header('retry-after', retryAfterS)
     if (error.rateLimit !== undefined) {
       const { limit, remaining, resetS } = error.rateLimit

@@ -1,6 +1,6 @@
-import type { Kysely } from 'kysely'
+import { type ExpressionBuilder, type Kysely, sql } from 'kysely'
 import { ServerError } from '../../domain/error.ts'
-import type { Snapshot, SnapshotStore } from '../../domain/snapshot.ts'
+import type { Snapshot, SnapshotFilter, SnapshotStore } from '../../domain/snapshot.ts'
 import type { SnapshotRow, Tables } from '../schema.ts'
 import { appendEvent } from './lifecycle-events.ts'
 
@@ -24,14 +24,14 @@ export function createSnapshotStore(db: Kysely<Tables>): SnapshotStore {
     },
 
     async list(filter) {
-      const { teamId, sandboxId, name, tag, state, internal, after, limit } = filter
-      let query = db.selectFrom('snapshots').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc')
-      if (teamId !== undefined) query = query.where('team_id', '=', teamId)
-      if (sandboxId !== undefined) query = query.where('sandbox_id', '=', sandboxId)
-      if (name !== undefined) query = query.where('name', '=', name)
-      if (tag !== undefined) query = query.where('tag', '=', tag)
-      if (state !== undefined) query = query.where('state', '=', state)
-      if (internal !== undefined) query = query.where('internal', '=', Number(internal))
+      const { newestOfName = false, after, limit } = filter
+      let query = db
+        .selectFrom('snapshots')
+        .selectAll()
+        .where((where) => matches(where, filter))
+        .orderBy('created_at', 'desc')
+        .orderBy('id', 'desc')
+      if (newestOfName) query = query.where('id', 'in', newestOfNames(db, filter))
       if (after !== undefined) {
         query = query.where((where) =>
           where(where.refTuple('created_at', 'id'), '<', where.tuple(after.createdAt, after.id)),
@@ -57,6 +57,31 @@ export function createSnapshotStore(db: Kysely<Tables>): SnapshotStore {
       await db.deleteFrom('snapshots').where('id', '=', id).execute()
     },
   }
+}
+
+function matches(where: ExpressionBuilder<Tables, 'snapshots'>, filter: SnapshotFilter) {
+  const { teamId, sandboxId, name, tag, state, internal } = filter
+  const conditions = []
+  if (teamId !== undefined) conditions.push(where('team_id', '=', teamId))
+  if (sandboxId !== undefined) conditions.push(where('sandbox_id', '=', sandboxId))
+  if (name !== undefined) conditions.push(where('name', '=', name))
+  if (tag !== undefined) conditions.push(where('tag', '=', tag))
+  if (state !== undefined) conditions.push(where('state', '=', state))
+  if (internal !== undefined) conditions.push(where('internal', '=', Number(internal)))
+  return where.and(conditions)
+}
+
+/** Ids of the newest of each name among those that match, and of all that have none. */
+function newestOfNames(db: Kysely<Tables>, filter: SnapshotFilter) {
+  const place = sql<number>`row_number() over (
+    partition by team_id, name, case when name is null then id end
+    order by created_at desc, id desc
+  )`
+  const ranked = db
+    .selectFrom('snapshots')
+    .select(['id', place.as('place')])
+    .where((where) => matches(where, filter))
+  return db.selectFrom(ranked.as('ranked')).select('ranked.id').where('ranked.place', '=', 1)
 }
 
 function toRow(snapshot: Snapshot): SnapshotRow {

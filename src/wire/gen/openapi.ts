@@ -1091,6 +1091,7 @@ export const openapi = {
           "timeout": {
             "type": "integer",
             "default": 15,
+            "minimum": 0,
             "maximum": 2147483647
           },
           "secure": {
@@ -1154,6 +1155,7 @@ export const openapi = {
           "timeout": {
             "type": "integer",
             "default": 300,
+            "minimum": 0,
             "maximum": 2147483647
           },
           "metadata": {
@@ -1421,6 +1423,7 @@ export const openapi = {
           "timeout": {
             "type": "integer",
             "default": 15,
+            "minimum": 0,
             "maximum": 2147483647
           },
           "autoPause": {
@@ -1482,6 +1485,7 @@ export const openapi = {
         "properties": {
           "timeout": {
             "type": "integer",
+            "minimum": 0,
             "maximum": 2147483647
           },
           "count": {
@@ -1517,7 +1521,8 @@ export const openapi = {
             "type": "array",
             "items": {
               "type": "string"
-            }
+            },
+            "description": "Without the tag"
           }
         }
       },
@@ -1615,6 +1620,7 @@ export const openapi = {
         "properties": {
           "timeout": {
             "type": "integer",
+            "minimum": -2147483648,
             "maximum": 2147483647,
             "description": "0 or less ends the sandbox now"
           }
@@ -1848,14 +1854,14 @@ export const openapi = {
           "start": {
             "type": "integer",
             "minimum": 0,
-            "maximum": 100000000000,
-            "description": "Unix seconds"
+            "maximum": 10413791999,
+            "description": "Unix seconds, up to 2299"
           },
           "end": {
             "type": "integer",
             "minimum": 0,
-            "maximum": 100000000000,
-            "description": "Unix seconds"
+            "maximum": 10413791999,
+            "description": "Unix seconds, up to 2299"
           }
         }
       },
@@ -1868,14 +1874,14 @@ export const openapi = {
           "start": {
             "type": "integer",
             "minimum": 0,
-            "maximum": 100000000000,
-            "description": "Unix seconds"
+            "maximum": 10413791999,
+            "description": "Unix seconds, up to 2299"
           },
           "end": {
             "type": "integer",
             "minimum": 0,
-            "maximum": 100000000000,
-            "description": "Unix seconds"
+            "maximum": 10413791999,
+            "description": "Unix seconds, up to 2299"
           },
           "metric": {
             "type": "string",
@@ -2266,6 +2272,7 @@ export const openapi = {
           "start": {
             "type": "integer",
             "minimum": 0,
+            "maximum": 9223372036854776000,
             "description": "Unix milliseconds"
           },
           "limit": {
@@ -2282,6 +2289,7 @@ export const openapi = {
           "cursor": {
             "type": "integer",
             "minimum": 0,
+            "maximum": 9223372036854776000,
             "description": "Unix milliseconds"
           },
           "limit": {
