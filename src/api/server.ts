@@ -17,6 +17,7 @@ import { addDeleteApiKey } from './routes/api-keys/delete.ts'
 import { addListApiKeys } from './routes/api-keys/list.ts'
 import { addRenameApiKey } from './routes/api-keys/rename.ts'
 import { addListEvents } from './routes/events/list.ts'
+import { addFrontPage } from './routes/front-page.ts'
 import { addHealth } from './routes/health.ts'
 import { addOperatorApiKeys } from './routes/operator/api-keys.ts'
 import { addKillTeamSandboxes } from './routes/operator/kill-sandboxes.ts'
@@ -58,6 +59,7 @@ export function createApi(parts: ApiParts): FastifyInstance {
   addJsonBodies(app)
   addTimings(app)
   addCors(app)
+  addFrontPage(app, parts)
   addHealth(app)
   addListTeams(app, parts)
   addCreateAccessToken(app)

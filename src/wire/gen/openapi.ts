@@ -15,6 +15,17 @@ export const openapi = {
     }
   ],
   "paths": {
+    "/": {
+      "get": {
+        "summary": "What this is, for a person who opens the address",
+        "security": [],
+        "responses": {
+          "200": {
+            "description": "HTML for browsers, text for everything else"
+          }
+        }
+      }
+    },
     "/health": {
       "get": {
         "security": [],
