@@ -68,7 +68,14 @@ export default defineConfig({
       },
       { test: { ...conformance, name: 'conformance-debug', include: inDebugMode } },
       { test: { ...conformance, name: 'chaos', include: ['tests/chaos/**/*.test.ts'] } },
-      { test: { ...conformance, name: 'security', include: ['tests/security/**/*.test.ts'] } },
+      {
+        test: {
+          ...conformance,
+          name: 'security',
+          include: ['tests/security/**/*.test.ts'],
+          globalSetup: 'tests/security/support/setup.ts',
+        },
+      },
     ],
   },
 })
