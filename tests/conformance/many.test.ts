@@ -17,7 +17,8 @@ const stayMs = process.env.E2B_TEST_DEEP === undefined ? 5_000 : 60_000
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startTestServer()
+  // Fifty starts at once wait for each other, and for those of another suite beside this one.
+  server = await startTestServer({ flags: ['--start-wait', '120'] })
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
