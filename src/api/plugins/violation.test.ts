@@ -40,6 +40,8 @@ test.each([
   ['application/x-www-form-urlencoded', '{"templateID":"base"}', /Content-Type: application\/json/],
   ['application/json', `"${'x'.repeat(1024 * 1024)}"`, /longer than 1024 KiB/],
   ['application/json', '{', /not valid JSON/],
+  ['application/json', `{"x":[${'{},'.repeat(300_000)}{}]}`, /more than 20000 members/],
+  ['application/json', '['.repeat(1_000_000), /64 levels/],
 ])('a body of type %s that can’t be taken is refused with what to do', async (type, body, message) => {
   await using api = await startApi()
   const headers = { 'x-api-key': api.keys.team, 'content-type': type }
