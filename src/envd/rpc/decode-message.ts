@@ -1,7 +1,14 @@
-import { type DescMessage, fromBinary, fromJsonString, type MessageShape } from '@bufbuild/protobuf'
+import {
+  type DescMessage,
+  fromBinary,
+  fromJsonString,
+  type JsonValue,
+  type MessageShape,
+} from '@bufbuild/protobuf'
 import { Code, ConnectError } from '@connectrpc/connect'
 import { checkJsonBounds } from '../../lib/json-bounds.ts'
 import type { Codec } from './envelope.ts'
+import { fromJsonWithBytes } from './json-bytes.ts'
 import { checkProtoBounds } from './proto-bounds.ts'
 import type { RpcCall } from './rpc-call.ts'
 
@@ -24,7 +31,9 @@ export async function decodeMessage<Desc extends DescMessage>(
   try {
     if (codec === 'json') {
       checkJsonBounds(bytes, { membersMax, depthMax })
-      return fromJsonString(schema, new TextDecoder().decode(bytes), { ignoreUnknownFields: true })
+      const text = new TextDecoder().decode(bytes)
+      if (bytes.length > quickMaxBytes) return fromJsonWithBytes(schema, JSON.parse(text) as JsonValue)
+      return fromJsonString(schema, text, { ignoreUnknownFields: true })
     }
     checkProtoBounds(schema, bytes, membersMax)
     return fromBinary(schema, bytes, { readUnknownFields: false })
