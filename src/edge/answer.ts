@@ -45,7 +45,11 @@ export function trafficTokenError(sandboxId: string, lack: 'missing' | 'invalid'
       ? `Token header '${trafficTokenHeader}' is missing`
       : `Provided token in header '${trafficTokenHeader}' is invalid`
   const message = `Sandbox is secured with traffic access token. ${what}`
-  return { status: 403, body: { sandboxId, message, code: 403 } }
+  const page = {
+    title: lack === 'missing' ? 'Missing Traffic Access Token' : 'Invalid Traffic Access Token',
+    text: `Sandbox ${sandboxId} is secured with a traffic access token. ${what}.`,
+  }
+  return { status: 403, body: { sandboxId, message, code: 403 }, page }
 }
 
 /** For a sandbox that has as many connections as it may have. */
@@ -71,7 +75,7 @@ export function portFailure(sandboxId: string, port: number, thrown: unknown): A
   const { status, message } = describeFailure(thrown)
   const answer: Answer = { status, body: { sandboxId, message, port, code: status } }
   if (message !== notOpen) return answer
-  const text = `The sandbox is running, but there is no service running on port ${port} in it.`
+  const text = `Sandbox ${sandboxId} is running, but there is no service running on port ${port} in it.`
   return { ...answer, page: { title: 'Port Not Open', text } }
 }
 

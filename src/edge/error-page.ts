@@ -8,15 +8,13 @@ export interface ErrorPage {
 }
 
 /**
- * Whether a request is a browser's that shows its answer to somebody. `Sec-Fetch-Mode` says it best, but older
- * browsers and unencrypted addresses have none; then `Accept` decides, and where that is absent the program's name.
+ * Whether a request is a browser's that shows its answer to somebody: by the name of the program, as E2B has it. Where a
+ * browser says that a script asks (`Sec-Fetch-Mode`), the script gets what programs get.
  */
 export function wantsPage(headers: IncomingHttpHeaders): boolean {
   const mode = headers['sec-fetch-mode']
   if (mode !== undefined) return mode === 'navigate'
-  const { accept } = headers
-  if (accept !== undefined) return /\btext\/html\b/i.test(accept) && !/\bapplication\/json\b/i.test(accept)
-  return /^Mozilla\//.test(headers['user-agent'] ?? '')
+  return /mozilla|chrome|safari|firefox|edge|opera|msie/i.test(headers['user-agent'] ?? '')
 }
 
 /** The page as HTML. It begins with `<html` and no doctype, because clients tell E2B's own pages by that. */

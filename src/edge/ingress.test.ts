@@ -184,9 +184,8 @@ describe('errors', () => {
   test.each([
     [{ 'user-agent': browser }, true],
     [{ 'user-agent': browser, accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }, true],
-    [{ 'user-agent': browser, accept: '*/*' }, false],
-    [{ 'user-agent': 'curl/8.0', accept: 'text/html' }, true],
-    [{ 'user-agent': browser, accept: 'application/json, text/html' }, false],
+    [{ 'user-agent': browser, accept: '*/*' }, true],
+    [{ 'user-agent': 'curl/8.0', accept: 'text/html' }, false],
     [{ 'sec-fetch-mode': 'navigate' }, true],
     [{ 'sec-fetch-mode': 'cors', 'user-agent': browser, accept: 'text/html' }, false],
     [{ 'user-agent': 'curl/8.0', accept: '*/*' }, false],

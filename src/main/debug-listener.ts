@@ -1,7 +1,7 @@
 /**
  * The listener for programs with `E2B_DEBUG=true`: SDKs then make no API call and speak to `localhost:49983` without
  * any token (e2b-wire 1.6). Whoever reaches this port uses the debug sandbox, so it listens on loopback only, and
- * refuses web pages: another site's script (Origin) and rebound names (Host).
+ * refuses web pages: another site's (Origin, Sec-Fetch-Site) and rebound names (Host).
  */
 
 import { isIP } from 'node:net'
@@ -82,8 +82,19 @@ function portOf(req: HttpRequest): number {
   return Number.isInteger(port) && port > 0 && port < 65536 ? port : envdPort
 }
 
-function isLocal({ headers: { host, origin } }: HttpRequest): boolean {
+function isLocal({ headers }: HttpRequest): boolean {
+  const { host, origin } = headers
+  if (isOfAnotherSite(headers)) return false
   return isLoopbackHost(host) && (origin === undefined || isLoopbackHost(origin.replace(/^https?:\/\//, '')))
+}
+
+/**
+ * Whether a page of another site has made a browser ask, or one of another port of this machine without somebody going
+ * there. What pages include (images, scripts) comes without `Origin`.
+ */
+function isOfAnotherSite(headers: HttpRequest['headers']): boolean {
+  const site = headers['sec-fetch-site']
+  return site === 'cross-site' || (site === 'same-site' && headers['sec-fetch-mode'] !== 'navigate')
 }
 
 function isLoopbackHost(host: string | undefined): boolean {

@@ -5,6 +5,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Credentials } from '../domain/credentials.ts'
 import type { Edge } from '../edge/edge.ts'
+import { disarm } from '../edge/foreign-content.ts'
 import { limitBody } from '../edge/limit-body.ts'
 import { listenFor } from '../edge/listeners.ts'
 import { misdirected } from '../edge/misdirected.ts'
@@ -36,6 +37,7 @@ export function createListener(parts: ListenerParts): TrafficServer {
     api(req, res) {
       const signed = findSigned(req)
       if (signed !== undefined) {
+        disarm(res)
         void signed.then((route) => edge.handleRequest(req, res, route))
         return
       }

@@ -70,6 +70,16 @@ describe.each(sdks)('e2b $version', ({ sdk }) => {
     expect(await (await fetch(await other.downloadUrl('who.txt'))).text()).toBe('theirs')
   })
 
+  test('what a browser would run is disarmed, as it comes from the name of the API', async () => {
+    await sandbox.files.write('page.html', '<script>alert(1)</script>')
+    const { headers } = await fetch(await sandbox.downloadUrl('page.html'))
+    expect(Object.fromEntries(headers)).toMatchObject({
+      'content-security-policy': 'sandbox',
+      'content-disposition': 'attachment; filename=page.html',
+      'x-content-type-options': 'nosniff',
+    })
+  })
+
   test('signatures expire', async () => {
     await sandbox.files.write('soon.txt', 'soon')
     const valid = await sandbox.downloadUrl('soon.txt', { useSignatureExpiration: 60 })

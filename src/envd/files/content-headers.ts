@@ -1,13 +1,18 @@
 /** What a download's headers say about a file. */
 import type { OutgoingHttpHeaders } from 'node:http'
 import { posix } from 'node:path'
+import type { HttpResponse } from '../../domain/http.ts'
 import type { Entry } from '../../guest/entry.ts'
 
 /** The headers of a file that hold whatever part of it is sent, and however. */
-export function fileHeaders(entry: Entry): OutgoingHttpHeaders {
+export function fileHeaders(entry: Entry, res: Pick<HttpResponse, 'hasHeader'>): OutgoingHttpHeaders {
+  const type = contentType(entry.name)
+  const shown = contentDisposition(entry.name)
+  // Whoever answers under a name that isn't the sandbox's own has set a policy by now.
+  const isSaved = res.hasHeader('content-security-policy') && !isPassive(type)
   return {
-    'content-type': contentType(entry.name),
-    'content-disposition': contentDisposition(entry.name),
+    'content-type': type,
+    'content-disposition': isSaved ? shown.replace(/^inline/, 'attachment') : shown,
     vary: 'Accept-Encoding',
   }
 }
@@ -62,6 +67,12 @@ const contentTypes: Readonly<Record<string, string>> = {
   '.webm': 'video/webm',
   '.webp': 'image/webp',
   '.xml': 'text/xml; charset=utf-8',
+}
+
+/** Whether a browser only shows it. All else may act there: markup, scripts, styles, documents with scripts. */
+function isPassive(type: string): boolean {
+  if (type === 'image/svg+xml') return false
+  return /^(image|audio|video)\/|^text\/(plain|csv|markdown)\b|^application\/(json|octet-stream)$/.test(type)
 }
 
 function contentType(name: string): string {

@@ -4,6 +4,7 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { ServerError } from '../../domain/error.ts'
+import type { HttpResponse } from '../../domain/http.ts'
 import type { Entry } from '../../guest/entry.ts'
 import { type FileStream, read } from '../../guest/read.ts'
 import { sendStatus } from '../respond.ts'
@@ -30,7 +31,7 @@ export async function download(request: FileRequest): Promise<void> {
   } else if (selection.status === 412) {
     sendStatus(res, 412, 'The file is not in the state that the request is for.')
   } else if (isHead) {
-    res.writeHead(200, wholeHeaders(file)).end()
+    res.writeHead(200, wholeHeaders(file, res)).end()
   } else if (selection.status === 206) {
     await sendPart(request, entry, selection)
   } else if (selection.status === 416) {
@@ -58,12 +59,12 @@ async function sendEncoded(request: FileRequest): Promise<void> {
   }
   const file = await open(request)
   if (encoding === 'identity') return sendWhole(request, file)
-  res.writeHead(200, { ...fileHeaders(file.entry), 'content-encoding': 'gzip' })
+  res.writeHead(200, { ...fileHeaders(file.entry, res), 'content-encoding': 'gzip' })
   await pipeline(file.body, createGzip({ level: gzipLevel }), res, { signal: scope.signal })
 }
 
 async function sendWhole(request: FileRequest, file: FileStream): Promise<void> {
-  request.res.writeHead(200, wholeHeaders(file))
+  request.res.writeHead(200, wholeHeaders(file, request.res))
   await sendBytes(request, file.body, file.hasSize ? file.entry.size : undefined)
 }
 
@@ -80,17 +81,17 @@ async function sendPart(
     return sendWhole(request, await open(request))
   }
   request.res.writeHead(206, {
-    ...wholeHeaders(file),
+    ...wholeHeaders(file, request.res),
     'content-length': length,
     'content-range': `bytes ${start}-${start + length - 1}/${entry.size}`,
   })
   await sendBytes(request, body, length)
 }
 
-function wholeHeaders({ entry, hasSize }: FileStream): OutgoingHttpHeaders {
-  if (!hasSize) return fileHeaders(entry)
+function wholeHeaders({ entry, hasSize }: FileStream, res: HttpResponse): OutgoingHttpHeaders {
+  if (!hasSize) return fileHeaders(entry, res)
   return {
-    ...fileHeaders(entry),
+    ...fileHeaders(entry, res),
     ...validators(entry),
     'content-length': entry.size,
     'accept-ranges': 'bytes',

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import type { Entry } from '../../guest/entry.ts'
 import { chooseEncoding } from './accept-encoding.ts'
 import { select } from './conditions.ts'
-import { contentDisposition, etag } from './content-headers.ts'
+import { contentDisposition, etag, fileHeaders } from './content-headers.ts'
 
 describe('chooseEncoding', () => {
   it.each([
@@ -36,6 +37,23 @@ describe('contentDisposition', () => {
     ['', 'inline; filename=""'],
   ])('names %j', (name, expected) => {
     expect(contentDisposition(name)).toBe(expected)
+  })
+})
+
+describe('fileHeaders', () => {
+  const disposition = (name: string, policy: string) => {
+    const entry = { name } as Entry
+    return fileHeaders(entry, { hasHeader: (asked) => asked === policy })['content-disposition']
+  }
+  it.each(['a.html', 'a.HTM', 'a.svg', 'a.xml', 'a.js', 'a.mjs', 'a.css', 'a.pdf', 'a.wasm'])(
+    'has %s saved under a name that is not the sandbox’s own',
+    (name) => {
+      expect(disposition(name, 'content-security-policy')).toBe(`attachment; filename=${name}`)
+      expect(disposition(name, 'none')).toBe(`inline; filename=${name}`)
+    },
+  )
+  it.each(['a.png', 'a.txt', 'a.csv', 'a.mp4', 'a.json'])('has %s shown', (name) => {
+    expect(disposition(name, 'content-security-policy')).toBe(`inline; filename=${name}`)
   })
 })
 
