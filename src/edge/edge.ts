@@ -128,7 +128,15 @@ export function createEdge({ directory, log, wake, limits }: EdgeOptions): Edge 
         if ('answer' in met) return send(req, res, met.answer)
         const { sandbox, traffic, port } = met
         if (port !== envdPort) return forward({ req, res, port, traffic, awaitsContinue, log })
-        const tie: Tie = { connection, onClosed: () => traffic.exchanges.end(tie) }
+        const tie: Tie = {
+          connection,
+          onClosed: () => traffic.exchanges.end(tie),
+          refuse(answer) {
+            if (res.headersSent || res.destroyed) return false
+            send(req, res, answer)
+            return true
+          },
+        }
         traffic.exchanges.begin(tie)
         res.once('close', tie.onClosed)
         if (awaitsContinue) res.writeContinue()

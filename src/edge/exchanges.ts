@@ -3,6 +3,7 @@
  * connection kept alive by a client may speak to many sandboxes in turn and is only ever tied to those it waits for.
  */
 import type { Duplex } from 'node:stream'
+import type { Answer } from './answer.ts'
 import { cut } from './cut.ts'
 
 /** One exchange, of a sandbox with a connection. */
@@ -10,6 +11,8 @@ export interface Tie {
   readonly connection: Duplex
   /** The connection has closed before the exchange was ended; ends it. */
   onClosed(): void
+  /** Gives that answer, unless one has begun; whether it did. */
+  refuse?(answer: Answer): boolean
 }
 
 /** The open exchanges of one sandbox. */
@@ -20,8 +23,8 @@ export interface Exchanges {
   end(tie: Tie): void
   /** How many are open. */
   count(): number
-  /** Cuts every connection with an open exchange. */
-  cutAll(): void
+  /** Ends every open exchange: with that answer where none has begun, else by cutting its connection. */
+  endAll(answer: Answer): void
 }
 
 /** Tells when connections close, with one event listener on each, however many requests that sees in its life. */
@@ -71,8 +74,8 @@ export function createExchanges(watch: CloseWatch, all: ExchangeCount = { open: 
       watch.delete(tie)
     },
     count: () => open.size,
-    cutAll() {
-      for (const { connection } of [...open]) cut(connection)
+    endAll(answer) {
+      for (const tie of [...open]) if (!tie.refuse?.(answer)) cut(tie.connection)
     },
   }
 }

@@ -103,6 +103,20 @@ class Exchange implements ExchangeEvents, Tie {
     this.#upstream?.destroy()
   }
 
+  /** The sandbox has gone. */
+  refuse(answer: Answer): boolean {
+    const { req, res } = this.#options
+    if (this.#isSettled || res.headersSent || res.destroyed) return false
+    this.#isSettled = true
+    this.#dialing?.abort()
+    this.#stopSending?.()
+    this.#upstream?.destroy()
+    this.#upstream = undefined
+    sendAnswer(req, res, answer)
+    drain(req)
+    return true
+  }
+
   onInformation(info: AnswerHead): void {
     const { req, res, awaitsContinue } = this.#options
     this.#informant ??= createInformant(req, res, awaitsContinue)

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { LiveSandbox } from '../domain/live-sandbox.ts'
-import { type Answer, portFailure, serverFull, tooManyConnections } from './answer.ts'
+import { type Answer, portFailure, sandboxNotFound, serverFull, tooManyConnections } from './answer.ts'
 import { dialPatiently } from './dial.ts'
 import { envdPort } from './envd-port.ts'
 import { createCloseWatch, createExchanges, type Exchanges } from './exchanges.ts'
@@ -60,7 +60,7 @@ export function createTrafficTable(limits: TrafficLimits): (sandbox: LiveSandbox
     const attempts = new Set<AbortController>()
     const kept = createKeptConnections(room)
     const end = () => {
-      exchanges.cutAll()
+      exchanges.endAll(sandboxNotFound(sandbox.id))
       for (const controller of attempts) controller.abort()
       kept.close()
     }

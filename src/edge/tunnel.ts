@@ -45,6 +45,13 @@ export function tunnel(options: TunnelOptions): void {
       traffic.exchanges.end(tie)
       leave()
     },
+    refuse(answer) {
+      if (isSettled) return false
+      settle()
+      leave()
+      client.refuse(answer)
+      return true
+    },
   }
   traffic.exchanges.begin(tie)
   const stopWatching = watchForEnd(socket, () => {

@@ -45,7 +45,7 @@ export function createEnvd({ log, idleTimeoutMs = idleTimeoutDefaultMs }: EnvdOp
       res.on('error', () => {})
       res.setTimeout(idleTimeoutMs, () => res.destroy())
       route(target, { req, res }, { handleRpc, load }).catch((thrown) => {
-        if (res.destroyed) return
+        if (res.destroyed || res.writableEnded) return
         const error = toError(thrown)
         envdLog.report(target, error)
         sendError(res, error)

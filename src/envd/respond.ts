@@ -24,8 +24,12 @@ export function sendStatus(
   sendJson(res, status, errorBody(status, message), headers)
 }
 
-/** Answers with an error; a response that has begun is cut, so that nobody takes it for a whole one. */
+/**
+ * Answers with an error; a response that has begun is cut, so that nobody takes it for a whole one. One that is complete
+ * stays as it is: whoever took the sandbox away has answered.
+ */
 export function sendError(res: HttpResponse, error: ServerError): void {
+  if (res.writableEnded) return
   if (res.headersSent) res.destroy()
   else sendStatus(res, httpStatus(error), error.message, retryHeaders(error))
 }

@@ -94,7 +94,7 @@ export function createStreamResponse<Desc extends DescMessage>(
       isOver = true
       clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)
-      if (res.destroyed) return
+      if (res.destroyed || res.writableEnded) return
       begin()
       res.end(encodeEnd(error))
     },
