@@ -9,10 +9,15 @@ export interface DetectOptions {
   timeoutMs: number
   /** Called once, unless the connection goes before; its bytes are all still to be read, and it is paused */
   onDetected(isHttp2: boolean): void
+  /** Called in its place where the client begins TLS, which is not spoken here; the connection is closed */
+  onTls(): void
 }
 
+/** The first byte of a TLS handshake (RFC 8446 5.1), which no HTTP begins with. */
+const tlsHandshake = 0x16
+
 /** Tells HTTP/2 from HTTP/1 by the first bytes of a new connection. Keeps no more of them than the preface has. */
-export function detectHttp2(socket: Socket, { timeoutMs, onDetected }: DetectOptions): void {
+export function detectHttp2(socket: Socket, { timeoutMs, onDetected, onTls }: DetectOptions): void {
   let first: Buffer | undefined
   const stop = () => {
     patience.stop()
@@ -26,6 +31,10 @@ export function detectHttp2(socket: Socket, { timeoutMs, onDetected }: DetectOpt
     socket.destroy()
   }
   const onData = (bytes: Buffer) => {
+    if (first === undefined && bytes[0] === tlsHandshake) {
+      giveUp()
+      return onTls()
+    }
     first = first === undefined ? bytes : Buffer.concat([first, bytes])
     const length = Math.min(first.length, preface.length)
     const isHttp2 = first.compare(preface, 0, length, 0, length) === 0

@@ -5,6 +5,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
 import { testCertificate } from '../../tests/support/certificate.ts'
+import { silentLog } from '../lib/log.ts'
 import { closed, readUntil } from './edge.fixture.ts'
 import { createTrafficServer, type TrafficServerOptions } from './traffic-server.ts'
 
@@ -129,6 +130,17 @@ test('a request whose head comes too slowly is told so', async () => {
   const port = await start({ headersTimeoutMs: 200, checkIntervalMs: 50 })
   const socket = open(port, 'GET / HTTP/1.1\r\nHost: a\r\n')
   expect(await readUntil(socket, /}/)).toMatch(/^HTTP\/1\.1 408 [\s\S]*took too long/)
+})
+
+test('TLS on a port without it is closed at once, and said once', async () => {
+  const said: string[] = []
+  const port = await start({ log: { ...silentLog, warn: (_fields, message) => said.push(message) } })
+  for (let i = 0; i < 3; i++) {
+    const socket = connectTls({ port, host: '127.0.0.1' })
+    socket.on('error', () => {})
+    await closed(socket)
+  }
+  expect(said).toEqual([expect.stringMatching(/E2B_API_URL.*--tls/)])
 })
 
 describe('near the number of connections that it may have', () => {

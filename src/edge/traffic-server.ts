@@ -16,6 +16,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls'
 import type { Credentials } from '../domain/credentials.ts'
+import { type Log, silentLog } from '../lib/log.ts'
 import { type Answer, routeError, sendRaw } from './answer.ts'
 import { detectHttp2 } from './detect-http2.ts'
 import { BreakableRequest, BreakableResponse } from './http2-messages.ts'
@@ -30,6 +31,8 @@ export interface TrafficServerOptions {
   headersTimeoutMs?: number
   /** How often open connections are looked at for that, in milliseconds */
   checkIntervalMs?: number
+  /** Where it is said that clients speak TLS to a port without */
+  log?: Log | undefined
   /** How long what nobody wants is still read behind an answer */
   linger?: LingerTimes
   /** How many connections of clients there may be; near it, idle ones are closed to make room */
@@ -59,6 +62,11 @@ const tooLarge = `The request line and headers are longer than ${maxHeaderSize /
 /** What one HTTP/2 connection may hold before new requests on it are refused, in MB. Thousands of streams take tens. */
 const sessionMaxMb = 128
 
+/** What a client that speaks TLS to a port without is logged as, and how often at most, in milliseconds. */
+const strayTls =
+  'a program speaks TLS to this port, which takes none: set its E2B_API_URL and E2B_SANDBOX_URL to http://…, or start with --domain and --tls'
+const strayTlsPauseMs = 60_000
+
 /** The part of all connections from which on idle ones go, and the least time between two such rounds. */
 const makeRoomAt = 7 / 8
 const makeRoomPauseMs = 100
@@ -76,7 +84,9 @@ class DetectingServer extends Server implements TrafficServer {
   /** All connections, each once, with TLS and behind an upgrade too */
   readonly #open = new Set<Socket>()
   readonly #maxClients: number
+  readonly #log: Log
   #roomMadeAt = Number.NEGATIVE_INFINITY
+  #strayTlsAt = Number.NEGATIVE_INFINITY
   /** HTTP/2 connections, each with the number of its open requests */
   readonly #sessions = new Map<ServerHttp2Session, number>()
   readonly #tls: TlsServer | undefined
@@ -96,6 +106,7 @@ class DetectingServer extends Server implements TrafficServer {
       connectionsCheckingInterval: checkIntervalMs,
       requestTimeout: 0,
     })
+    this.#log = options.log ?? silentLog
     this.#maxClients = options.maxClients ?? Number.POSITIVE_INFINITY
     // Those beyond a number would be left out in silence, and with them what says where a body ends.
     this.maxHeadersCount = 0
@@ -123,7 +134,7 @@ class DetectingServer extends Server implements TrafficServer {
       }
       this.#undecided.add(socket)
       socket.once('close', forget)
-      detectHttp2(socket, { timeoutMs: headersTimeoutMs, onDetected })
+      detectHttp2(socket, { timeoutMs: headersTimeoutMs, onDetected, onTls: () => this.#onStrayTls() })
     })
   }
 
@@ -141,6 +152,14 @@ class DetectingServer extends Server implements TrafficServer {
     super.closeAllConnections()
     for (const socket of this.#open) socket.destroy()
     for (const session of this.#sessions.keys()) session.destroy()
+  }
+
+  /** Tells the operator, now and then: the client itself only sees that the handshake fails. */
+  #onStrayTls(): void {
+    const now = performance.now()
+    if (now - this.#strayTlsAt < strayTlsPauseMs) return
+    this.#strayTlsAt = now
+    this.#log.warn({}, strayTls)
   }
 
   /** Counts a connection, unless there are as many as there may be. */

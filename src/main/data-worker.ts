@@ -74,6 +74,7 @@ function createServers({ domain, credentials, maxConnections, apiSocket }: Worke
       domain: domain ?? undefined,
       credentials: credentials ?? undefined,
       maxClients: bounds.clients,
+      log,
     }),
     debug: createDebugListener({ edge, ensure: client.ensureDebug, log }),
   }

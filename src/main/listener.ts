@@ -12,6 +12,7 @@ import { misdirected } from '../edge/misdirected.ts'
 import { routeOfRequest } from '../edge/route.ts'
 import type { FindSigned } from '../edge/signed-urls.ts'
 import { createTrafficServer, type TrafficServer } from '../edge/traffic-server.ts'
+import type { Log } from '../lib/log.ts'
 
 export interface ListenerParts {
   /** Serves what isn't sandbox traffic */
@@ -24,12 +25,13 @@ export interface ListenerParts {
   credentials?: Credentials | undefined
   /** How many connections of clients there may be */
   maxClients?: number
+  log?: Log
 }
 
 /** A server for HTTP/1.1 and HTTP/2, not listening. */
 export function createListener(parts: ListenerParts): TrafficServer {
-  const { api, edge, findSigned, domain, credentials, maxClients } = parts
-  const server = createTrafficServer({ credentials, maxClients })
+  const { api, edge, findSigned, domain, credentials, maxClients, log } = parts
+  const server = createTrafficServer({ credentials, maxClients, log })
   const options = { domain }
   listenFor(server, {
     edge,
