@@ -38,7 +38,8 @@ export async function sendReply(
 
 /** Answers with an error; a response that has begun is cut, so that nobody takes it for a whole one. */
 export function sendConnectError(res: HttpResponse, error: ConnectError): void {
-  if (res.destroyed) return
+  // What is complete stays as it is: whoever took the sandbox away has answered.
+  if (res.destroyed || res.writableEnded) return
   if (res.headersSent) return void res.destroy()
   const body = errorToJsonBytes(error, undefined)
   res.writeHead(codeToHttpStatus(error.code), {
