@@ -25,8 +25,13 @@ const length = (bytes: number, type: number) => {
 const calls = {
   hello: (peer: Peer) => hello(peer.guest, signal()),
   stat: (peer: Peer) => stat(peer.guest, { path: '/a' }, signal()),
-  list: (peer: Peer) => list(peer.guest, signal()),
-  listDir: (peer: Peer) => listDir(peer.guest, { path: '/', depth: 1 }, signal()),
+  async list(peer: Peer) {
+    for await (const _process of await list(peer.guest, signal()));
+  },
+  async listDir(peer: Peer) {
+    for await (const batch of await listDir(peer.guest, { path: '/', depth: 1 }, signal()))
+      for (const _entry of batch);
+  },
   dial: (peer: Peer) => dial(peer.guest, { port: 80 }, signal()),
   async read(peer: Peer) {
     const { body } = await read(peer.guest, { path: '/a' }, signal())
