@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import type { ContainerCreateOptions, MountSettings } from 'dockerode'
 import { ServerError } from '../../domain/error.ts'
 import type { GuestSpec } from '../../domain/runtime.ts'
+import type { Confinement } from './confinement.ts'
 import type { TransportName } from './handle.ts'
 import { guestFolder, type TransportPart } from './transport.ts'
 
@@ -11,8 +12,8 @@ const mebibyte = 2 ** 20
 const cpuPeriodMicros = 100_000
 /** Smallest memory limit that the engine accepts, in MiB */
 const memoryMinMb = 6
-/** Processes and threads of one sandbox: plenty for builds and browsers, an eighth of a small machine's 32,768 pids */
-const pidsMax = 4096
+/** Part of a sandbox's memory that may be in /dev/shm, as Linux has it on any machine */
+const sharedMemoryShare = 1 / 2
 /** Under memory pressure the kernel takes a sandbox before the host's services, its processes (100) before the agent */
 const oomScoreAdj = 50
 
@@ -62,9 +63,8 @@ export function checkSpec({ cpuCount, memoryMb, hostname }: GuestSpec): void {
 /**
  * The engine's description of a container. The agent is process 1 whatever the image says.
  *
- * Capabilities and seccomp are the engine's defaults but for raw sockets: with those a sandbox could answer ARP for its
- * neighbours on the bridge and read their traffic. `no-new-privileges` is off on purpose, also where the engine
- * turns it on by default: the stock template's user has sudo without a password, as clients expect (e2b-behaviour 4.2).
+ * Capabilities are the engine's defaults but for raw sockets: with those a sandbox could answer ARP for its neighbours
+ * on the bridge and read their traffic.
  * CPU is a quota and not `NanoCpus`, because the engine refuses the latter when the machine has fewer CPUs.
  */
 export function containerOptions(options: {
@@ -74,8 +74,9 @@ export function containerOptions(options: {
   guestBinary: string
   transport: TransportName
   part: TransportPart
+  confinement: Confinement
 }): ContainerCreateOptions {
-  const { spec, instanceId, part } = options
+  const { spec, instanceId, part, confinement } = options
   const agent: MountSettings = {
     Type: 'bind',
     Source: options.guestBinary,
@@ -108,10 +109,12 @@ export function containerOptions(options: {
       CpuQuota: Math.max(1000, Math.round(spec.cpuCount * cpuPeriodMicros)),
       Memory: memory,
       MemorySwap: memory,
-      PidsLimit: pidsMax,
+      ShmSize: Math.floor(memory * sharedMemoryShare),
+      PidsLimit: confinement.pidsLimit,
       OomScoreAdj: oomScoreAdj,
       CapDrop: ['NET_RAW'],
-      SecurityOpt: ['no-new-privileges=false'],
+      SecurityOpt: confinement.securityOptions,
+      Sysctls: confinement.sysctls,
       LogConfig: { Type: 'none', Config: {} },
       RestartPolicy: { Name: 'no' },
       AutoRemove: false,

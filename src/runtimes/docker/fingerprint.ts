@@ -103,7 +103,8 @@ export async function fingerprintDocker(
   }
 }
 
-function hasSecurityOption(info: EngineInfo, name: string): boolean {
+/** Whether the engine names an option such as `seccomp` in `docker info`. */
+export function hasSecurityOption(info: EngineInfo, name: string): boolean {
   return info.securityOptions.some((option) => option.split(',').includes(`name=${name}`))
 }
 

@@ -3,8 +3,10 @@
 import { ServerError } from '../../domain/error.ts'
 import type { GuestSpec } from '../../domain/runtime.ts'
 import { patientSignal } from '../../lib/patience.ts'
+import { confinementOf } from './confinement.ts'
 import { containerName, containerOptions } from './container.ts'
 import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
+import type { EngineHost } from './engine-host.ts'
 import { agentPortOf } from './find-container.ts'
 import type { DockerGuest } from './handle.ts'
 import { imageNotFound, invalidImageName } from './images.ts'
@@ -18,6 +20,7 @@ const readyMs = 15_000
 
 export interface StartOptions {
   engine: Engine
+  engineHost: EngineHost
   instanceId: string
   guestBinary: string
   network: InstanceNetwork
@@ -32,10 +35,12 @@ export interface StartOptions {
  */
 export async function launchContainer(spec: GuestSpec, options: StartOptions): Promise<DockerGuest> {
   const { engine, network, transport } = options
-  const part = await transport.prepare(options.directory)
-  const body = containerOptions({ ...options, spec, network: network.name, transport: transport.name, part })
-  const request = { _query: { name: containerName(options.instanceId, spec.sandboxId) }, _body: body }
   const deadline = patientSignal(launchMs)
+  const part = await transport.prepare(options.directory, deadline)
+  const confinement = await confinementOf(options.engineHost, spec.memoryMb, deadline)
+  const names = { network: network.name, transport: transport.name }
+  const body = containerOptions({ ...options, ...names, spec, part, confinement })
+  const request = { _query: { name: containerName(options.instanceId, spec.sandboxId) }, _body: body }
   const containerId = await engine.call(deadline, async (docker, both) => {
     try {
       return (await docker.createContainer(withSignal(request, both))).id

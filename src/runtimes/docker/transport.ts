@@ -18,7 +18,7 @@ export interface TransportPart {
 export interface Transport {
   readonly name: TransportName
   /** Says what the container needs and puts what must be there before into the guest's run directory. */
-  prepare(directory: string): Promise<TransportPart>
+  prepare(directory: string, signal: AbortSignal): Promise<TransportPart>
   /** Makes the run directory of a guest that doesn't run as it has to be before its container starts again. */
   reset(directory: string, signal: AbortSignal): Promise<void>
   /** Resolves once the agent accepts connections; rejects with the signal's reason when it aborts first. */
