@@ -18,7 +18,7 @@ export const container = (handle: GuestHandle) => docker.getContainer(String(han
 export async function server(options: Partial<DockerRuntimeOptions> = {}) {
   const instanceId = newId()
   const stateDir = await mkdtemp(join(tmpdir(), 'e2b-docker-'))
-  const create = () =>
+  const create = (more: Partial<DockerRuntimeOptions> = {}) =>
     createDockerRuntime({
       stateDir,
       guestBinary: agentBinary,
@@ -26,6 +26,7 @@ export async function server(options: Partial<DockerRuntimeOptions> = {}) {
       transport: 'auto',
       log: silentLog,
       ...options,
+      ...more,
     })
   const dispose = async () => {
     const runtime = create()

@@ -10,11 +10,11 @@ import { patientSignal } from '../../lib/patience.ts'
 import { instanceLabel, sandboxLabel, snapshotLabel, transportLabel } from './container.ts'
 import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
 import { containerNotFound, type FoundContainer, getContainer, overlayLayer } from './find-container.ts'
+import { freeze, thaw } from './freeze.ts'
 import type { DockerGuest } from './handle.ts'
 import { runHostTool } from './host-tool.ts'
 import { invalidImageName, removeImage, splitImage } from './images.ts'
 import type { DockerParts } from './parts.ts'
-import { freeze, thaw } from './pause-guest.ts'
 
 /** Longest time for the copy, in milliseconds: the engine copies some tens of megabytes a second */
 const copyMs = 30 * 60_000
