@@ -31,6 +31,8 @@ export interface Fingerprint {
   versions: Record<string, string>
   cpuCount: number
   memoryMb: number
+  /** What holds guests in, by name, and whether it is there; absent where nothing does */
+  isolation?: Record<string, boolean>
   /** Where guests are kept, as the engine names it; absent where it doesn't say */
   dataDir?: string
 }

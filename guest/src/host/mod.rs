@@ -4,11 +4,15 @@
 mod boot_id;
 mod metadata;
 mod resolve;
+mod run_dir;
 
 use std::io;
 
 pub const USAGE: &str = "usage: e2b-guest host bind-boot-id --pid <n> --container <id> --scratch <dir>\n       \
-                         e2b-guest host copy-metadata --from <dir> --to <dir>";
+                         e2b-guest host copy-metadata --from <dir> --to <dir>\n       \
+                         e2b-guest host check-mounts --engine <socket>\n       \
+                         e2b-guest host mount-run-dir --directory <dir>\n       \
+                         e2b-guest host unmount-run-dir --directory <dir>";
 
 /// Runs one command, `args` without the leading `host`. Errors: a sentence for the server's log.
 pub fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
@@ -26,6 +30,17 @@ pub fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
             let (from, to) = (flags.take("--from")?, flags.take("--to")?);
             flags.end()?;
             metadata::copy(&from, &to).map_err(|error| format!("The metadata can't be copied: {}.", error))
+        }
+        "check-mounts" => {
+            let engine = flags.take("--engine")?;
+            flags.end()?;
+            run_dir::check_shared(&engine).map_err(|error| format!("Mounts aren't shared: {}.", error))
+        }
+        "mount-run-dir" | "unmount-run-dir" => {
+            let directory = flags.take("--directory")?;
+            flags.end()?;
+            let act = if command == "mount-run-dir" { run_dir::mount } else { run_dir::unmount };
+            act(&directory).map_err(|error| format!("{} failed for {}: {}.", command, directory, error))
         }
         _ => Err(format!("'{}' is not understood.\n{}", command, USAGE)),
     }
@@ -77,6 +92,9 @@ mod tests {
             "bind-boot-id --pid 2 --container a --scratch",
             "copy-metadata --from /nowhere",
             "copy-metadata --from /nowhere --to /nowhere --more",
+            "check-mounts --engine /nowhere",
+            "mount-run-dir --directory /nowhere",
+            "unmount-run-dir",
         ] {
             assert!(outcome(line).is_err(), "{}", line);
         }

@@ -4,6 +4,7 @@ import { ServerError, toError } from '../../domain/error.ts'
 import type { Fingerprint } from '../../domain/runtime.ts'
 import type { Engine } from './engine.ts'
 import type { TransportName } from './handle.ts'
+import type { RunMounts } from './run-mounts.ts'
 
 /** What of `docker info` matters here. Absent where the engine doesn't say. */
 export interface EngineInfo {
@@ -67,6 +68,7 @@ export function isRootless(info: EngineInfo): boolean {
 /** Never throws. */
 export async function fingerprintDocker(
   engine: Engine,
+  mounts: RunMounts,
   guestBinary: string,
   signal: AbortSignal,
 ): Promise<Fingerprint> {
@@ -96,6 +98,13 @@ export async function fingerprintDocker(
       versions: { engine: versions.engine ?? '', api, ...versions },
       cpuCount,
       memoryMb,
+      isolation: {
+        seccomp: hasSecurityOption(info, 'seccomp'),
+        AppArmor: hasSecurityOption(info, 'apparmor'),
+        'cgroups v2': versions.cgroups?.startsWith('v2') === true,
+        'user namespaces': isRootless(info),
+        'run directories off the disk': await mounts.canMount(signal),
+      },
       ...(dataDir !== '' && { dataDir }),
     }
   } catch (error) {

@@ -1,6 +1,7 @@
 /**
  * What a guest has on the host besides its container: one directory, `<stateDir>/run/<sandboxId>`. With the unix
- * transport the guest's root owns what is in it, so nothing here follows links or reads its content. The directory
+ * transport the guest's root owns what is in it, so it is a file system of its own (run-mounts.ts), and nothing here
+ * follows links or reads its content. The directory
  * above stays closed to everybody else, as the guest could open up its own.
  */
 import { chmod, mkdir, readdir } from 'node:fs/promises'
@@ -8,6 +9,7 @@ import { join } from 'node:path'
 import { ServerError } from '../../domain/error.ts'
 import { checkSandboxId, isSandboxId } from '../../domain/sandbox-id.ts'
 import { removeTree } from '../../lib/remove-tree.ts'
+import type { RunMounts } from './run-mounts.ts'
 
 /** Most guests that are looked for; far above what one machine holds */
 const listMax = 100_000
@@ -23,7 +25,7 @@ export interface RunDirs {
   list(): Promise<string[]>
 }
 
-export function createRunDirs(stateDir: string): RunDirs {
+export function createRunDirs(stateDir: string, mounts: RunMounts): RunDirs {
   const root = join(stateDir, 'run')
   const path = (sandboxId: string) => join(root, checkSandboxId(sandboxId))
   return {
@@ -40,7 +42,10 @@ export function createRunDirs(stateDir: string): RunDirs {
       }
       return path(sandboxId)
     },
-    remove: (sandboxId, signal) => removeTree(path(sandboxId), signal),
+    async remove(sandboxId, signal) {
+      await mounts.unmount(path(sandboxId), signal)
+      await removeTree(path(sandboxId), signal)
+    },
     async list() {
       const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT') return []

@@ -27,6 +27,7 @@ import { recoverGuest } from './recover-guest.ts'
 import { removeGuest } from './remove-guest.ts'
 import { resumeGuest } from './resume-guest.ts'
 import { createRunDirs } from './run-dir.ts'
+import { createRunMounts } from './run-mounts.ts'
 import { snapshotGuest } from './snapshot-guest.ts'
 import { enginePath } from './socket-path.ts'
 import { startGuest } from './start-guest.ts'
@@ -66,9 +67,10 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   const { instanceId, guestBinary, log } = options
   const engine = createEngine({ socketPath: enginePath(options.dockerHost), log })
   const network = createInstanceNetwork(engine, instanceId)
-  const dirs = createRunDirs(options.stateDir)
   const engineHost = createEngineHost(engine)
-  const transports = createTransports(engineHost, options.transport)
+  const mounts = createRunMounts({ engine, engineHost, guestBinary, log })
+  const dirs = createRunDirs(options.stateDir, mounts)
+  const transports = createTransports(engineHost, mounts, options.transport)
   const ends = createExpectedEnds()
   const bootIds = createBootIds({ engine, engineHost, guestBinary, scratch: dirs.root, log })
   const reclaim = createMemoryReclaim({ engineHost, log })
@@ -105,7 +107,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     name: runtimeName,
     capabilities,
     images: createImages(engine, instanceId),
-    fingerprint: (signal) => fingerprintDocker(engine, guestBinary, signal),
+    fingerprint: (signal) => fingerprintDocker(engine, mounts, guestBinary, signal),
 
     start: (spec, signal) =>
       typed(async () => {

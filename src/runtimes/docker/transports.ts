@@ -5,6 +5,7 @@ import { linkSignals } from '../../lib/linked-signal.ts'
 import type { EngineHost } from './engine-host.ts'
 import { chooseTransport } from './fingerprint.ts'
 import type { DockerGuest, TransportName } from './handle.ts'
+import type { RunMounts } from './run-mounts.ts'
 import { createTcpTransport } from './tcp-transport.ts'
 import type { Transport } from './transport.ts'
 import { createUnixTransport } from './unix-transport.ts'
@@ -26,8 +27,12 @@ export interface Transports {
   close(): Promise<void>
 }
 
-export function createTransports(engineHost: EngineHost, choice: 'auto' | TransportName): Transports {
-  const transports = { unix: createUnixTransport(), tcp: createTcpTransport() }
+export function createTransports(
+  engineHost: EngineHost,
+  mounts: RunMounts,
+  choice: 'auto' | TransportName,
+): Transports {
+  const transports = { unix: createUnixTransport(mounts), tcp: createTcpTransport() }
   const all = Object.values(transports)
   let chosen = choice === 'auto' ? undefined : choice
 

@@ -8,11 +8,12 @@ import { join } from 'node:path'
 import { ServerError } from '../../domain/error.ts'
 import { awaitListener, type PinnedSocket, pinSocket } from '../../lib/pinned-socket.ts'
 import { removeTree } from '../../lib/remove-tree.ts'
+import type { RunMounts } from './run-mounts.ts'
 import { guestFolder, type Transport } from './transport.ts'
 
 const socketName = 'agent.sock'
 
-export function createUnixTransport(): Transport {
+export function createUnixTransport(mounts: RunMounts): Transport {
   const pins = new Map<string, Promise<PinnedSocket>>()
   /** Those of them that are there */
   const pinned = new Map<string, PinnedSocket>()
@@ -46,7 +47,8 @@ export function createUnixTransport(): Transport {
 
   return {
     name: 'unix',
-    async prepare(directory) {
+    async prepare(directory, signal) {
+      await mounts.mount(directory, signal)
       return {
         args: ['--listen', `unix:${guestFolder}/socket/${socketName}`],
         mounts: [{ Type: 'bind', Source: directory, Target: `${guestFolder}/socket` }],
@@ -55,8 +57,10 @@ export function createUnixTransport(): Transport {
     },
     // The engine binds whatever directory is there at the start. All in it is of the guest's making.
     async reset(directory, signal) {
+      await mounts.unmount(directory, signal)
       await removeTree(directory, signal)
       await mkdir(directory, { recursive: true, mode: 0o700 })
+      await mounts.mount(directory, signal)
     },
     async ready({ sandboxId }, directory, signal) {
       // A thawed guest is reached as before, whatever it has done to its socket's path.
