@@ -37,6 +37,10 @@ test('doctor finds everything well', async () => {
   const { code, stdout } = await cli('doctor')
   expect(stdout).not.toContain('FAIL')
   expect(stdout).toContain(`${server.url} answers`)
+  expect(stdout).toMatch(/^ok +sandbox +the base image starts and has python3/m)
+  expect(stdout).toMatch(/^ok +isolation +seccomp/m)
+  for (const part of ['file watches', 'processes', 'connection table', 'name resolution'])
+    expect(stdout).toMatch(new RegExp(`^(ok|WARN) +${part} `, 'm'))
   expect(code).toBe(0)
 })
 

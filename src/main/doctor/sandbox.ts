@@ -1,0 +1,133 @@
+/** A sandbox is started, asked a few things and removed again. */
+import { randomBytes } from 'node:crypto'
+import { promises as dns } from 'node:dns'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Check } from '../../cli/actions.ts'
+import type { Runtime } from '../../domain/runtime.ts'
+import { exec } from '../../guest/exec.ts'
+import { newSandboxId } from '../../lib/ids.ts'
+import { silentLog } from '../../lib/log.ts'
+import type { Config } from '../config.ts'
+import { baseImage } from '../installation.ts'
+import { createRuntime } from '../runtimes.ts'
+import { check, type Finding, Trouble } from './check.ts'
+
+/** How long a start, a command and the removal may take, each, in milliseconds. */
+const stepMs = 30_000
+/** Most that is read of what a command prints, in bytes */
+const outputMaxBytes = 4096
+/** What the base image must have, and a name that somebody has given an address */
+const programs = ['python3', 'node', 'git', 'sudo']
+const publicName = 'example.com'
+
+export function lookAtSandbox(config: Config): Promise<Check>[] {
+  const tried = trySandbox(config)
+  return [
+    check('isolation', async () => (await tried).isolation),
+    check('sandbox', async () => (await tried).started()),
+    check('name resolution', async () => (await tried).names()),
+  ]
+}
+
+interface Tried {
+  isolation: Finding
+  started(): Finding
+  names(): Finding
+}
+
+/** Never rejects but for what makes every sandbox impossible. */
+async function trySandbox(config: Config): Promise<Tried> {
+  // An id and a directory of its own: a running server must not take the sandbox for a remainder of its own.
+  const stateDir = await mkdtemp(join(tmpdir(), 'e2b-doctor-'))
+  let runtime: Runtime | undefined
+  try {
+    runtime = createRuntime({ ...config, stateDir }, `doctor${randomBytes(8).toString('hex')}`, silentLog)
+    const { isolation, usable, detail } = await runtime.fingerprint(AbortSignal.timeout(stepMs))
+    if (!usable) throw new Trouble(detail, 'The line "runtime" has what to do.')
+    const outcome = await startAndAsk(runtime).catch((error: Error) => error)
+    const known = () => {
+      if (!(outcome instanceof Error)) return outcome
+      throw new Trouble(`No sandbox starts: ${outcome.message}`, 'The log of the engine may say more.')
+    }
+    return {
+      isolation: isolationFinding(isolation),
+      started: () => programsFinding(known().missing),
+      names: () => namesFinding(known().resolves, known().resolvesHere),
+    }
+  } finally {
+    await runtime?.close()
+    await rm(stateDir, { recursive: true, force: true })
+  }
+}
+
+async function startAndAsk(runtime: Runtime) {
+  const image = baseImage()
+  const { isolation } = runtime.capabilities
+  if (isolation && image === undefined) throw new Error('the image of template "base" is missing.')
+  const spec = { image: image ?? 'base', cpuCount: 1, memoryMb: 128, diskMb: 1024, hostname: 'doctor' }
+  const handle = await runtime.start({ ...spec, sandboxId: newSandboxId() }, AbortSignal.timeout(stepMs))
+  try {
+    const shell = (script: string) => output(runtime, handle, script)
+    const wanted = isolation ? programs : []
+    const look = wanted.map((name) => `command -v ${name} >/dev/null || echo ${name}`).join('; ')
+    const [missing, address, resolvesHere] = await Promise.all([
+      shell(look),
+      shell(`getent hosts ${publicName}`),
+      dns.lookup(publicName).then(
+        () => true,
+        () => false,
+      ),
+    ])
+    return { missing: missing.split('\n').filter(Boolean), resolves: address !== '', resolvesHere }
+  } finally {
+    await runtime.destroy(handle, AbortSignal.timeout(stepMs))
+  }
+}
+
+async function output(
+  runtime: Runtime,
+  handle: Awaited<ReturnType<Runtime['start']>>,
+  script: string,
+): Promise<string> {
+  const signal = AbortSignal.timeout(stepMs)
+  const guest = { connect: (until: AbortSignal) => runtime.connect(handle, until) }
+  const request = { cmd: '/bin/sh', args: ['-c', script], env: {}, stdin: false, timeoutMs: stepMs }
+  const { events } = await exec(guest, request, signal)
+  let text = ''
+  for await (const event of events) {
+    if (event.type === 'end') break
+    if (event.type === 'stdout' && text.length < outputMaxBytes) text += event.bytes.toString()
+  }
+  return text.slice(0, outputMaxBytes)
+}
+
+function isolationFinding(isolation: Record<string, boolean> = {}): Finding {
+  const names = Object.keys(isolation)
+  const present = names.filter((name) => isolation[name])
+  const absent = names.filter((name) => !isolation[name])
+  if (names.length === 0) {
+    const remedy = 'Use the Docker runtime for code that you do not trust.'
+    return { detail: 'none: sandboxes are processes of this machine', state: 'warn', remedy }
+  }
+  return { detail: `${list(present)}; not here: ${list(absent)}` }
+}
+
+function programsFinding(missing: string[]): Finding {
+  if (missing.length === 0) return { detail: `the base image starts and has ${programs.join(', ')}` }
+  throw new Trouble(`The base image has no ${missing.join(', ')}.`, 'Run "npm start", which builds it anew.')
+}
+
+function namesFinding(inside: boolean, here: boolean): Finding {
+  if (inside) return { detail: `sandboxes find ${publicName}` }
+  if (!here) return { detail: `neither this machine nor sandboxes find ${publicName}`, state: 'warn' }
+  throw new Trouble(
+    `Sandboxes do not find ${publicName}, this machine does.`,
+    'The engine needs a resolver that containers reach: "dns" in /etc/docker/daemon.json, then restart it.',
+  )
+}
+
+function list(names: string[]): string {
+  return names.length === 0 ? 'nothing' : names.join(', ')
+}
