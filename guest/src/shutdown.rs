@@ -1,6 +1,5 @@
 //! The end of the agent and, with it, of the sandbox: SIGTERM to every process, a grace, SIGKILL, exit.
 
-use std::fs;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::time::{sleep, timeout};
 
 use crate::agent::Agent;
+use crate::process::tree::descendants;
 
 /// Grace of a shutdown that a signal asks for.
 const SIGNAL_GRACE: Duration = Duration::from_secs(10);
@@ -74,27 +74,7 @@ fn signal_all(signal: i32) {
         unsafe { libc::kill(-1, signal) };
         return;
     }
-    let mut pids = children_of(std::process::id());
-    let mut next = 0;
-    while next < pids.len() {
-        pids.extend(children_of(pids[next]));
-        next += 1;
-    }
-    for pid in pids {
+    for pid in descendants(std::process::id()) {
         unsafe { libc::kill(pid as i32, signal) };
     }
-}
-
-/// The children of all threads of a process.
-fn children_of(pid: u32) -> Vec<u32> {
-    let tasks = match fs::read_dir(format!("/proc/{}/task", pid)) {
-        Ok(tasks) => tasks,
-        Err(_) => return Vec::new(),
-    };
-    let mut children = Vec::new();
-    for task in tasks.flatten() {
-        let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        children.extend(text.split_ascii_whitespace().filter_map(|word| word.parse::<u32>().ok()));
-    }
-    children
 }

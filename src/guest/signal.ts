@@ -4,7 +4,7 @@ import type { Selector } from './selector.ts'
 
 export const signalNumbers = { SIGKILL: 9, SIGTERM: 15 } as const
 
-/** Signals a process itself, not its group. Errors: `not_found`, `unavailable`, `canceled`. */
+/** Signals a process and all that it has started. Errors: `not_found`, `unavailable`, `canceled`. */
 export function signal(
   guest: Guest,
   selector: Selector,

@@ -202,6 +202,31 @@ describe.each(sdks)('e2b $version: pty', ({ sdk }) => {
     expect(screen).toContain('42\r\n')
   })
 
+  test('a kill means the tree: children, and daemons whose parents have gone', async () => {
+    const alive = async (seconds: string) =>
+      (await sandbox.commands.run(`pgrep -f '^sleep ${seconds}$' | wc -l`)).stdout.trim()
+    const tree = (seconds: string) =>
+      `sleep ${seconds} & python3 -c "import subprocess; subprocess.run(['sleep', '${seconds}'])" & (setsid sleep ${seconds} &)`
+
+    const command = await sandbox.commands.run(`${tree('7771')}; sleep 7771`, {
+      background: true,
+      timeoutMs: 0,
+    })
+    await expect.poll(() => alive('7771'), { timeout: 20_000 }).toBe('4')
+    expect(await command.kill()).toBe(true)
+    expect(await alive('7771')).toBe('0')
+
+    const terminal = await sandbox.pty.create({ cols: 80, rows: 24, onData: () => {}, timeoutMs: 0 })
+    await sandbox.pty.sendInput(terminal.pid, new TextEncoder().encode(`${tree('7772')}\n`))
+    await expect.poll(() => alive('7772'), { timeout: 20_000 }).toBe('3')
+    expect(await sandbox.pty.kill(terminal.pid)).toBe(true)
+    expect(await alive('7772')).toBe('0')
+
+    await sandbox.commands.run(`(setsid sleep 7773 > /dev/null 2>&1 &)`)
+    expect(await alive('7773')).toBe('1')
+    await sandbox.commands.run('pkill -f "^sleep 7773$"')
+  })
+
   test('kill ends it, and a second kill finds nothing', proves('pty.kill'), async () => {
     const terminal = await sandbox.pty.create({ cols: 80, rows: 24, onData: () => {} })
     expect(await sandbox.pty.kill(terminal.pid)).toBe(true)

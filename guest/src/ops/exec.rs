@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ffi::CString;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -20,7 +21,8 @@ use crate::process::fds::TerminalSize;
 use crate::process::output::Event;
 use crate::process::process::{Config, Process};
 use crate::process::replay::{self, Past, Ring};
-use crate::process::spawn::{fork, wire, Wiring};
+use crate::process::spawn::{spawn, wire, Wiring};
+use crate::process::tree::Tree;
 
 /// Tags are kept for a while after their process has gone, so they are short.
 const TAG_MAX_BYTES: usize = 1024;
@@ -86,19 +88,20 @@ async fn start(agent: &Rc<Agent>, request: Request) -> Result<(u32, mpsc::Receiv
     };
     let (agent_ends, child_ends) = wire(wiring).map_err(|error| start_failure(&error))?;
     let (config, context) = (request.config, Context::of(agent));
-    let (pid, config) = agent
+    let exits = Arc::clone(&agent.table.exits);
+    let (pid, supervisor, config) = agent
         .subject(request.user.as_deref())
         .run(move |actor| {
-            let mut plan = plan(context, &config, actor)?;
-            let pid = fork(&mut plan, child_ends).map_err(|error| start_failure(&error))?;
-            Ok((pid, config))
+            let plan = plan(context, &config, actor)?;
+            let (pid, supervisor) = spawn(plan, child_ends, exits).map_err(|error| start_failure(&error))?;
+            Ok((pid, supervisor, config))
         })
         .await?;
 
     let ring = Ring::new(&agent.table.keeper, request.replay_bytes);
-    let (process, sources) = Process::new(pid, config, agent_ends, ring);
+    let (process, sources) = Process::new(pid, config, agent_ends, Tree::new(supervisor.pid), ring);
     let events = process.output.subscribe();
-    agent.table.insert(Rc::clone(&process));
+    agent.table.insert(Rc::clone(&process), supervisor);
     drop(starting);
     let (table, timeout) = (Rc::clone(&agent.table), request.timeout);
     tokio::task::spawn_local(async move {

@@ -68,7 +68,7 @@ async fn unary(op: &str, agent: &Rc<Agent>, fields: &Fields) -> Result<serde_jso
         "metrics" => session::metrics(agent).await,
         "shutdown" => session::shutdown(agent, fields),
         "close-input" => process::close_input(agent, fields),
-        "signal" => process::signal(agent, fields),
+        "signal" => process::signal(agent, fields).await,
         "resize" => process::resize(agent, fields),
         "stat" => files::stat(agent, fields).await,
         "make-dir" => files::make_dir(agent, fields).await,

@@ -38,10 +38,15 @@ pub fn close_input(agent: &Agent, fields: &Fields) -> Result<Value, Failure> {
     Ok(json!({}))
 }
 
-pub fn signal(agent: &Agent, fields: &Fields) -> Result<Value, Failure> {
+/// Answers a SIGKILL when the processes have gone.
+pub async fn signal(agent: &Agent, fields: &Fields) -> Result<Value, Failure> {
     let process = agent.table.find_running(&Selector::from_fields(fields)?)?;
     match fields.number("signal", 1, 64)? as i32 {
-        signal @ (libc::SIGKILL | libc::SIGTERM) => process.kill(signal),
+        libc::SIGKILL => {
+            process.kill();
+            process.killed().await;
+        }
+        libc::SIGTERM => process.terminate(),
         _ => return Err(Failure::invalid("The field 'signal' must be 9 or 15.")),
     }
     Ok(json!({}))

@@ -10,4 +10,6 @@ pub mod reaper;
 pub mod replay;
 pub mod spawn;
 pub mod status;
+pub mod supervisor;
 pub mod table;
+pub mod tree;

@@ -4,9 +4,8 @@
 //!  running ──(reaped)──▶ exited ──(outputs closed, or hurried)──▶ ended
 //! ```
 //!
-//! Only the reaper takes a process from running to exited, so a signal never reaches a process id that the system has
-//! given to somebody else. A process is hurried by `signal` and by its timeout: its end then doesn't wait for others
-//! who hold its outputs.
+//! A process is hurried by `signal` and by its timeout: its end then doesn't wait for others who hold its outputs. Both
+//! mean the process and all that it has started, as far as that still runs; an end of its own leaves those alone.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -22,12 +21,18 @@ use super::output::{Event, Output, Source};
 use super::replay::Ring;
 use super::spawn::AgentEnds;
 use super::status::{End, ExitStatus};
+use super::tree::Tree;
 use crate::error::{Code, Failure};
 use crate::fields::StringMap;
 use crate::race::{race, Either};
 
 /// Time in which the exit of a process that no longer takes input becomes known, if it has exited.
 const EXIT_NEWS_TIME: Duration = Duration::from_millis(50);
+
+/// Time for what a command has started to end after a SIGTERM, once the command itself has ended.
+const TERMINATION_GRACE: Duration = Duration::from_secs(10);
+/// Most time that an answer or an end waits for killed processes to be gone.
+const KILL_WAIT: Duration = Duration::from_secs(2);
 
 /// What a process was started as.
 pub struct Config {
@@ -49,6 +54,7 @@ pub struct Process {
     pub pid: u32,
     pub config: Config,
     pub output: Rc<Output>,
+    pub tree: Rc<Tree>,
     /// Locked for each piece of input, so that pieces of several writers don't mix
     stdin: Mutex<Option<AsyncFd<OwnedFd>>>,
     terminal: RefCell<Option<Rc<AsyncFd<OwnedFd>>>>,
@@ -57,15 +63,23 @@ pub struct Process {
     exited: watch::Sender<Option<ExitStatus>>,
     hurried: watch::Sender<bool>,
     timed_out: Cell<bool>,
+    is_terminating: Cell<bool>,
 }
 
 impl Process {
-    pub fn new(pid: u32, config: Config, ends: AgentEnds, ring: Rc<Ring>) -> (Rc<Process>, Vec<Source>) {
+    pub fn new(
+        pid: u32,
+        config: Config,
+        ends: AgentEnds,
+        tree: Rc<Tree>,
+        ring: Rc<Ring>,
+    ) -> (Rc<Process>, Vec<Source>) {
         let AgentEnds { stdin, terminal, sources } = ends;
         let process = Process {
             pid,
             config,
             output: Rc::new(Output::new(ring)),
+            tree,
             stdin: Mutex::new(stdin),
             is_terminal: terminal.is_some(),
             terminal: RefCell::new(terminal),
@@ -73,6 +87,7 @@ impl Process {
             exited: watch::channel(None).0,
             hurried: watch::channel(false).0,
             timed_out: Cell::new(false),
+            is_terminating: Cell::new(false),
         };
         (Rc::new(process), sources)
     }
@@ -86,10 +101,13 @@ impl Process {
                 tokio::pin!(life);
                 if let Either::Right(()) = race(&mut life, tokio::time::sleep(timeout)).await {
                     self.timed_out.set(true);
-                    self.kill(libc::SIGKILL);
+                    self.kill();
                     life.await;
                 }
             }
+        }
+        if self.tree.is_being_killed() {
+            self.killed().await;
         }
         let status = self.exited.borrow().unwrap_or(ExitStatus::Exited(0));
         let end = End { status, timed_out: self.timed_out.get() };
@@ -138,12 +156,31 @@ impl Process {
         let _ = self.exited.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// Sends a signal, if the process still runs, and hurries its end.
-    pub fn kill(&self, signal: i32) {
-        if !self.has_exited() {
-            unsafe { libc::kill(self.pid as i32, signal) };
-        }
+    /// Kills the process and all that it has started, and hurries its end.
+    pub fn kill(&self) {
+        self.tree.kill();
         self.hurried.send_replace(true);
+    }
+
+    /// Waits until what was killed has gone; what hangs in the kernel isn't waited for to the end.
+    pub async fn killed(&self) {
+        self.tree.gone(KILL_WAIT).await;
+    }
+
+    /// Asks the process and all that it has started to end, and hurries its end. Once it has ended, what is left is
+    /// killed after a grace.
+    pub fn terminate(&self) {
+        self.tree.signal(libc::SIGTERM);
+        self.hurried.send_replace(true);
+        if self.is_terminating.replace(true) {
+            return;
+        }
+        let (tree, mut exited) = (Rc::clone(&self.tree), self.exited.subscribe());
+        tokio::task::spawn_local(async move {
+            let _ = exited.wait_for(Option::is_some).await;
+            tree.gone(TERMINATION_GRACE).await;
+            tree.kill();
+        });
     }
 
     /// Whether input of that kind can go to this process. Errors: `failed_precondition`, `internal`.

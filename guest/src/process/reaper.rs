@@ -25,6 +25,7 @@ pub fn start(table: Rc<Table>) -> io::Result<()> {
 }
 
 fn reap(table: &Table) {
+    table.take_exits();
     loop {
         let mut status = 0;
         let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };

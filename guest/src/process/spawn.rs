@@ -1,15 +1,16 @@
-//! Starts a process in two steps: `wire` makes its pipes or terminal on the event loop, `fork` runs beside it.
+//! Starts a process in two steps: `wire` makes its pipes or terminal on the event loop, `spawn` runs beside it.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::unix::io::{AsRawFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::io::unix::AsyncFd;
 
-use super::child::{self, Plan, Stdio};
+use super::child::{Plan, Stdio};
 use super::fds::{self, TerminalSize};
 use super::output::Source;
+use super::supervisor::{self, Exits, Supervisor};
 use crate::frame::Outgoing;
 
 /// How a process is connected to the agent.
@@ -70,19 +71,8 @@ fn agent_end(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(fd)
 }
 
-/// Room for the child until it has a memory of its own.
-const CHILD_STACK_BYTES: usize = 32 * 1024;
-
-/// What the child is started with.
-struct Start<'a> {
-    plan: &'a mut Plan,
-    stdio: Stdio,
-}
-
-/// Forks and runs `plan`, which takes until the child has replaced itself. The child borrows this process's memory for
-/// that time instead of copying it (as posix_spawn does), which only stops the thread that calls this. Once a child has
-/// switched its user there, the kernel keeps the sandbox's processes from looking into the agent's memory.
-pub fn fork(plan: &mut Plan, ends: ChildEnds) -> io::Result<u32> {
+/// Runs `plan` in a process of its own, below a supervisor of its own; returns its pid once its program runs.
+pub fn spawn(plan: Plan, ends: ChildEnds, exits: Arc<Exits>) -> io::Result<(u32, Supervisor)> {
     let stdio = match &ends {
         ChildEnds::Pipes { stdin, stdout, stderr } => Stdio {
             stdin: stdin.as_raw_fd(),
@@ -95,28 +85,5 @@ pub fn fork(plan: &mut Plan, ends: ChildEnds) -> io::Result<u32> {
             Stdio { stdin: fd, stdout: fd, stderr: fd, is_terminal: true }
         }
     };
-    let mut start = Start { plan, stdio };
-    let mut stack = [MaybeUninit::<u128>::uninit(); CHILD_STACK_BYTES / 16];
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // Signals are blocked until the child has its defaults: one that reached it earlier would run the agent's handler
-    // there and be lost.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        let top = stack.as_mut_ptr_range().end.cast();
-        let pid = libc::clone(become_child, top, flags, (&mut start as *mut Start<'_>).cast());
-        let error = io::Error::last_os_error();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
-        if pid < 0 {
-            return Err(error);
-        }
-        Ok(pid as u32)
-    }
-}
-
-extern "C" fn become_child(start: *mut libc::c_void) -> libc::c_int {
-    let start = unsafe { &mut *start.cast::<Start<'_>>() };
-    unsafe { child::run(start.plan, &start.stdio) }
+    supervisor::start(plan, stdio, exits)
 }

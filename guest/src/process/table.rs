@@ -2,7 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,6 +11,8 @@ use tokio::time::Instant;
 use super::process::Process;
 use super::replay::{Keeper, Ring};
 use super::status::{End, ExitStatus};
+use super::supervisor::{is_child, Exits, Supervisor};
+use super::tree::Tree;
 use crate::error::{Code, Failure};
 use crate::fields::Fields;
 use crate::init::release_memory;
@@ -76,9 +79,19 @@ pub struct Table {
     /// The oldest first
     ended: RefCell<VecDeque<Ended>>,
     is_sweeping: Cell<bool>,
-    /// Processes that are being forked, and what ended meanwhile: one of those may be among it
+    /// The processes' supervisors by their pids, for as long as they live, and how they tell of an exit
+    supervised: RefCell<HashMap<u32, Supervised>>,
+    pub exits: Arc<Exits>,
+    /// Processes that are being started, and what ended meanwhile: one of those may be among it
     starting: Cell<usize>,
     early: RefCell<HashMap<u32, ExitStatus>>,
+}
+
+/// A supervisor may outlive its process, for those that it has started.
+struct Supervised {
+    supervisor: Supervisor,
+    tree: Rc<Tree>,
+    process: Weak<Process>,
 }
 
 /// Keeps the ends of unknown processes for as long as it lives, for one that may not be in the table yet.
@@ -113,15 +126,24 @@ impl Table {
     }
 
     /// Adds a process. It takes the place of one with its pid, which then has exited and only waits for its outputs.
-    pub fn insert(&self, process: Rc<Process>) {
-        if let Some(status) = self.early.borrow_mut().remove(&process.pid) {
+    pub fn insert(&self, process: Rc<Process>, supervisor: Supervisor) {
+        // What came before it was known.
+        if let Some(status) = supervisor.status().or(self.early.borrow_mut().remove(&process.pid)) {
             process.set_exited(status);
         }
+        let entry = Supervised { tree: Rc::clone(&process.tree), process: Rc::downgrade(&process), supervisor };
+        let supervisor = entry.supervisor.pid;
+        self.supervised.borrow_mut().insert(supervisor, entry);
         if let Some(tag) = &process.config.tag {
             self.tags.borrow_mut().entry(tag.clone()).or_default().push(process.pid);
         }
-        if let Some(former) = self.running.borrow_mut().insert(process.pid, process) {
+        let pid = process.pid;
+        if let Some(former) = self.running.borrow_mut().insert(pid, process) {
             self.forget_tag(&former);
+        }
+        let early = self.early.borrow_mut().remove(&supervisor);
+        if let Some(status) = early {
+            self.set_exited(supervisor, status);
         }
     }
 
@@ -184,15 +206,57 @@ impl Table {
         processes
     }
 
-    /// What the reaper says of any child. Those that `exec` didn't start are of no further interest.
+    /// Takes what supervisors say of their commands.
+    pub fn take_exits(&self) {
+        for supervisor in self.exits.take() {
+            // One that isn't known yet is asked when it is.
+            if let Some(entry) = self.supervised.borrow().get(&supervisor) {
+                if let (Some(process), Some(status)) = (entry.process.upgrade(), entry.supervisor.status()) {
+                    process.set_exited(status);
+                }
+            }
+        }
+    }
+
+    /// What the reaper says of any child: a supervisor, or a process whose supervisor has been killed. Others are of no
+    /// further interest.
     pub fn set_exited(&self, pid: u32, status: ExitStatus) {
-        let process = self.running.borrow().get(&pid).cloned().filter(|process| !process.has_exited());
-        match process {
-            Some(process) => process.set_exited(status),
+        let supervised = self.supervised.borrow_mut().remove(&pid);
+        if let Some(entry) = supervised {
+            return self.lose_supervisor(entry);
+        }
+        let process = self.running.borrow().get(&pid).cloned();
+        match process.filter(|process| !process.has_exited() && !process.tree.has_supervisor()) {
+            Some(process) => {
+                process.tree.lose_command();
+                process.set_exited(status);
+            }
             None if self.starting.get() > 0 => {
                 self.early.borrow_mut().insert(pid, status);
             }
             None => {}
+        }
+    }
+
+    /// A supervisor ends when all below it have gone, unless it is killed.
+    fn lose_supervisor(&self, entry: Supervised) {
+        // It may have told of its command just before its end, and is about to be forgotten.
+        self.take_exits();
+        let Supervised { supervisor, tree, process } = entry;
+        let exited = supervisor.status();
+        supervisor.release();
+        let process = process.upgrade().filter(|process| !process.has_exited());
+        match (exited, process) {
+            (Some(status), Some(process)) => {
+                tree.lose_supervisor(None);
+                process.set_exited(status);
+            }
+            (None, Some(process)) if is_child(process.pid) => tree.lose_supervisor(Some(process.pid)),
+            (None, Some(process)) => {
+                tree.lose_supervisor(None);
+                process.set_exited(ExitStatus::from_raw(libc::SIGKILL));
+            }
+            (_, None) => tree.lose_supervisor(None),
         }
     }
 
@@ -238,6 +302,9 @@ mod tests {
     use crate::process::process::Config;
     use crate::process::spawn::AgentEnds;
 
+    /// A pid that no process has
+    const SUPERVISOR: u32 = i32::MAX as u32;
+
     fn process(pid: u32, tag: &str) -> Rc<Process> {
         let config = Config {
             cmd: "x".to_owned(),
@@ -247,7 +314,11 @@ mod tests {
             tag: Some(tag.to_owned()),
         };
         let ends = AgentEnds { stdin: None, terminal: None, sources: Vec::new() };
-        Process::new(pid, config, ends, Ring::new(&Rc::default(), 0)).0
+        Process::new(pid, config, ends, Tree::new(SUPERVISOR), Ring::new(&Rc::default(), 0)).0
+    }
+
+    fn insert(table: &Table, process: &Rc<Process>) {
+        table.insert(Rc::clone(process), Supervisor::of_nothing(SUPERVISOR, Arc::clone(&table.exits)));
     }
 
     fn end() -> End {
@@ -264,7 +335,7 @@ mod tests {
         on_a_turned_clock(async {
             let table = Rc::new(Table::default());
             let ended = process(1, "t");
-            table.insert(Rc::clone(&ended));
+            insert(&table, &ended);
             table.end(&ended, end());
             let known = |table: &Table| table.find(&Selector::Tag("t".to_owned())).is_ok();
             tokio::time::sleep(KEEP_ENDED - Duration::from_millis(10)).await;
@@ -280,8 +351,8 @@ mod tests {
         on_a_turned_clock(async {
             let table = Rc::new(Table::default());
             let (old, new) = (process(1, "t"), process(1, "t"));
-            table.insert(Rc::clone(&old));
-            table.insert(Rc::clone(&new));
+            insert(&table, &old);
+            insert(&table, &new);
             table.end(&old, end());
             let tag = Selector::Tag("t".to_owned());
             assert!(Rc::ptr_eq(&table.find_running(&tag).unwrap(), &new));
@@ -297,7 +368,7 @@ mod tests {
         let starting = table.start().unwrap();
         table.set_exited(1, ExitStatus::Exited(7));
         let process = process(1, "t");
-        table.insert(Rc::clone(&process));
+        insert(&table, &process);
         assert!(process.has_exited());
         table.set_exited(2, ExitStatus::Exited(7));
         drop(starting);
