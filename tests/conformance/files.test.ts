@@ -90,6 +90,21 @@ describe.each(sdks)('e2b $version: files', ({ sdk }) => {
     await expect(sandbox.files.getInfo('nothing')).rejects.toThrow(NotFoundError)
   })
 
+  test('a tree deeper than any path is listed whole, and removed', async () => {
+    const make = `import os
+os.mkdir('deep'); os.chdir('deep')
+for i in range(600): os.mkdir('d' * 10); os.chdir('d' * 10)`
+    await sandbox.files.write('make.py', make)
+    await sandbox.commands.run('python3 make.py')
+    const entries = await sandbox.files.list('deep', { depth: 1000 })
+    expect(entries).toHaveLength(600)
+    expect(entries.at(-1)!.path).toBe(`/home/user/deep${`/${'d'.repeat(10)}`.repeat(600)}`)
+    // What can't be watched whole is refused.
+    await expect(sandbox.files.watchDir('deep', () => {}, { recursive: true })).rejects.toThrow(/too long/)
+    await sandbox.files.remove('deep')
+    expect(await sandbox.files.exists('deep')).toBe(false)
+  })
+
   test(
     'makeDir, list, rename, remove',
     proves('files.makeDir', 'files.list', 'files.rename', 'files.remove'),

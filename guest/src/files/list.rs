@@ -2,15 +2,17 @@
 //! host is slow. Links inside are not followed.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::io::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::vec;
 
 use serde_json::Value;
 
 use super::entry::{describe, not_a_directory, path_failure, text};
-use crate::error::Failure;
+use crate::error::{Code, Failure};
 use crate::users::Names;
 
 /// Entries of a batch, at most.
@@ -20,14 +22,27 @@ const BATCH_BYTES: usize = 1024 * 1024;
 /// What an entry's fixed parts take, about.
 const ENTRY_BASE_BYTES: usize = 256;
 
-/// One open directory of the walk.
+/// Paths that are longer than this go by the handle of their directory: the system takes none of 4096 bytes.
+const PATH_BYTES: usize = 3800;
+/// Directories that are held open for such paths, at most.
+const HANDLES_MAX: usize = 2048;
+/// Names that wait for their turn, in bytes, at most; each counts a little more than it has.
+const NAMES_MAX_BYTES: usize = 256 * 1024 * 1024;
+const NAME_BASE_BYTES: usize = 32;
+
+/// One directory that the walk is in.
 struct Level {
-    path: PathBuf,
     /// Sorted; what is left of it
     names: vec::IntoIter<OsString>,
+    /// What its names count
+    bytes: usize,
+    /// Only where its path is long
+    handle: Option<File>,
 }
 
 pub struct Walk {
+    /// Of the innermost level
+    path: PathBuf,
     levels: Vec<Level>,
     depth: usize,
     names: Names,
@@ -41,59 +56,110 @@ impl Walk {
         if !metadata.is_dir() {
             return Err(not_a_directory(path));
         }
-        let root = Level { path: PathBuf::from(path), names: sorted_names(Path::new(path)).map_err(fail)? };
-        Ok(Walk { levels: vec![root], depth: usize::try_from(depth).unwrap_or(usize::MAX), names: Names::load() })
+        let depth = usize::try_from(depth).unwrap_or(usize::MAX);
+        let mut walk = Walk { path: PathBuf::from(path), levels: Vec::new(), depth, names: Names::load() };
+        let root = walk.open(PathBuf::from(path), None)?;
+        walk.levels.push(root);
+        Ok(walk)
     }
 
-    /// The next entries; none at the end.
-    pub fn next_batch(&mut self) -> Vec<Value> {
+    /// The next entries; none at the end. Errors where an entry or a directory can't be read: a list is whole or none.
+    pub fn next_batch(&mut self) -> Result<Vec<Value>, Failure> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         while batch.len() < BATCH_ENTRIES && bytes < BATCH_BYTES {
-            let (path, entry) = match self.next_entry() {
+            let (path_bytes, entry) = match self.next_entry()? {
                 Some(next) => next,
                 None => break,
             };
-            bytes += ENTRY_BASE_BYTES + 2 * path.as_os_str().len() + text_bytes(&entry["metadata"]);
+            bytes += ENTRY_BASE_BYTES + 2 * path_bytes + text_bytes(&entry["metadata"]);
             batch.push(entry);
         }
-        batch
+        Ok(batch)
     }
 
-    fn next_entry(&mut self) -> Option<(PathBuf, Value)> {
+    /// The next entry and the length of its path.
+    fn next_entry(&mut self) -> Result<Option<(usize, Value)>, Failure> {
         loop {
-            let level = self.levels.last_mut()?;
+            let level = match self.levels.last_mut() {
+                Some(level) => level,
+                None => return Ok(None),
+            };
             let name = match level.names.next() {
                 Some(name) => name,
                 None => {
                     self.levels.pop();
+                    if !self.levels.is_empty() {
+                        self.path.pop();
+                    }
                     continue;
                 }
             };
-            let path = level.path.join(name);
-            // What vanishes during the walk is left out.
-            let entry = match describe(&path, &text(&path), &self.names) {
-                Ok(entry) => entry,
-                Err(_) => continue,
+            let path = self.path.join(&name);
+            let access = match &level.handle {
+                Some(handle) => by_handle(handle).join(&name),
+                None => path.clone(),
             };
+            let entry = match describe(&access, &text(&path), &self.names) {
+                Ok(entry) => entry,
+                Err(error) if has_vanished(&error) => continue,
+                Err(error) => return Err(path_failure("listed", &text(&path), &error)),
+            };
+            let path_bytes = path.as_os_str().len();
             let is_directory = entry["type"] == "directory" && entry.get("symlinkTarget").is_none();
             if is_directory && self.levels.len() < self.depth {
-                if let Ok(names) = sorted_names(&path) {
-                    self.levels.push(Level { path: path.clone(), names });
+                match self.open(path, Some(&access)) {
+                    Ok(level) => {
+                        self.levels.push(level);
+                        self.path.push(name);
+                    }
+                    Err(failure) if matches!(failure.errno, Some("ENOENT" | "ENOTDIR" | "ELOOP")) => {}
+                    Err(failure) => return Err(failure),
                 }
             }
-            return Some((path, entry));
+            return Ok(Some((path_bytes, entry)));
         }
+    }
+
+    /// Reads a directory that is at `path` and can be reached by `access`; absent: the root, which may be a link.
+    fn open(&self, path: PathBuf, access: Option<&Path>) -> Result<Level, Failure> {
+        let fail = |error: io::Error| path_failure("listed", &text(&path), &error);
+        let too_much = |what: &str| {
+            Err(Failure::new(Code::ResourceExhausted, format!("'{}' can't be listed whole: {}.", text(&path), what)))
+        };
+        let handle = match access {
+            Some(access) if path.as_os_str().len() > PATH_BYTES => {
+                if self.levels.iter().filter(|level| level.handle.is_some()).count() >= HANDLES_MAX {
+                    return too_much("the tree is too deep");
+                }
+                let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+                Some(OpenOptions::new().read(true).custom_flags(flags).open(access).map_err(fail)?)
+            }
+            _ => None,
+        };
+        let place = handle.as_ref().map_or_else(|| path.clone(), by_handle);
+        let held: usize = self.levels.iter().map(|level| level.bytes).sum();
+        let (mut names, mut bytes) = (Vec::new(), 0);
+        for entry in fs::read_dir(place).map_err(fail)? {
+            let name = entry.map_err(fail)?.file_name();
+            bytes += name.len() + NAME_BASE_BYTES;
+            if held + bytes > NAMES_MAX_BYTES {
+                return too_much("there are too many entries");
+            }
+            names.push(name);
+        }
+        names.sort_unstable();
+        Ok(Level { names: names.into_iter(), bytes, handle })
     }
 }
 
-fn sorted_names(path: &Path) -> io::Result<vec::IntoIter<OsString>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(path)? {
-        names.push(entry?.file_name());
-    }
-    names.sort_unstable();
-    Ok(names.into_iter())
+fn by_handle(directory: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
+}
+
+/// What vanishes during the walk is left out.
+fn has_vanished(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOENT)
 }
 
 fn text_bytes(metadata: &Value) -> usize {
@@ -112,7 +178,7 @@ mod tests {
         let mut walk = Walk::start(root.to_str().unwrap(), depth).unwrap();
         let mut paths = Vec::new();
         loop {
-            let batch = walk.next_batch();
+            let batch = walk.next_batch().unwrap();
             if batch.is_empty() {
                 return paths;
             }
@@ -149,9 +215,27 @@ mod tests {
             fs::write(dir.path().join(format!("{:04}", index)), "").unwrap();
         }
         let mut walk = Walk::start(dir.path().to_str().unwrap(), 1).unwrap();
-        assert_eq!(walk.next_batch().len(), BATCH_ENTRIES);
-        assert_eq!(walk.next_batch().len(), 1);
-        assert!(walk.next_batch().is_empty());
+        let mut next = || walk.next_batch().unwrap().len();
+        assert_eq!((next(), next(), next()), (BATCH_ENTRIES, 1, 0));
+    }
+
+    #[test]
+    fn a_tree_may_be_deeper_than_any_path() {
+        let dir = TestDir::new();
+        let name = "d".repeat(100);
+        let mut current = File::open(dir.path()).unwrap();
+        for _ in 0..100 {
+            let inner = by_handle(&current).join(&name);
+            fs::create_dir(&inner).unwrap();
+            std::os::unix::fs::symlink("..", by_handle(&current).join("link")).unwrap();
+            fs::write(by_handle(&current).join("z"), "").unwrap();
+            current = File::open(inner).unwrap();
+        }
+        let paths = paths(dir.path(), u64::MAX);
+        assert_eq!(paths.len(), 300);
+        assert_eq!(paths[99], format!("/{}", name).repeat(100));
+        assert_eq!(paths[299], "/z");
+        crate::files::remove::remove(dir.path()).unwrap();
     }
 
     #[test]

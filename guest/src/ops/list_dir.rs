@@ -16,7 +16,7 @@ pub async fn list_dir(mut call: Call<'_>) -> Served {
     call.writer.reply(&json!({})).await?;
     loop {
         let step = blocking::run(move || {
-            let batch = walk.next_batch();
+            let batch = walk.next_batch()?;
             Ok((walk, batch))
         });
         let (rest, batch) = match race(step, call.reader.closed()).await {
