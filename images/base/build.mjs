@@ -4,16 +4,22 @@
  * before anything is installed.
  *
  * The tag is a hash over the recipe, so a changed recipe is a new image and an unchanged one is never built twice.
- * Node inside is Debian 12's (18); npm comes from the npm registry in the version below, the last major that runs on it.
+ * Node, npm and yarn come from the npm registry in the versions below: Debian 12 has Node 18 only.
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFile, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const npmVersion = '10.9.4'
+/** What the image has from the npm registry: file names for provision.sh, and packages. */
+const npmPackages = {
+  'node.tgz': `node-linux-${process.arch}@24.22.3`,
+  'npm.tgz': 'npm@11.21.2',
+  'yarn.tgz': 'yarn@1.22.22',
+}
+const architectures = ['x64', 'arm64']
 const parent = 'debian:bookworm-slim'
 const suite = 'bookworm'
 /** A registry that hasn't named the image's layers by then counts as absent. */
@@ -42,10 +48,13 @@ export async function buildBaseImage({ log }) {
     hint: 'Docker is needed and does not answer. Start it, or put yourself into the group "docker".',
   })
   if (await hasImage(image)) return image
+  if (!architectures.includes(process.arch)) {
+    throw new Error(`The base image can't be built for ${process.arch}: there is no Node for it.`)
+  }
   const work = await mkdtemp(join(tmpdir(), 'e2b-base-'))
   try {
     log(`Building ${image}; this happens once.`)
-    await fetchNpm(work)
+    await Promise.all(Object.entries(npmPackages).map(([file, name]) => fetchPackage(name, file, work)))
     for (const file of ['Dockerfile', 'packages.txt', 'provision.sh']) {
       await copyFile(join(here, file), join(work, file))
     }
@@ -78,10 +87,10 @@ async function buildFromParent(image, work, log) {
 }
 
 async function buildFromPackages(image, work, log) {
-  log(`No image registry answers. Building from Debian's packages; this takes about a minute.`)
+  log(`No image registry answers. Building from Debian's packages; this takes two minutes or so.`)
   await requireMmdebstrap(log)
   const packages = (await readFile(join(work, 'packages.txt'), 'utf8')).split('\n').filter(Boolean)
-  const files = ['provision.sh', 'npm.tgz'].map((file) => join(work, file)).join(' ')
+  const files = ['provision.sh', ...Object.keys(npmPackages)].map((file) => join(work, file)).join(' ')
   const source = spawn(
     'mmdebstrap',
     [
@@ -135,18 +144,17 @@ async function requireMmdebstrap(log) {
   await run('apt-get', install, { hint: remedy, env })
 }
 
-/** Puts npm's tarball into `directory` as npm.tgz; npm itself checks its integrity. */
-async function fetchNpm(directory) {
-  await run(
-    'npm',
-    ['pack', `npm@${npmVersion}`, '--silent', '--ignore-scripts', '--pack-destination', directory],
-    {
-      hint: 'npm could not be fetched from the npm registry, which the base image needs.',
-    },
-  )
-  const [tarball] = (await readdir(directory)).filter((file) => file.endsWith('.tgz'))
-  if (tarball === undefined) throw new Error('npm pack left no file behind.')
-  await rename(join(directory, tarball), join(directory, 'npm.tgz'))
+/** Puts a package's tarball into `directory` as `file`; npm itself checks its integrity. */
+async function fetchPackage(name, file, directory) {
+  const place = join(directory, `${file}.d`)
+  await mkdir(place)
+  await run('npm', ['pack', name, '--silent', '--ignore-scripts', '--pack-destination', place], {
+    hint: `${name} could not be fetched from the npm registry, which the base image needs.`,
+  })
+  const [tarball] = (await readdir(place)).filter((packed) => packed.endsWith('.tgz'))
+  if (tarball === undefined) throw new Error(`npm pack ${name} left no file behind.`)
+  await rename(join(place, tarball), join(directory, file))
+  await rm(place, { recursive: true })
 }
 
 /** Runs a program that must succeed; `hint` leads the error otherwise. */

@@ -3,14 +3,20 @@
 # as root, with this recipe's files in /tmp/recipe. What clients see follows e2b-behaviour 4.2.
 set -eu
 
-# npm as its own tarball: Debian's package brings some four hundred others. It must be told the prefix, else
-# `npm install -g` wants to write to /usr.
-mkdir -p /usr/local/lib/node_modules/npm /usr/local/bin
+# Node with its headers, which node-gyp would else download (the profile below says where they are). npm must be told the
+# prefix, else `npm install -g` looks for it beside Node.
+mkdir -p /usr/local/lib/node_modules/npm /usr/local/lib/node_modules/yarn /usr/local/share/doc/node
+tar -xzf /tmp/recipe/node.tgz -C /usr/local --strip-components=1 --no-same-owner package/bin package/include
+tar -xzf /tmp/recipe/node.tgz -C /usr/local/share/doc/node --strip-components=1 --no-same-owner package/LICENSE
+ln -sf node /usr/local/bin/nodejs
 tar -xzf /tmp/recipe/npm.tgz -C /usr/local/lib/node_modules/npm --strip-components=1 --no-same-owner
 rm -rf /usr/local/lib/node_modules/npm/man /usr/local/lib/node_modules/npm/docs
 printf 'prefix=/usr/local\nupdate-notifier=false\n' > /usr/local/lib/node_modules/npm/npmrc
 ln -sf ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
 ln -sf ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
+tar -xzf /tmp/recipe/yarn.tgz -C /usr/local/lib/node_modules/yarn --strip-components=1 --no-same-owner
+ln -sf ../lib/node_modules/yarn/bin/yarn.js /usr/local/bin/yarn
+ln -sf ../lib/node_modules/yarn/bin/yarn.js /usr/local/bin/yarnpkg
 ln -sf python3 /usr/bin/python
 
 # A sandbox is thrown away: pip may change the system's Python, as in the official template.
@@ -24,6 +30,7 @@ mv -f /bin/ping.plain /bin/ping
 # runs `id`, overwrites PATH, and root's own runs `mesg`.
 cat > /etc/profile <<'PROFILE'
 export PATH="${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"
+export npm_package_config_node_gyp_nodedir=/usr/local
 if [ -n "${PS1-}" ] && [ -n "${BASH-}" ] && [ "$BASH" != /bin/sh ] && [ -r /etc/bash.bashrc ]; then
   . /etc/bash.bashrc
 fi
