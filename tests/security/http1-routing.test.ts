@@ -63,7 +63,7 @@ describe('who a request is for', () => {
     ['CONNECT to the server', `CONNECT ${host} HTTP/1.1\r\nHost: ${host}`],
     ['CONNECT with a sandbox', `CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: ${host}\r\n${id}\r\n${port}`],
     ['a target of two words', `GET /a /b HTTP/1.1\r\nHost: ${host}`],
-    ['no version', `GET /\r\nHost: ${host}`],
+    ['no version', `GET /v2/sandboxes\r\nHost: ${host}`],
     ['a method of lower-case letters', `get / HTTP/1.1\r\nHost: ${host}`],
     ['the preface of HTTP/2 in a request', `PRI * HTTP/1.1\r\nHost: ${host}`],
     ['a head of 1 MiB', `GET / HTTP/1.1\r\nHost: ${host}\r\nX-A: ${'a'.repeat(1 << 20)}`],
