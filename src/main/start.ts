@@ -1,6 +1,7 @@
 /** The composition root of `e2b-server start`: everything is wired here, by hand. */
 
 import { once } from 'node:events'
+import { createServer as createApiServer } from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { createApi } from '../api/server.ts'
 import { createAuthenticator } from '../auth/authenticate.ts'
@@ -24,6 +25,7 @@ import { createWorkers, type ListenerName, type Workers } from '../data-plane/wo
 import type { Authority } from '../domain/credentials.ts'
 import type { Runtime } from '../domain/runtime.ts'
 import type { Store } from '../domain/store.ts'
+import { defaultLinger, responseClass } from '../edge/unread-body.ts'
 import { systemClock } from '../lib/clock.ts'
 import { sleep } from '../lib/deadline.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
@@ -62,6 +64,9 @@ export interface Decorators {
   /** How long what nobody refers to is left, in ms */
   orphanGraceMs?: number
 }
+
+/** How long a data worker's idle connection to the API is kept, in ms: longer than the worker keeps it. */
+const apiIdleMs = 72_000
 
 /** Starts the server and resolves when it takes requests; a start that fails leaves nothing. Errors: `ConfigError`. */
 export async function startServer(config: Config, decorators: Decorators = {}): Promise<RunningServer> {
@@ -153,6 +158,8 @@ async function start(
     }),
     localNode,
     domain: () => domain,
+    serverFactory: (handler) =>
+      createApiServer({ ServerResponse: responseClass(defaultLinger), keepAliveTimeout: apiIdleMs }, handler),
   })
   undo.push(() => api.close())
   await api.ready()

@@ -107,7 +107,7 @@ test('processes are limited to a share of the kernel’s', async () => {
 
 test('the share of processes follows memory, within bounds', () => {
   const machine = { tasks: 32_768, machineMemoryMb: 16_384 }
-  expect(pidsLimit({ ...machine, memoryMb: 512 })).toBe(2457)
+  expect(pidsLimit({ ...machine, memoryMb: 512 })).toBe(4096)
   expect(pidsLimit({ ...machine, memoryMb: 4096 })).toBe(6144)
   expect(pidsLimit({ ...machine, memoryMb: 16_384 })).toBe(12_288)
   expect(pidsLimit({ ...machine, tasks: 4_194_304, memoryMb: 128 })).toBe(24_576)

@@ -9,7 +9,7 @@ const tasksUnknown = 32_768
 /** What all sandboxes together should leave to the machine */
 const keptShare = 1 / 4
 /** Least and most that one sandbox may have of what is left: builds and browsers run, and one alone can't take all */
-const leastShare = 1 / 10
+const leastShare = 1 / 6
 const mostShare = 1 / 2
 /** Most that the least comes to: plenty for builds and browsers */
 const leastMax = 4096
