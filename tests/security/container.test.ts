@@ -88,6 +88,9 @@ const attempts: [string, string][] = [
   ['sockets of CAN', 'socket.socket(29, socket.SOCK_RAW, 1)'],
   ['sockets of TIPC', 'socket.socket(30, socket.SOCK_RDM, 0)'],
   ['sockets of RDS', 'socket.socket(21, socket.SOCK_SEQPACKET, 0)'],
+  ['a ring of io_uring', "call('io_uring_setup', 8, bytes(120))"],
+  ['faults of other processes’ memory', "call('userfaultfd', 0)"],
+  ['sockets of the hypervisor', 'socket.socket(40, socket.SOCK_STREAM, 0)'],
   ['raw tables of the firewall', "run('iptables', '-L')"],
   ['memory of the first process of another name space', "os.open('/proc/2147483646/mem', os.O_RDWR)"],
 ]

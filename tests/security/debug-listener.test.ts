@@ -12,6 +12,18 @@ test.each<[string, Record<string, string>]>([
   ['a page of a name that begins as ours', { host, origin: 'http://localhost.example.com' }],
   ['a page of a name that ends as ours', { host, origin: 'http://notlocalhost' }],
   ['a page with our name as its user', { host, origin: 'http://localhost@example.com' }],
+  [
+    'an image on a page of another site',
+    { host, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' },
+  ],
+  [
+    'a link on a page of another site',
+    { host, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' },
+  ],
+  [
+    'a script on a page of another port',
+    { host, 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' },
+  ],
   ['a rebound name', { host: 'example.com:49983' }],
   ['a name that looks like an address', { host: '127.0.0.1.example.com' }],
   ['a name that begins as an address', { host: '127.example.com' }],
