@@ -40,7 +40,8 @@ console.log(
 )
 console.log(`engine ${await docker('version', '--format', '{{.Server.Version}}')}, image ${baseImage}\n`)
 
-await using server = await startTestServer()
+// Baselines reach containers at their addresses.
+await using server = await startTestServer({ flags: ['--open-egress'] })
 const { report, printTable } = createReport()
 const idleServerBytes = server.residentBytes()
 for (const group of chosen) await group({ server, idleServerBytes, report })

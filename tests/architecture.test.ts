@@ -18,7 +18,7 @@ const mayImport: Record<string, readonly string[]> = {
   control: ['domain', 'scheduler', 'auth', 'telemetry'],
   store: ['domain'],
   templates: ['domain', 'guest'],
-  runtimes: ['domain'],
+  runtimes: ['domain', 'network'],
   guest: ['domain'],
   'data-plane': ['domain'],
   envd: ['domain', 'wire', 'guest', 'auth'],
@@ -27,7 +27,7 @@ const mayImport: Record<string, readonly string[]> = {
   edge: ['domain', 'wire', 'auth', 'telemetry'],
   tls: ['domain'],
   dns: [],
-  webhooks: ['domain'],
+  webhooks: ['domain', 'network'],
   cli: ['wire'],
 }
 const fileMaxLines = 400

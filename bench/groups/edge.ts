@@ -31,7 +31,8 @@ export const benchEdge: Group = async (context) => {
 
 async function benchWorkers(workers: number, { report }: Pick<BenchContext, 'report'>): Promise<void> {
   const sdkEnv = { ...process.env }
-  const flags = ['--domain', domain, '--data-workers', String(workers)]
+  // nginx reaches containers at their addresses.
+  const flags = ['--domain', domain, '--data-workers', String(workers), '--open-egress']
   await using server = await startTestServer({ flags: [...flags, '--tls'] })
   await using plain = await startTestServer({ flags })
   const measured = workers === 1 ? cores?.measured : undefined

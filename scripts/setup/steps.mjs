@@ -7,6 +7,7 @@ import { chromiumStep } from './step-chromium.mjs'
 import { dockerEngineStep } from './step-docker-engine.mjs'
 import { guestAgentStep } from './step-guest-agent.mjs'
 import { loadToolsStep } from './step-load-tools.mjs'
+import { networkRulesStep } from './step-network-rules.mjs'
 import { nodeModulesStep } from './step-node-modules.mjs'
 import { nodeVersionStep } from './step-node-version.mjs'
 import { pythonSdksStep } from './step-python-sdks.mjs'
@@ -37,7 +38,7 @@ export function stepsFor(purpose) {
   const rustIsNeeded = async () => purpose === 'test' || !(await guestAgent.isDone())
   return [
     nodeVersionStep(),
-    ...(usesDocker ? [dockerEngineStep()] : []),
+    ...(usesDocker ? [dockerEngineStep(), networkRulesStep()] : []),
     ...(usesGuests ? [rustStep({ root, isNeeded: rustIsNeeded })] : []),
     ...(purpose === 'bench' ? [loadToolsStep()] : []),
     ...(purpose === 'test'

@@ -11,6 +11,7 @@ test('commands that start nothing need neither Docker nor a compiler', () => {
 test('a server without Docker needs the agent but no image', () => {
   expect(names('local')).toContain('guest agent')
   expect(names('local')).not.toContain('Docker engine')
+  expect(names('local')).not.toContain('network rules')
   expect(names('local')).not.toContain('base image')
 })
 

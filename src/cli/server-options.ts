@@ -22,6 +22,15 @@ export function withServerOptions(command: Command): Command {
       'processes that take in the traffic of sandboxes [E2B_SERVER_DATA_WORKERS] (default: one for each CPU)',
     )
     .option(
+      '--egress-allow <cidr>',
+      'private range that sandboxes may reach, once or more; closed without it [E2B_SERVER_EGRESS_ALLOW]',
+      joined,
+    )
+    .option(
+      '--open-egress',
+      'let sandboxes reach whatever this machine does, without rules [E2B_SERVER_OPEN_EGRESS]',
+    )
+    .option(
       '--debug-port <port>',
       'port for E2B_DEBUG=true programs, 0 for none [E2B_SERVER_DEBUG_PORT] (default: 49983)',
     )
@@ -67,4 +76,9 @@ export function withServerOptions(command: Command): Command {
       '--min-free-disk-mb <n>',
       'disk space that starts leave free [E2B_SERVER_MIN_FREE_DISK_MB] (default: 1024)',
     )
+}
+
+/** A flag that may be given several times is a list with commas. */
+function joined(value: string, before: string | undefined): string {
+  return before === undefined ? value : `${before},${value}`
 }

@@ -87,3 +87,17 @@ test('names', () => {
     dns: { address: '::1', port: 5353 },
   })
 })
+
+test('what sandboxes and webhooks may reach is closed until ranges are opened', () => {
+  expect(readConfig({}, {})).toMatchObject({ openEgress: false, egressAllow: [], webhookAllow: [] })
+  const env = { E2B_SERVER_EGRESS_ALLOW: '10.0.0.0/8, 192.168.1.1', E2B_SERVER_OPEN_EGRESS: '1' }
+  expect(readConfig({ webhookAllow: '::1,127.0.0.0/8' }, env)).toMatchObject({
+    openEgress: true,
+    egressAllow: ['10.0.0.0/8', '192.168.1.1'],
+    webhookAllow: ['::1', '127.0.0.0/8'],
+  })
+  expect(() => readConfig({ egressAllow: 'fd00::/8' }, {})).toThrow(/--egress-allow.*IPv4/)
+  for (const text of ['10.0.0.0/33', 'localhost', '10.0.0.0/8; drop'])
+    expect(() => readConfig({ egressAllow: text }, {})).toThrow(/--egress-allow must be ranges/)
+  expect(() => readConfig({ openEgress: 'perhaps' }, {})).toThrow(ConfigError)
+})

@@ -8,6 +8,7 @@ import { z } from 'zod'
 import type { Flags } from '../cli/actions.ts'
 import { connectionBounds, openFilesMax } from './descriptors.ts'
 import { nameFaults, nameSchema } from './name-config.ts'
+import { networkSchema } from './network-config.ts'
 
 const port = (name: string) =>
   z.coerce
@@ -53,6 +54,7 @@ const schema = z.object({
     .transform((path) => resolve(path))
     .optional(),
   ...nameSchema,
+  ...networkSchema,
   maxConnections: z.coerce
     .number({ error: '--max-connections must be a number' })
     .int('--max-connections must be a whole number')
@@ -122,6 +124,9 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     dns: pick('dns', 'E2B_SERVER_DNS'),
     maxConnections: pick('maxConnections', 'E2B_SERVER_MAX_CONNECTIONS', String(ownBounds.sandbox)),
     dataWorkers: pick('dataWorkers', 'E2B_SERVER_DATA_WORKERS', String(availableParallelism())),
+    openEgress: String(pick('openEgress', 'E2B_SERVER_OPEN_EGRESS', '')),
+    egressAllow: pick('egressAllow', 'E2B_SERVER_EGRESS_ALLOW', ''),
+    webhookAllow: pick('webhookAllow', 'E2B_SERVER_WEBHOOK_ALLOW', ''),
     adminToken: env.E2B_SERVER_ADMIN_TOKEN || undefined,
     adminTokenFile: pick('adminTokenFile', 'E2B_SERVER_ADMIN_TOKEN_FILE'),
     limits: {

@@ -18,6 +18,7 @@ export function createRuntime(config: Config, instanceId: string, log: Log): Run
     stateDir: config.stateDir,
     transport: config.dockerTransport,
     startConcurrency: config.maxStarting,
+    egress: config.openEgress ? { open: true } : { open: false, allow: config.egressAllow },
     ...(config.dockerHost !== undefined && { dockerHost: config.dockerHost }),
   })
 }

@@ -1,13 +1,15 @@
 /**
- * The network that the sandboxes of one server share: a bridge on which they can't reach each other. Outwards it is
- * what the engine gives to any container.
+ * The network that the sandboxes of one server share: a bridge on which they can't reach each other, closed by rules of
+ * its own (`firewall.ts`).
  */
-
 import { ServerError } from '../../domain/error.ts'
-import { abortable } from '../../lib/deadline.ts'
+import { abortable, sleep } from '../../lib/deadline.ts'
+import { linkSignals } from '../../lib/linked-signal.ts'
+import type { Log } from '../../lib/log.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import { instanceLabel, instancePrefix } from './container.ts'
 import { type Client, type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
+import type { Bridge, Firewall } from './firewall.ts'
 
 /** Longest time for making the network, in milliseconds */
 const createMs = 20_000
@@ -15,10 +17,18 @@ const createMs = 20_000
 /** Longest time for removing it, in milliseconds */
 const removeMs = 5_000
 
+/** How often its rules are looked at, and how long one look may take, in milliseconds */
+const refreshMs = { pause: 30_000, limit: 20_000 }
+
 export interface InstanceNetwork {
   readonly name: string
-  /** Makes sure that it exists. Errors: `resource_exhausted` (addresses), `conflict` (a foreign one of that name). */
+  /**
+   * Makes sure that it exists, closed by its rules. Errors: `resource_exhausted` (addresses), `conflict` (a foreign one
+   * of that name), `failed_precondition` (rules).
+   */
   ensure(signal: AbortSignal): Promise<void>
+  /** Gives one that exists its rules again, and removes those of one that doesn't. Errors: as `ensure`. */
+  refresh(signal: AbortSignal): Promise<void>
   /** Removes it if it is ours and has no containers. Never throws: what stays is found by the next `ensure`. */
   release(): Promise<void>
   /** Whether a call failed because somebody removed the network; the next `ensure` makes it again. */
@@ -27,11 +37,15 @@ export interface InstanceNetwork {
   rejoin(containerId: string, signal: AbortSignal): Promise<void>
 }
 
-export function createInstanceNetwork(engine: Engine, instanceId: string): InstanceNetwork {
+export function createInstanceNetwork(
+  engine: Engine,
+  instanceId: string,
+  firewall: Firewall,
+): InstanceNetwork {
   const name = `e2b-${instancePrefix(instanceId)}`
-  let ensured: Promise<void> | undefined
+  let ensured: Promise<Bridge> | undefined
 
-  const ensure = (signal: AbortSignal) => {
+  const ensure = async (signal: AbortSignal) => {
     if (ensured === undefined) {
       // Shared by all who wait, so it ends by its own deadline and not with the caller who came first.
       const making = engine.call(patientSignal(createMs), (docker, both) =>
@@ -42,18 +56,25 @@ export function createInstanceNetwork(engine: Engine, instanceId: string): Insta
       })
       ensured = making
     }
-    return abortable(ensured, signal)
+    await firewall.ensure(await abortable(ensured, signal), signal)
   }
 
   return {
     name,
     ensure,
+    async refresh(signal) {
+      const bridge = await engine.call(signal, (docker, both) => find(docker, name, instanceId, both))
+      if (bridge !== undefined) await firewall.ensure(bridge, signal)
+      // One that is being made meanwhile gets its rules after this.
+      else if (ensured === undefined) await firewall.release()
+    },
     async release() {
       ensured = undefined
       const removal = engine.call(patientSignal(removeMs), async (docker, both) => {
-        // Refused by the engine while containers are attached.
+        // Refused by the engine while containers are attached, which go on needing the rules.
         if (await find(docker, name, instanceId, both))
           await docker.getNetwork(name).remove({ abortSignal: both })
+        await firewall.release()
       })
       await removal.catch(() => {})
     },
@@ -80,8 +101,9 @@ async function findOrCreate(
   name: string,
   instanceId: string,
   signal: AbortSignal,
-): Promise<void> {
-  if (await find(docker, name, instanceId, signal)) return
+): Promise<Bridge> {
+  const there = await find(docker, name, instanceId, signal)
+  if (there !== undefined) return there
   try {
     await docker.createNetwork(
       withSignal(
@@ -89,6 +111,8 @@ async function findOrCreate(
           Name: name,
           CheckDuplicate: true,
           Driver: 'bridge',
+          // The rules refuse it altogether.
+          EnableIPv6: false,
           Labels: { [instanceLabel]: instanceId },
           Options: { 'com.docker.network.bridge.enable_icc': 'false' },
         },
@@ -103,12 +127,19 @@ async function findOrCreate(
         { cause: error },
       )
     }
-    if (statusOf(error) === 409 && (await find(docker, name, instanceId, signal))) return
-    throw error
+    if (statusOf(error) !== 409) throw error
   }
+  const made = await find(docker, name, instanceId, signal)
+  if (made !== undefined) return made
+  throw new ServerError('unavailable', 'The network of the sandboxes is gone again. Try again.')
 }
 
-async function find(docker: Client, name: string, instanceId: string, signal: AbortSignal): Promise<boolean> {
+async function find(
+  docker: Client,
+  name: string,
+  instanceId: string,
+  signal: AbortSignal,
+): Promise<Bridge | undefined> {
   const network = await docker
     .getNetwork(name)
     .inspect({ abortSignal: signal })
@@ -116,16 +147,39 @@ async function find(docker: Client, name: string, instanceId: string, signal: Ab
       if (statusOf(error) === 404) return undefined
       throw error
     })
-  if (network === undefined) return false
-  const { Labels: labels, Options: options } = network
+  if (network === undefined) return undefined
+  const { Id: id, Labels: labels, Options: options, IPAM: ipam } = network
+  const subnet = ipam?.Config?.map(({ Subnet }) => Subnet).find((each) => each?.includes('.'))
   if (
+    subnet !== undefined &&
     labels?.[instanceLabel] === instanceId &&
     options?.['com.docker.network.bridge.enable_icc'] === 'false'
   ) {
-    return true
+    return { name: `br-${id.slice(0, 12)}`, subnet }
   }
   throw new ServerError(
     'conflict',
     `A foreign Docker network is named ${name}. Remove it (docker network rm ${name}).`,
   )
+}
+
+/**
+ * Looks at a network's rules now and every half minute until the signal aborts, as others change the kernel's rules too.
+ * Never rejects.
+ */
+export async function keepClosed(network: InstanceNetwork, log: Log, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const bounded = linkSignals([signal], refreshMs.limit)
+    await network.refresh(bounded.signal).catch((error) => {
+      if (!signal.aborted && isAboutRules(error))
+        log.error({ err: error }, 'the network of the sandboxes is not closed')
+    })
+    bounded.dispose()
+    await sleep(refreshMs.pause, signal).catch(() => {})
+  }
+}
+
+/** Whether it is about rules, and not an engine that doesn't answer. */
+function isAboutRules(error: unknown): boolean {
+  return error instanceof ServerError && error.code === 'failed_precondition'
 }

@@ -16,11 +16,12 @@ import { createEngineHost } from './engine-host.ts'
 import { watchEngine } from './engine-watch.ts'
 import { createExpectedEnds } from './expected-ends.ts'
 import { fingerprintDocker } from './fingerprint.ts'
+import { createFirewall, type EgressChoice } from './firewall.ts'
 import { fromHandle, runtimeName, type TransportName, toHandle } from './handle.ts'
 import { createImages } from './images.ts'
 import { listGuests } from './list-guests.ts'
 import { createMemoryReclaim } from './memory-reclaim.ts'
-import { createInstanceNetwork } from './network.ts'
+import { createInstanceNetwork, keepClosed } from './network.ts'
 import type { DockerParts } from './parts.ts'
 import { pauseGuest } from './pause-guest.ts'
 import { recoverGuest } from './recover-guest.ts'
@@ -57,6 +58,8 @@ export interface DockerRuntimeOptions {
   /** The server's id (`Store.instanceId`): what carries it as a label is ours */
   instanceId: string
   transport: 'auto' | TransportName
+  /** Default: closed, with nothing opened */
+  egress?: EgressChoice
   /** Containers that are started at once; more only share the engine's time. Default: twice the CPUs, at least 4 */
   startConcurrency?: number
   log: Log
@@ -66,8 +69,9 @@ export interface DockerRuntimeOptions {
 export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   const { instanceId, guestBinary, log } = options
   const engine = createEngine({ socketPath: enginePath(options.dockerHost), log })
-  const network = createInstanceNetwork(engine, instanceId)
   const engineHost = createEngineHost(engine)
+  const egress = options.egress ?? { open: false, allow: [] }
+  const network = createInstanceNetwork(engine, instanceId, createFirewall(instanceId, egress, engineHost))
   const mounts = createRunMounts({ engine, engineHost, guestBinary, log })
   const dirs = createRunDirs(options.stateDir, mounts)
   const transports = createTransports(engineHost, mounts, options.transport)
@@ -148,6 +152,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
       watched = true
       const until = linkSignals([signal, closing.signal])
       const what = { engine, instanceId, isExpected: ends.has, listener, log }
+      void keepClosed(network, log, until.signal)
       void watchEngine(what, until.signal).finally(() => {
         until.dispose()
         watched = false

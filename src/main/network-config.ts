@@ -1,0 +1,33 @@
+/** The flags about networks: what sandboxes and webhooks may reach. */
+import { z } from 'zod'
+import { parseCidr } from '../network/ranges.ts'
+
+/** A list of ranges with commas. `ipv6`: whether it may name such ranges. */
+const ranges = (name: string, { ipv6 }: { ipv6: boolean }) =>
+  z.string().transform((text, context) => {
+    const blocks = text
+      .split(',')
+      .map((block) => block.trim())
+      .filter((block) => block !== '')
+    for (const block of blocks) {
+      const family = parseCidr(block)?.family
+      if (family === undefined)
+        context.addIssue(`${name} must be ranges such as 10.1.0.0/16, with commas between several`)
+      else if (family === 'ipv6' && !ipv6)
+        context.addIssue(`${name} must be ranges of IPv4, as sandboxes have no IPv6`)
+    }
+    return blocks
+  })
+
+export const networkSchema = {
+  /** Whether sandboxes reach whatever this machine does */
+  openEgress: z
+    .enum(['true', '1', 'false', '0', ''], {
+      error: '--open-egress is a flag, and E2B_SERVER_OPEN_EGRESS true or false',
+    })
+    .transform((text) => text === 'true' || text === '1'),
+  /** Closed ranges that sandboxes reach all the same */
+  egressAllow: ranges('--egress-allow', { ipv6: false }),
+  /** Closed ranges that webhooks are sent to all the same */
+  webhookAllow: ranges('--webhook-allow', { ipv6: true }),
+}
