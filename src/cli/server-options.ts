@@ -31,6 +31,11 @@ export function withServerOptions(command: Command): Command {
       'let sandboxes reach whatever this machine does, without rules [E2B_SERVER_OPEN_EGRESS]',
     )
     .option(
+      '--webhook-allow <cidr>',
+      'private range that webhooks may be sent to, once or more [E2B_SERVER_WEBHOOK_ALLOW]',
+      joined,
+    )
+    .option(
       '--debug-port <port>',
       'port for E2B_DEBUG=true programs, 0 for none [E2B_SERVER_DEBUG_PORT] (default: 49983)',
     )

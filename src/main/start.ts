@@ -34,7 +34,7 @@ import { countStarts } from '../orchestrator/count-starts.ts'
 import { createMachine } from '../orchestrator/machine.ts'
 import { createManager } from '../orchestrator/manager.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
-import { sendDelivery } from '../webhooks/send-delivery.ts'
+import { createSender } from '../webhooks/send-delivery.ts'
 import { presentLifecycleDelivery } from '../wire/lifecycle-event.ts'
 import { ensureAdminToken } from './admin-token.ts'
 import { ensureApiKey, keySource } from './api-keys.ts'
@@ -191,6 +191,8 @@ async function start(
   const dns = await openDns(config, address, log)
   undo.push(() => dns?.close())
   const listeners = [listener, ...(await startDebugListeners())]
+  const ownPorts = listeners.map((each) => (each.address() as AddressInfo).port)
+  const send = createSender({ allow: config.webhookAllow, ownPorts: () => ownPorts })
 
   const renewing = credentials?.watch((renewed) => {
     current = renewed
@@ -201,7 +203,7 @@ async function start(
     runReconcile(control, stopping.signal),
     runTeamSampling(control, stopping.signal),
     runSandboxSampling(control, stopping.signal),
-    runWebhooks({ ctx: control, send: sendDelivery, present: presentLifecycleDelivery }, stopping.signal),
+    runWebhooks({ ctx: control, send, present: presentLifecycleDelivery }, stopping.signal),
     logs.run(stopping.signal),
     renewing,
   ]

@@ -1,41 +1,77 @@
 import { createServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { expect, test } from 'vitest'
 import { testCertificate } from '../../tests/support/certificate.ts'
-import { isRefused, sendDelivery } from './send-delivery.ts'
+import { createSender } from './send-delivery.ts'
+
+const open = createSender({ allow: [], ownPorts: () => [] })
+/** Loopback is open to it, as where receivers are on the same machine. */
+const sendDelivery = createSender({ allow: ['127.0.0.0/8', '::1'], ownPorts: () => [] })
+const soon = () => AbortSignal.timeout(20_000)
+const refusal = /webhooks aren't sent to/
 
 test.each([
-  ['169.254.169.254', true],
-  ['::ffff:169.254.169.254', true],
-  ['fe80::1', true],
-  ['0.0.0.0', true],
-  ['fd00:ec2::254', true],
-  ['100.100.100.200', true],
-  ['64:ff9b::a9fe:a9fe', true],
-  ['::a9fe:a9fe', true],
-  ['fe80::1%eth0', true],
-  ['100.100.100.201', false],
-  ['127.0.0.1', false],
-  ['10.1.2.3', false],
-  ['8.8.8.8', false],
-  ['::1', false],
-  ['2001:db8::1', false],
-  ['169.254.1', true],
-])('%s is refused: %s', (address, expected) => {
-  expect(isRefused(address)).toBe(expected)
+  ...[
+    '127.0.0.1',
+    '0.0.0.0',
+    '10.1.2.3',
+    '172.16.0.1',
+    '192.168.1.1',
+    '100.64.0.1',
+    '169.254.169.254/latest',
+  ],
+  ...[
+    '2130706433',
+    '0x7f000001',
+    '0177.0.0.1',
+    '127.1',
+    '2852039166',
+    '0xa9fea9fe',
+    'localhost',
+    '100.100.100.200',
+  ],
+  ...[
+    '[::]',
+    '[::1]',
+    '[fe80::1]',
+    '[fd00:ec2::254]',
+    '[fc00::1]',
+    '[::ffff:169.254.169.254]',
+    '[::ffff:7f00:1]',
+  ],
+  ...['[64:ff9b::169.254.169.254]', '[64:ff9b::a00:1]', '[2002:7f00:1::]', '[::7f00:1]', '255.255.255.255'],
+])('nothing is sent to %s', async (host) => {
+  for (const scheme of ['http', 'https']) {
+    const delivery = { url: `${scheme}://${host}`, headers: {}, body: '{}' }
+    await expect(open(delivery, soon())).rejects.toThrow(refusal)
+  }
 })
 
-test.each([
-  'http://169.254.169.254/latest',
-  'http://[fe80::1]/',
-  'http://2852039166/',
-  'http://0xa9fea9fe/',
-  'http://[::ffff:169.254.169.254]/',
-  'http://[64:ff9b::169.254.169.254]/',
-])('a delivery to %s is refused', async (url) => {
-  const delivery = { url, headers: {}, body: '{}' }
-  await expect(sendDelivery(delivery, AbortSignal.timeout(5_000))).rejects.toThrow(/link-local/)
+test('the own listeners are refused by whatever address, also in ranges that are open', async () => {
+  await using receiver = await receive(() => 'HTTP/1.1 204 No Content\r\n\r\n')
+  const to = (url: string) => ({ url, headers: {}, body: '{}' })
+  const everywhere = ['0.0.0.0/0', '::/0']
+  const own = createSender({ allow: everywhere, ownPorts: () => [receiver.port] })
+  const here = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
+  const addresses = here.filter(({ scopeid }) => !scopeid).map(({ address }) => address)
+  for (const address of [...addresses, '0.0.0.0', '::', '::ffff:127.0.0.1', 'localhost']) {
+    const host = address.includes(':') ? `[${address}]` : address
+    await expect(own(to(`http://${host}:${receiver.port}/`), soon())).rejects.toThrow(refusal)
+  }
+  expect(receiver.requests).toEqual([])
+  const other = createSender({ allow: everywhere, ownPorts: () => [receiver.port + 1] })
+  await other(to(`http://127.0.0.1:${receiver.port}/`), soon())
+})
+
+test('owners learn nothing of inner receivers but that it was no success', async () => {
+  await using receiver = await receive(() => 'HTTP/1.1 418 Teapot\r\ncontent-length: 0\r\n\r\n')
+  await expect(receiver.deliver()).rejects.toThrow(/^No success\.$/)
+  await using silent = await receive(() => undefined)
+  await expect(silent.deliver()).rejects.toThrow(/^No connection, or no answer\.$/)
+  const nobody = { url: `http://localhost:${await freePort()}/`, headers: {}, body: '{}' }
+  await expect(sendDelivery(nobody, soon())).rejects.toThrow(/^No connection, or no answer\.$/)
 })
 
 test('redirects are not followed, long answers not read to their end, silence has its time', async () => {
@@ -58,10 +94,10 @@ test('redirects are not followed, long answers not read to their end, silence ha
     headers: {},
     body: '{}',
   })
-  await expect(sendDelivery(to('/moved'), AbortSignal.timeout(5_000))).rejects.toThrow('It answered 302.')
+  await expect(sendDelivery(to('/moved'), AbortSignal.timeout(5_000))).rejects.toThrow('No success.')
   expect(asked).toBe(1)
   await sendDelivery(to('/long'), AbortSignal.timeout(20_000))
-  await expect(sendDelivery(to('/silent'), AbortSignal.timeout(100))).rejects.toThrow(/too long/)
+  await expect(sendDelivery(to('/silent'), AbortSignal.timeout(100))).rejects.toThrow(/no answer/)
   server.closeAllConnections()
   server.close()
 })
@@ -84,7 +120,7 @@ test('an answer that changes the protocol is a failure like any other', async ()
   await using receiver = await receive(
     () => 'HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n',
   )
-  await expect(receiver.deliver()).rejects.toThrow('It answered 101.')
+  await expect(receiver.deliver()).rejects.toThrow('No success.')
 })
 
 test('a receiver whose certificate nobody vouches for is told nothing', async () => {
@@ -96,7 +132,7 @@ test('a receiver whose certificate nobody vouches for is told nothing', async ()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `https://localhost:${(server.address() as AddressInfo).port}/`
   const delivery = { url, headers: {}, body: '{}' }
-  await expect(sendDelivery(delivery, AbortSignal.timeout(20_000))).rejects.toThrow(/certificate/)
+  await expect(sendDelivery(delivery, AbortSignal.timeout(20_000))).rejects.toThrow(/No connection/)
   expect(asked).toBe(0)
   server.close()
 })
@@ -122,12 +158,22 @@ async function receive(answer: (connection: number, request: number) => string |
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const { port } = server.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}/`
   return {
+    port,
     requests,
     deliver: () => sendDelivery({ url, headers: {}, body: '{}' }, AbortSignal.timeout(20_000)),
     [Symbol.asyncDispose]: async () => {
       server.close()
     },
   }
+}
+
+async function freePort(): Promise<number> {
+  const server = createTcpServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
 }

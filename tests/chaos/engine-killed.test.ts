@@ -18,7 +18,8 @@ let server: TestServer
 let store: Store
 beforeAll(async () => {
   engine = await startOwnEngine(baseImage()!)
-  server = await startTestServer({ env: { DOCKER_HOST: engine.dockerHost } })
+  // Rules made here would be none in the engine's own name space of networks.
+  server = await startTestServer({ flags: ['--open-egress'], env: { DOCKER_HOST: engine.dockerHost } })
   store = await openSqliteStore({ path: join(server.stateDir, 'e2b-server.db') })
 }, 180_000)
 afterAll(async () => {

@@ -7,7 +7,7 @@ import { startTestServer, type TestServer } from '../support/server.ts'
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await startTestServer({ flags: ['--webhook-allow', '127.0.0.0/8'] })
 })
 afterAll(() => server[Symbol.asyncDispose]())
 

@@ -62,7 +62,7 @@ export function createFirewall(
     }
     const isFresh = applied !== undefined && performance.now() - applied.at < freshMs
     if (isFresh && applied?.bridge === bridge.name) return
-    if (!(await engineHost.isOurs(signal))) throw notHere()
+    if (!(await engineHost.isOurs(signal)) || !(await hasInterface(bridge.name))) throw notHere()
     await filterBridged()
     const text = instanceRules({
       table,
@@ -104,6 +104,12 @@ async function filterBridged(): Promise<void> {
     'No sandbox can be started: the kernel does not filter between them. Set it with: modprobe br_netfilter && ' +
       'sysctl net.bridge.bridge-nf-call-iptables=1',
   )
+}
+
+/** An engine on this kernel may still have a network name space of its own, where rules made here are of no use. */
+async function hasInterface(name: string): Promise<boolean> {
+  const interfaces = await readFile('/proc/net/dev', 'utf8')
+  return interfaces.split('\n').some((line) => line.trim().startsWith(`${name}:`))
 }
 
 async function trackedMax(): Promise<number> {
