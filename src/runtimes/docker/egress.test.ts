@@ -5,9 +5,13 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../../images/base/build.mjs'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
+import { silentLog } from '../../lib/log.ts'
 import { guestOf, guestSpec, run } from '../runtime.suite.ts'
 import { hostAddress, hostServer, neighbour, probe, reached, unreached } from './egress.fixture.ts'
-import { tableName } from './firewall.ts'
+import { createEngine } from './engine.ts'
+import { createEngineHost } from './engine-host.ts'
+import { createFirewall, tableName } from './firewall.ts'
+import { createInstanceNetwork } from './network.ts'
 import { container, docker, patience, server } from './runtime.fixture.ts'
 
 const image = await baseImageName()
@@ -131,6 +135,25 @@ describe.runIf(isRoot)('a server', () => {
     await later.close()
     expect(await table(one.instanceId)).toBeUndefined()
     await runtime.close()
+    await one.dispose()
+  })
+
+  test('goes on with a new network where somebody removed the one it knew', async () => {
+    const one = await server()
+    const engine = createEngine({ socketPath: '/var/run/docker.sock', log: silentLog })
+    const closed = { open: false, allow: [] } as const
+    const firewall = createFirewall(one.instanceId, closed, createEngineHost(engine))
+    const network = createInstanceNetwork(engine, one.instanceId, firewall)
+    await network.ensure(patience())
+    const before = await table(one.instanceId)
+    await docker.getNetwork(network.name).remove()
+    // Its rules count as unknown, as they do after a while.
+    await firewall.release()
+    await Promise.all([1, 2, 3].map(() => network.ensure(patience())))
+    expect(await table(one.instanceId)).toContain('chain forward')
+    expect(await table(one.instanceId)).not.toBe(before)
+    await network.release()
+    engine.close()
     await one.dispose()
   })
 

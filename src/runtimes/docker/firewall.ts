@@ -18,6 +18,10 @@ const trackedMaxFile = '/proc/sys/net/netfilter/nf_conntrack_max'
 const trackedMaxLeast = 65_536
 const bridgedFile = '/proc/sys/net/bridge/bridge-nf-call-iptables'
 
+const notHere =
+  'No sandbox can be started: only root, and only on the machine of the Docker engine, can keep sandboxes out of ' +
+  'private networks. Run the server as root there, or start it with --open-egress, by which sandboxes reach whatever this machine does.'
+
 export interface Bridge {
   /** Name of the interface on this machine */
   name: string
@@ -26,11 +30,17 @@ export interface Bridge {
 }
 
 export interface Firewall {
-  /** Makes sure that the rules are there, as they have to be now. Errors: `failed_precondition` with what to do. */
+  /**
+   * Makes sure that the rules are there, as they have to be now. Errors: `failed_precondition` with what to do, of which a
+   * `BridgeMissing` may only mean that somebody removed the network.
+   */
   ensure(bridge: Bridge, signal: AbortSignal): Promise<void>
   /** Removes the rules. Never throws: they are for a bridge that is gone. */
   release(): Promise<void>
 }
+
+/** This machine has no such interface. */
+export class BridgeMissing extends ServerError {}
 
 /** The name of a server's table of rules. */
 export function tableName(instanceId: string): string {
@@ -62,7 +72,8 @@ export function createFirewall(
     }
     const isFresh = applied !== undefined && performance.now() - applied.at < freshMs
     if (isFresh && applied?.bridge === bridge.name) return
-    if (!(await engineHost.isOurs(signal)) || !(await hasInterface(bridge.name))) throw notHere()
+    if (!(await engineHost.isOurs(signal))) throw new ServerError('failed_precondition', notHere)
+    if (!(await hasInterface(bridge.name))) throw new BridgeMissing('failed_precondition', notHere)
     await filterBridged()
     const text = instanceRules({
       table,
@@ -85,14 +96,6 @@ export function createFirewall(
         await applyRules(removalOf(table)).catch(() => {})
       }),
   }
-}
-
-function notHere(): ServerError {
-  return new ServerError(
-    'failed_precondition',
-    'No sandbox can be started: only root, and only on the machine of the Docker engine, can keep sandboxes out of ' +
-      'private networks. Run the server as root there, or start it with --open-egress, by which sandboxes reach whatever this machine does.',
-  )
 }
 
 /** Packets between two ports of a bridge pass the rules only where the kernel was told so. Errors: `failed_precondition`. */

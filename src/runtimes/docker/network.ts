@@ -9,7 +9,7 @@ import type { Log } from '../../lib/log.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import { instanceLabel, instancePrefix } from './container.ts'
 import { type Client, type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
-import type { Bridge, Firewall } from './firewall.ts'
+import { type Bridge, BridgeMissing, type Firewall } from './firewall.ts'
 
 /** Longest time for making the network, in milliseconds */
 const createMs = 20_000
@@ -45,18 +45,39 @@ export function createInstanceNetwork(
   const name = `e2b-${instancePrefix(instanceId)}`
   let ensured: Promise<Bridge> | undefined
 
-  const ensure = async (signal: AbortSignal) => {
+  const findOnce = () => {
     if (ensured === undefined) {
       // Shared by all who wait, so it ends by its own deadline and not with the caller who came first.
       const making = engine.call(patientSignal(createMs), (docker, both) =>
         findOrCreate(docker, name, instanceId, both),
       )
-      making.catch(() => {
-        if (ensured === making) ensured = undefined
-      })
+      making.catch(() => forget(making))
       ensured = making
     }
-    await firewall.ensure(await abortable(ensured, signal), signal)
+    return ensured
+  }
+  const forget = (found: Promise<Bridge>) => {
+    if (ensured === found) ensured = undefined
+  }
+  /** Closes the network as it is known. What turns out to be of one that is gone isn't known any longer. */
+  const closeKnown = async (signal: AbortSignal) => {
+    const found = findOnce()
+    const bridge = await abortable(found, signal)
+    try {
+      await firewall.ensure(bridge, signal)
+    } catch (error) {
+      if (error instanceof BridgeMissing) forget(found)
+      throw error
+    }
+  }
+  const ensure = async (signal: AbortSignal) => {
+    try {
+      await closeKnown(signal)
+    } catch (error) {
+      if (!(error instanceof BridgeMissing)) throw error
+      // Somebody removed the network since it was found; if not, this says so.
+      await closeKnown(signal)
+    }
   }
 
   return {
