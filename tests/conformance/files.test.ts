@@ -136,12 +136,14 @@ for i in range(600): os.mkdir('d' * 10); os.chdir('d' * 10)`
     await expect(sandbox.files.read('missing.txt')).rejects.toThrow(NotFoundError)
     await expect(sandbox.files.read('/home/user')).rejects.toThrow(InvalidArgumentError)
     await expect(sandbox.files.write('/home/user', 'x')).rejects.toThrow(InvalidArgumentError)
-    // Docker gives each container a /dev/shm of 64 MB.
+    // What is left of /dev/shm, which is half of the memory.
+    await sandbox.commands.run('fallocate -l 200M /dev/shm/rest')
     const error = await sandbox.files
       .write('/dev/shm/full', new Blob([randomBytes(80 * 1024 * 1024)]))
       .catch((e) => e)
     expect(error).toBeInstanceOf(sdk.NotEnoughSpaceError)
     await sandbox.files.remove('/dev/shm/full')
+    await sandbox.files.remove('/dev/shm/rest')
   })
 
   test('files of /proc, which have no size', async () => {

@@ -29,9 +29,9 @@ export async function startAgent(): Promise<TestAgent> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'e2b-agent-')))
   const socket = join(folder, 'agent.sock')
   const unprivileged = process.getuid?.() === 0 ? [] : ['--unprivileged', '--home', folder]
-  const child = spawn(agentBinary, ['--listen', `unix:${socket}`, '--no-http', ...unprivileged], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+  const command = [agentBinary, '--listen', `unix:${socket}`, '--no-http', ...unprivileged]
+  const [program = '', ...args] = unprivileged.length > 0 ? command : withoutLoginFiles(command)
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] })
   const kill = () => killChild(child)
   try {
     await waitForSocket(socket, child)
@@ -48,6 +48,16 @@ export async function startAgent(): Promise<TestAgent> {
       await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+/**
+ * What root of this machine has a login shell do isn't part of any test: it takes time, and what is killed in the middle of
+ * it may leave locks behind.
+ */
+function withoutLoginFiles(command: string[]): string[] {
+  const hide =
+    'for f in .profile .bash_profile .bash_login; do [ ! -e ~/$f ] || mount --bind /dev/null ~/$f; done'
+  return ['unshare', '--mount', 'sh', '-c', `${hide}; exec "$0" "$@"`, ...command]
 }
 
 async function waitForSocket(path: string, child: ChildProcess): Promise<void> {

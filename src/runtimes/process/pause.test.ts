@@ -125,7 +125,8 @@ describe('a pause with memory', () => {
     await run(guestOf(runtime, handle), `cd; mkfifo fifo; ${python} -c '${spawn}' >/dev/null 2>&1 &`)
     await until(async () => (await states(handle)).includes('D'))
     await runtime.pause(handle, memory, patience())
-    expect((await states(handle)).sort()).toEqual(['D', 'T', 'T'])
+    // The agent, the supervisor of the command, and Python's child.
+    expect((await states(handle)).sort()).toEqual(['D', 'T', 'T', 'T'])
     await runtime.resume(handle, patience())
     const open = 'cd; exec 3<>fifo; while ! [ -s ran ]; do sleep 0.01; done; cat ran'
     expect((await run(guestOf(runtime, handle), open)).stdout).toBe('done\n')
@@ -174,7 +175,8 @@ describe('a pause without memory', () => {
       const detach = 'setsid sh -c "sleep 1000 >/dev/null 2>&1 & true"'
       await run(guestOf(runtime, handle), detach)
       if (before) await runtime.pause(handle, before, patience())
-      expect(await processes(handle)).toHaveLength(2)
+      // The agent, the supervisor of what the command has left, and that.
+      expect(await processes(handle)).toHaveLength(3)
       await runtime.pause(handle, noMemory, patience())
       expect(await processes(handle)).toEqual([])
     }
@@ -261,7 +263,7 @@ describe('after a crash', () => {
     await until(async () => (await states(handle)).includes('T'))
     expect(await condition(handle)).toBe('paused')
     await create().pause(handle, memory, patience())
-    expect(await states(handle)).toEqual(['T', 'T'])
+    expect(await states(handle)).toEqual(['T', 'T', 'T'])
     await create().resume(handle, patience())
     expect(await states(handle)).not.toContain('T')
   })
@@ -280,7 +282,7 @@ describe('faults', () => {
     const failing = create({ failPause: true })
     for (const options of [memory, noMemory]) {
       await expect(failing.pause(handle, options, patience())).rejects.toMatchObject({ code: 'internal' })
-      expect(await states(handle)).toHaveLength(2)
+      expect(await states(handle)).toHaveLength(3)
       expect(await states(handle)).not.toContain('T')
       expect(await condition(handle)).toBe('running')
     }

@@ -158,10 +158,12 @@ async def test_refusals(sandbox):
         await sandbox.files.read("/home/user")
     with pytest.raises(InvalidArgumentException):
         await sandbox.files.write("/home/user", "x")
-    # Docker gives each container a /dev/shm of 64 MB.
+    # What is left of /dev/shm, which is half of the memory.
+    await sandbox.commands.run("fallocate -l 200M /dev/shm/rest")
     with pytest.raises(NotEnoughSpaceException):
         await sandbox.files.write("/dev/shm/full", os.urandom(80 * 1024 * 1024))
     await sandbox.files.remove("/dev/shm/full")
+    await sandbox.files.remove("/dev/shm/rest")
 
 
 async def test_proc(sandbox):

@@ -169,5 +169,4 @@ async def test_template_names(flavor):
     """exists, alias_exists"""
     for exists in (flavor.Template.exists, flavor.Template.alias_exists):
         assert await exists("base") is True
-        assert await exists("e2b/base") is True
         assert await exists("code-interpreter-v1") is False
