@@ -7,6 +7,7 @@ import { startAgent, type TestAgent } from '../../../tests/support/agent.ts'
 import { type EnvdServer, startEnvd } from '../../../tests/support/envd-server.ts'
 import type { SandboxLogEntry } from '../../domain/sandbox-log.ts'
 import { exec } from '../../guest/exec.ts'
+import { list } from '../../guest/list.ts'
 import { createSemaphore } from '../../lib/semaphore.ts'
 import type { TargetLog } from '../target.ts'
 import { callStream, readEnvelopes } from '../wire.fixture.ts'
@@ -104,6 +105,13 @@ test('what runs already when a sandbox comes back is recorded from then on, what
     `yes | head -c 100000; touch ${agent.folder}/full; ${go('go')}; echo not logged`,
   )
   const over = await runUnseen('exit 0')
+  const listed = async () => {
+    const pids: string[] = []
+    const running = await list(agent.guest, AbortSignal.timeout(20_000))
+    for await (const { pid } of running) pids.push(String(pid))
+    return pids
+  }
+  await expect.poll(listed, patient).not.toContain(over)
   await expect.poll(() => existsSync(join(agent.folder, 'full')), patient).toBe(true)
   entries.length = 0
 
