@@ -165,6 +165,10 @@ async function start(
   await api.ready()
   const apiSocket = await listenPrivately(api.server, config.stateDir)
   undo.push(() => apiSocket.close())
+  undo.push(() => {
+    api.server.close()
+    api.server.closeAllConnections()
+  })
   let current = credentials?.first ?? null
   const serving = createWorkers({
     count: config.dataWorkers,
