@@ -29,6 +29,11 @@ export interface ForwardTarget
   extends Pick<Traffic, 'exchanges' | 'maskedHost' | 'takeKept' | 'keep' | 'connect'> {
   /** Fields for the log that name it */
   readonly name: Record<string, string>
+  /**
+   * Whether it closes no idle connection as long as it lives, so that a kept one may also carry what can't be sent a
+   * second time.
+   */
+  readonly keepsIdle: boolean
   /** What is answered where connecting or the exchange failed. */
   failure(port: number, thrown: unknown): Answer
 }
@@ -55,14 +60,18 @@ export function forward(options: ForwardOptions): void {
 class Exchange implements ExchangeEvents, Tie {
   readonly connection: Duplex
   readonly #options: ForwardOptions
-  /** Whether it may be sent a second time, and so on a connection that others have used */
+  /** Whether it may be sent a second time */
   readonly #isReplayable: boolean
+  /** Whether it may be sent on a connection that others have used, and leaves it to others */
+  readonly #sharesConnection: boolean
   readonly #relay: Relay
   #informant: ((info: AnswerHead) => void) | undefined
   /** The first part of the request as it goes inside */
   #head = ''
   /** An answer has begun, or nobody is there to get one */
   #isSettled = false
+  /** All of the request has been written */
+  #isSent = false
   #upstream: Upstream | undefined
   #dialing: AbortController | undefined
   #stopSending: (() => void) | undefined
@@ -70,10 +79,11 @@ class Exchange implements ExchangeEvents, Tie {
   #onDrain: (() => void) | undefined
 
   constructor(options: ForwardOptions) {
-    const { req, res } = options
+    const { req, res, traffic } = options
     this.connection = connectionOf(req)
     this.#options = options
     this.#isReplayable = idempotentMethods.has(req.method ?? '') && !hasBody(req)
+    this.#sharesConnection = this.#isReplayable || traffic.keepsIdle
     this.#relay = new Relay(req, res)
   }
 
@@ -83,13 +93,13 @@ class Exchange implements ExchangeEvents, Tie {
     res.on('close', () => this.onClosed())
     try {
       const headers = requestHeaders(req, traffic.maskedHost(port))
-      headers.push('Connection', this.#isReplayable ? 'keep-alive' : 'close')
+      headers.push('Connection', this.#sharesConnection ? 'keep-alive' : 'close')
       this.#head = requestHead(req, headers)
     } catch (error) {
       this.#fail(error)
       return
     }
-    const kept = this.#isReplayable ? traffic.takeKept(port) : undefined
+    const kept = this.#sharesConnection ? traffic.takeKept(port) : undefined
     if (kept === undefined) this.#dial()
     else this.#send(kept)
   }
@@ -146,7 +156,9 @@ class Exchange implements ExchangeEvents, Tie {
     this.#upstream = undefined
     if (this.#onDrain !== undefined) res.off('drain', this.#onDrain)
     this.#stopSending?.()
-    if (this.#isReplayable && isReusable && target !== undefined) traffic.keep(port, target)
+    // Behind a request that isn't whole the next one would be taken for the rest of it.
+    const isKept = this.#sharesConnection && this.#isSent && isReusable
+    if (isKept && target !== undefined) traffic.keep(port, target)
     else target?.destroy()
     this.#relay.end()
     if (!this.#isReplayable) drain(req)
@@ -156,8 +168,8 @@ class Exchange implements ExchangeEvents, Tie {
     const target = this.#upstream
     this.#upstream = undefined
     if (this.#isSettled) breakOff(this.#options.req)
-    // A kept connection that was closed meanwhile says nothing about the request.
-    else if (target?.isUsed) this.#dial()
+    // A kept connection that was closed meanwhile says nothing about the request, unless that counts when sent twice.
+    else if (this.#isReplayable && target?.isUsed) this.#dial()
     else this.#fail(error)
   }
 
@@ -181,6 +193,7 @@ class Exchange implements ExchangeEvents, Tie {
     this.#upstream = target
     target.begin(req.method, this)
     if (this.#isReplayable) {
+      this.#isSent = true
       stream.write(this.#head, 'latin1')
       return
     }
@@ -188,7 +201,14 @@ class Exchange implements ExchangeEvents, Tie {
     stream.cork()
     stream.write(this.#head, 'latin1')
     setImmediate(() => stream.uncork())
-    if (hasBody(req)) this.#stopSending = sendBody(req, stream, isChunked(req))
+    this.#isSent = !hasBody(req)
+    if (this.#isSent) return
+    this.#stopSending = sendBody(req, stream, {
+      isChunked: isChunked(req),
+      onSent: () => {
+        this.#isSent = true
+      },
+    })
   }
 
   #fail(error: unknown): void {

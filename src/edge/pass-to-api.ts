@@ -14,7 +14,7 @@ import { createUpstream } from './upstream/upstream.ts'
 /** The one port that there is behind a unix socket. */
 const noPort = 0
 
-/** `socket`: the path where the API listens. The function it returns never throws and answers errors itself. */
+/** `socket`: the path where the API listens; its server must not close idle connections. The function it returns never throws and answers errors itself. */
 export function createPassToApi({
   socket,
   maxRequests,
@@ -28,6 +28,7 @@ export function createPassToApi({
   const kept = createKeptConnections()
   const target: ForwardTarget = {
     name: { to: 'api' },
+    keepsIdle: true,
     exchanges: createExchanges(createCloseWatch()),
     maskedHost: () => null,
     takeKept: kept.take,

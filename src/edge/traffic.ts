@@ -15,6 +15,8 @@ export interface Traffic {
   /** What is answered where connecting to a port or the exchange with it failed. */
   failure(port: number, thrown: unknown): Answer
   readonly exchanges: Exchanges
+  /** Servers inside close idle connections when they like. */
+  readonly keepsIdle: false
   /** What refuses a request to a port, as its headers and the sandbox's connections are; undefined: nothing. */
   refuse(port: number, headers: IncomingHttpHeaders): Answer | undefined
   /** The `Host` that a server inside is told instead of the one asked for; null: that one. */
@@ -70,6 +72,7 @@ export function createTrafficTable(limits: TrafficLimits): (sandbox: LiveSandbox
       name: { sandboxId: sandbox.id },
       failure: (port, thrown) => portFailure(sandbox.id, port, thrown),
       exchanges,
+      keepsIdle: false,
       refuse(port, headers) {
         const refusal = port === envdPort ? undefined : refuseByToken(sandbox, headers)
         if (refusal !== undefined) return refusal

@@ -65,8 +65,11 @@ export interface Decorators {
   orphanGraceMs?: number
 }
 
-/** How long a data worker's idle connection to the API is kept, in ms: longer than the worker keeps it. */
-const apiIdleMs = 72_000
+/**
+ * How long a connection to the API is kept without a request, in ms: until the data worker closes it. One that is closed
+ * from here may have a request on its way that can't be sent twice, also where this process stood still for long.
+ */
+const apiIdleMs = 0
 
 /** Starts the server and resolves when it takes requests; a start that fails leaves nothing. Errors: `ConfigError`. */
 export async function startServer(config: Config, decorators: Decorators = {}): Promise<RunningServer> {

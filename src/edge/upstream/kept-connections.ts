@@ -1,6 +1,6 @@
 /**
  * Connections into one sandbox that are kept for the next request. Only requests that can be sent a second time use
- * them, as a server inside may close an idle connection at the very moment it is used again.
+ * them, as a server inside may close an idle connection at the very moment it is used again; the API closes none.
  */
 import type { Upstream } from './upstream.ts'
 
@@ -66,8 +66,12 @@ export function createKeptConnections(room: Room = { left: Number.POSITIVE_INFIN
   return {
     take(port) {
       const last = byPort.get(port)?.pop()
-      if (last !== undefined) add(-1)
-      return last?.connection
+      if (last === undefined) return undefined
+      add(-1)
+      // The sweep is late where this process stood still, and the others of that port have been idle for longer.
+      if (performance.now() - last.sinceMs <= maxIdleMs) return last.connection
+      last.connection.destroy()
+      return undefined
     },
     put(port, connection) {
       let idle = byPort.get(port)

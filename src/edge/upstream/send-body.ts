@@ -3,9 +3,14 @@ import type { HttpRequest } from '../../domain/http.ts'
 
 /**
  * Sends a request's body behind its head, with chunks around it where it has no length. As much is in flight as
- * `stream` takes. The result stops it; whoever stops it, or leaves, sees to the rest of the body.
+ * `stream` takes. `onSent`: all of it has been written. The result stops it; whoever stops it, or leaves, sees to the
+ * rest of the body.
  */
-export function sendBody(req: HttpRequest, stream: Duplex, isChunked: boolean): () => void {
+export function sendBody(
+  req: HttpRequest,
+  stream: Duplex,
+  { isChunked, onSent }: { isChunked: boolean; onSent: () => void },
+): () => void {
   const onData = (bytes: Buffer) => {
     let hasRoom: boolean
     if (isChunked) {
@@ -21,6 +26,7 @@ export function sendBody(req: HttpRequest, stream: Duplex, isChunked: boolean): 
   const onEnd = () => {
     stop()
     if (isChunked) stream.write('0\r\n\r\n', 'latin1')
+    onSent()
   }
   const stop = () => {
     req.off('data', onData)
