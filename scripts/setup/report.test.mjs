@@ -21,11 +21,11 @@ function page() {
 function shownFor(line) {
   const { stream, lines } = page()
   const report = createReport({ stream, verbose: false })
-  report.begin('node modules')
-  report.progress('installing what package-lock.json names')
-  report.progress(line, { isOutput: true })
+  const step = report.begin('node modules')
+  step.progress('installing what package-lock.json names')
+  step.progress(line, { isOutput: true })
   vi.advanceTimersByTime(30_000)
-  report.end()
+  step.end()
   return lines[1]
 }
 
@@ -53,9 +53,24 @@ test.each([
 test('verbose: every line, as it is', () => {
   const { stream, lines } = page()
   const report = createReport({ stream, verbose: true })
-  report.begin('a')
-  report.progress('one', { isOutput: true })
-  report.progress('\x1b[31mtwo\x1b[0m\r')
-  report.end()
+  const step = report.begin('a')
+  step.progress('one', { isOutput: true })
+  step.progress('\x1b[31mtwo\x1b[0m\r')
+  step.end()
   expect(lines.slice(1, 3)).toEqual(['setup: a: one', 'setup: a: two'])
+})
+
+test('of steps side by side, each tells what it does and how it ended', () => {
+  const { stream, lines } = page()
+  const report = createReport({ stream, verbose: false })
+  const [a, b] = [report.begin('a'), report.begin('b')]
+  a.progress('one')
+  b.progress('two')
+  vi.advanceTimersByTime(30_000)
+  a.end()
+  b.fail()
+  vi.advanceTimersByTime(60_000)
+  expect(lines.map((line) => line.replace(/ \(\d+\.\d s\)/, ''))).toEqual(
+    ['a …', 'b …', 'a: one', 'b: two', 'a: done', 'b: failed'].map((text) => `setup: ${text}`),
+  )
 })

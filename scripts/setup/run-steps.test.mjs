@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { runSteps } from './run-steps.mjs'
 import { temporaryFolder } from './temporary-folder.mjs'
 
-const silent = { begin() {}, progress() {}, end() {}, fail() {}, note() {} }
+const silent = { begin: () => ({ progress() {}, end() {}, fail() {} }), note() {} }
 
 function context() {
   return { lock: join(temporaryFolder(), 'setup.lock'), report: silent }
@@ -50,4 +50,37 @@ test('a step that has no effect fails, and nothing after it runs', async () => {
   const steps = [step('a', log, { effect: false }), step('b', log)]
   await expect(runSteps(steps, context())).rejects.toThrow(/^a:/)
   expect(log).toEqual(['a'])
+})
+
+test('lanes are side by side, and what has none waits for them', async () => {
+  const log = []
+  let meet
+  const met = new Promise((resolve) => {
+    meet = resolve
+  })
+  // Ends only when the other lane is under way.
+  const slow = { ...step('b', log), lane: 'one' }
+  const fast = { ...step('c', log), lane: 'two' }
+  const steps = [
+    step('a', log),
+    { ...slow, run: () => met.then(slow.run) },
+    { ...fast, run: () => fast.run().then(meet) },
+    { ...step('d', log), lane: 'one' },
+    step('e', log),
+  ]
+  await runSteps(steps, context())
+  expect(log).toEqual(['a', 'c', 'b', 'd', 'e'])
+})
+
+test('a lane that fails lets the others end their step, and nothing else begins', async () => {
+  const log = []
+  const other = { ...step('b', log), lane: 'two' }
+  const steps = [
+    { ...step('a', log, { effect: false }), lane: 'one' },
+    { ...other, run: () => new Promise((resolve) => setTimeout(resolve, 50)).then(other.run) },
+    { ...step('c', log), lane: 'two' },
+    step('d', log),
+  ]
+  await expect(runSteps(steps, context())).rejects.toThrow(/^a:/)
+  expect(log).toEqual(['a', 'b'])
 })

@@ -20,6 +20,31 @@ const systemPython = '/usr/bin/python3'
 const probe = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))'
 
 /**
+ * A Python that can make virtual environments.
+ *
+ * @param {{ isNeeded: () => Promise<boolean> }} options
+ * @returns {import('./run-steps.mjs').Step}
+ */
+export function pythonStep({ isNeeded }) {
+  return {
+    name: 'Python',
+    isDone: async () => !(await isNeeded()) || (await findPython()) !== undefined,
+    run: async (progress) => {
+      await installPackages(['python3', 'python3-venv'], {
+        missing: 'Python with its module venv is missing',
+        progress,
+      })
+      if ((await findPython()) === undefined) {
+        throw new SetupError(
+          "The Python SDKs need Python 3.10 or newer with its module venv, which can't be found.",
+          { advice: 'Install one so that `python3 -m venv` works, then run this command again.' },
+        )
+      }
+    },
+  }
+}
+
+/**
  * @param {{ name?: string, requirements: string, folder: string, stamp: string }} options `requirements`: the folder of the pins;
  *   `folder`: where the environments go
  * @returns {import('./run-steps.mjs').Step}
@@ -34,7 +59,7 @@ export function pythonSdksStep({ name = 'Python SDKs', requirements, folder, sta
       versions.every((version) => existsSync(join(folder, version, 'bin', 'python'))),
     run: async (progress) => {
       const before = hash()
-      const python = await providePython(progress)
+      const python = await findPython()
       rmSync(folder, { recursive: true, force: true })
       for (const version of versions) {
         await createEnvironment({
@@ -62,26 +87,7 @@ export function versionsIn(requirements) {
     .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
 }
 
-/** The path of a usable Python, installed first where there is none. Errors: `SetupError`. */
-async function providePython(progress) {
-  const found = await findPython()
-  if (found !== undefined) return found
-  await installPackages(['python3', 'python3-venv'], {
-    missing: 'Python with its module venv is missing',
-    progress,
-  })
-  const installed = await findPython()
-  if (installed === undefined) {
-    throw new SetupError(
-      "The Python SDKs need Python 3.10 or newer with its module venv, which can't be found.",
-      {
-        advice: 'Install one so that `python3 -m venv` works, then run this command again.',
-      },
-    )
-  }
-  return installed
-}
-
+/** The path of a usable Python; undefined where there is none. */
 async function findPython() {
   for (const python of [systemPython, findProgram('python3')]) {
     if (python !== undefined && existsSync(python) && (await isUsable(python))) return python

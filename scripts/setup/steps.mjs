@@ -1,4 +1,6 @@
-/** The setup's steps, in their order: each may rely on those before it. */
+/**
+ * The setup's steps, in their order: each may rely on those before it in its lane, and on all before its lane's first.
+ */
 import { join } from 'node:path'
 import { paths, root } from './paths.mjs'
 import { baseImageStep } from './step-base-image.mjs'
@@ -10,7 +12,7 @@ import { loadToolsStep } from './step-load-tools.mjs'
 import { networkRulesStep } from './step-network-rules.mjs'
 import { nodeModulesStep } from './step-node-modules.mjs'
 import { nodeVersionStep } from './step-node-version.mjs'
-import { pythonSdksStep } from './step-python-sdks.mjs'
+import { pythonSdksStep, pythonStep } from './step-python-sdks.mjs'
 import { rustStep } from './step-rust.mjs'
 
 /** What a setup is for. */
@@ -36,17 +38,26 @@ export function stepsFor(purpose) {
     stamp: join(paths.stamps, 'guest-agent'),
   })
   const rustIsNeeded = async () => purpose === 'test' || !(await guestAgent.isDone())
+  const environments = [pythonSdksStep(paths.pythonSdks), pythonSdksStep(paths.frameworks)]
+  const pythonIsNeeded = async () =>
+    (await Promise.all(environments.map((step) => step.isDone()))).includes(false)
   return [
     nodeVersionStep(),
     ...(usesDocker ? [dockerEngineStep(), networkRulesStep()] : []),
     ...(usesGuests ? [rustStep({ root, isNeeded: rustIsNeeded })] : []),
     ...(purpose === 'bench' ? [loadToolsStep()] : []),
-    ...(purpose === 'test'
-      ? [chromiumStep(), pythonSdksStep(paths.pythonSdks), pythonSdksStep(paths.frameworks)]
-      : []),
-    nodeModulesStep({ root }),
-    bundleStep({ root, bundle: paths.bundle, stamp: join(paths.stamps, 'bundle') }),
-    ...(usesGuests ? [guestAgent] : []),
-    ...(usesDocker ? [baseImageStep({ nameFile: paths.baseImage })] : []),
+    ...(purpose === 'test' ? [chromiumStep(), pythonStep({ isNeeded: pythonIsNeeded })] : []),
+    ...inLane('server', [
+      nodeModulesStep({ root }),
+      bundleStep({ root, bundle: paths.bundle, stamp: join(paths.stamps, 'bundle') }),
+    ]),
+    ...inLane('agent', usesGuests ? [guestAgent] : []),
+    ...inLane('image', usesDocker ? [baseImageStep({ nameFile: paths.baseImage })] : []),
+    ...inLane('Python', purpose === 'test' ? environments : []),
   ]
+}
+
+/** Most of a first setup is the compiling of two things, each on one core, and waiting for registries. */
+function inLane(lane, steps) {
+  return steps.map((step) => ({ ...step, lane }))
 }

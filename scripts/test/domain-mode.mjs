@@ -8,8 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from '../setup/paths.mjs'
 
-/** Where the servers under test listen, as tests/support/mode.ts has it. */
-const resolver = '127.53.0.1'
+/** As tests/support/mode.ts has it. */
 const domain = 'e2b.local'
 
 /**
@@ -26,7 +25,8 @@ export async function inDomainMode(run) {
     const script = join(root, 'tests', 'support', 'make-authority.ts')
     execFileSync(process.execPath, ['--import', 'tsx', script, authority, domain], { cwd: root })
     const resolvConf = join(folder, 'resolv.conf')
-    writeFileSync(resolvConf, `nameserver ${resolver}\n`)
+    // The tests write into it where the servers under test are.
+    writeFileSync(resolvConf, '')
     return await run({
       // Only for these programs and what they start; the Docker engine is outside, and so are sandboxes.
       prefix: [
@@ -36,6 +36,7 @@ export async function inDomainMode(run) {
       env: {
         E2B_TEST_MODE: 'domain',
         E2B_TEST_CA: authority,
+        E2B_TEST_RESOLV_CONF: resolvConf,
         NODE_EXTRA_CA_CERTS: join(authority, 'ca.pem'),
         SSL_CERT_FILE: join(authority, 'ca-bundle.pem'),
       },
