@@ -103,6 +103,21 @@ function withRunner(results, code, runner) {
 }
 
 /**
+ * A suite that must have so many tests fails without them, though each that it has passes. A failed one counts: it fails
+ * the run itself, or holds when it is run again.
+ *
+ * @param {Results} results
+ * @param {number} min
+ * @returns {Results}
+ */
+export function requireAtLeast(results, min) {
+  const count = results.passed + results.failed
+  if (count >= min) return results
+  const failure = { name: `${count} tests, of which there must be at least ${min}` }
+  return { ...results, failed: results.failed + 1, failures: [...results.failures, failure] }
+}
+
+/**
  * The last line of a test run.
  *
  * @param {Counts} counts

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readCargoResults, readVitestResults, skippedTests, summaryLine } from './results.mjs'
+import { readCargoResults, readVitestResults, requireAtLeast, skippedTests, summaryLine } from './results.mjs'
 
 const result = (passed, failed, ignored) =>
   `test result: ${failed > 0 ? 'FAILED' : 'ok'}. ${passed} passed; ${failed} failed; ${ignored} ignored; 0 measured`
@@ -94,4 +94,12 @@ test('skipped tests are named with their files', () => {
 test('the last line names skipped tests only if there are any', () => {
   expect(summaryLine({ passed: 5, failed: 0, skipped: 0 })).toBe('5 passed, 0 failed')
   expect(summaryLine({ passed: 5, failed: 1, skipped: 2 })).toBe('5 passed, 1 failed, 2 skipped')
+})
+
+test('a suite with too few tests fails, though each of them passes', () => {
+  const none = { passed: 299, failed: 0, skipped: 0, failures: [] }
+  const failure = { name: '299 tests, of which there must be at least 300' }
+  expect(requireAtLeast(none, 300)).toEqual({ ...none, failed: 1, failures: [failure] })
+  const one = { passed: 299, failed: 1, skipped: 0, failures: [{ name: 'a' }] }
+  expect(requireAtLeast(one, 300)).toEqual(one)
 })

@@ -4,6 +4,7 @@
 import { join } from 'node:path'
 import { root } from '../setup/paths.mjs'
 import { inDomainMode } from './domain-mode.mjs'
+import { requireAtLeast } from './results.mjs'
 import { cargoTest, cargoTestAlone, check, checkByScript, vitest, vitestAlone } from './runners.mjs'
 
 /**
@@ -18,6 +19,9 @@ import { cargoTest, cargoTestAlone, check, checkByScript, vitest, vitestAlone } 
  * @property {(context: Context, test: { file?: string, name: string }) => Promise<boolean>} [again] runs one test alone;
  *   whether it passes
  */
+
+/** How many attempts there must be at least. */
+const attemptsMin = 300
 
 /** Vitest's report of the conformance tests */
 const conformanceReport = join(root, 'build', 'results', 'conformance.json')
@@ -72,7 +76,7 @@ export const suites = [
     run: async (context) => {
       const results = await vitest(context, 'security')
       context.say(`security: ${results.passed} attempts held`)
-      return results
+      return requireAtLeast(results, attemptsMin)
     },
   },
   {
