@@ -36,10 +36,10 @@ import { addRefreshSandbox } from './routes/sandboxes/refresh.ts'
 import { addSetSandboxTimeout } from './routes/sandboxes/set-timeout.ts'
 import { addSnapshotSandbox } from './routes/sandboxes/snapshot.ts'
 import { addUpdateNetwork } from './routes/sandboxes/update-network.ts'
-import { addDeleteSnapshot } from './routes/snapshots/delete.ts'
 import { addListSnapshots } from './routes/snapshots/list.ts'
 import { addListTeams } from './routes/teams/list.ts'
 import { addTeamMetrics } from './routes/teams/metrics.ts'
+import { addDeleteTemplate } from './routes/templates/delete.ts'
 import { addFindAlias } from './routes/templates/find-alias.ts'
 import { addUnimplemented } from './routes/unimplemented.ts'
 import { addWebhooks } from './routes/webhooks/webhooks.ts'
@@ -80,7 +80,7 @@ export function createApi(parts: ApiParts): FastifyInstance {
     addSnapshotSandbox(scope, parts)
     addForkSandbox(scope, parts)
     addListSnapshots(scope, parts)
-    addDeleteSnapshot(scope, parts)
+    addDeleteTemplate(scope, parts)
     addFindAlias(scope, parts)
     addSandboxMetrics(scope, parts)
     addSandboxLogs(scope, parts)

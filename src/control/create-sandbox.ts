@@ -3,16 +3,14 @@ import { ServerError, toError } from '../domain/error.ts'
 import type { SandboxNetwork } from '../domain/network.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import { publicState } from '../domain/sandbox-state.ts'
-import type { Snapshot } from '../domain/snapshot.ts'
-import type { Template } from '../domain/template.ts'
+import type { SandboxDefaults, TemplateBuild } from '../domain/template-build.ts'
 import { newSandboxId, newToken } from '../lib/ids.ts'
 import { patientSignal } from '../lib/patience.ts'
 import { checkLifetime } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
 import { checkPausable } from './pause-sandbox.ts'
 import { placementError } from './placement-error.ts'
-import { resolveTemplate, templateNotFound } from './resolve-template.ts'
-import { resolveSnapshot } from './snapshots.ts'
+import { resolveBuild } from './resolve-template.ts'
 
 /** What a sandbox is to be, whatever it is made from. */
 export interface SandboxSettings {
@@ -35,15 +33,17 @@ export interface SandboxSettings {
 export interface CreateSandboxRequest extends SandboxSettings {
   /** Of several requests with one key one creates, and all get its sandbox while it lives */
   idempotencyKey?: string
-  /** Id or alias of a template, with or without the tag `default`, in its namespace or without; or a snapshot's id or name */
+  /** Id or name of a template or snapshot, in its namespace or without, with a tag, a build's id or neither */
   template: string
 }
 
 /** What a sandbox is made from. */
 export interface SandboxOrigin {
   templateId: string
+  buildId: string | null
   alias: string | null
   image: string
+  defaults: SandboxDefaults
   cpuCount: number
   memoryMb: number
   diskMb: number
@@ -108,16 +108,16 @@ async function resolveOrigin(
   ctx: ControlContext,
   { template, teamId }: CreateSandboxRequest,
 ): Promise<SandboxOrigin> {
-  const found = await resolveTemplate(ctx, teamId, template)
-  if (found !== undefined) return originOf(found, found.aliases[0] ?? null)
-  const snapshot = await resolveSnapshot(ctx, teamId, template)
-  if (snapshot !== undefined) return originOf(snapshot, snapshot.name)
-  throw await templateNotFound(ctx, teamId, template)
+  const { template: meant, build } = await resolveBuild(ctx, teamId, template)
+  const { id: buildId, cpuCount, memoryMb, diskMb, defaults } = build
+  const alias = meant.aliases[0] ?? null
+  return { templateId: meant.id, buildId, alias, image: imageOf(build), cpuCount, memoryMb, diskMb, defaults }
 }
 
-function originOf(source: Template | Snapshot, alias: string | null): SandboxOrigin {
-  const { id, image, cpuCount, memoryMb, diskMb } = source
-  return { templateId: id, alias, image, cpuCount, memoryMb, diskMb }
+/** The image of a build that is ready. */
+export function imageOf({ id, image }: TemplateBuild): string {
+  if (image === null) throw new ServerError('internal', `Build '${id}' has no image.`)
+  return image
 }
 
 /**
@@ -152,6 +152,7 @@ function rowOf(ctx: ControlContext, settings: SandboxSettings & SandboxOrigin & 
     id: settings.id ?? newSandboxId(),
     teamId: settings.teamId,
     templateId: settings.templateId,
+    buildId: settings.buildId,
     alias: settings.alias,
     state: 'creating',
     startedAt: now,
@@ -172,6 +173,7 @@ function rowOf(ctx: ControlContext, settings: SandboxSettings & SandboxOrigin & 
     network: settings.network,
     runtime: ctx.node.runtime,
     image: settings.image,
+    defaults: settings.defaults,
     handle: null,
     endReason: null,
     idempotency: settings.idempotency,
@@ -198,6 +200,7 @@ async function start(
       { type: 'created', reason: 'request', detail },
     )
     ctx.node.admit(running, { fresh: true })
+    await ctx.store.templates.countSpawn(running.templateId, startedAt)
     ctx.log.info({ sandboxId: running.id, templateId: running.templateId }, 'sandbox started')
     return running
   } catch (error) {

@@ -1,13 +1,12 @@
 import { ServerError, toError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import { publicState } from '../domain/sandbox-state.ts'
-import type { Snapshot } from '../domain/snapshot.ts'
-import { defaultTag } from '../domain/template-name.ts'
+import type { TemplateBuild } from '../domain/template-build.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
 import type { ControlContext } from './context.ts'
-import { type CreateOptions, startSandbox } from './create-sandbox.ts'
+import { type CreateOptions, imageOf, startSandbox } from './create-sandbox.ts'
 import { requireVisible, type SandboxRef } from './find-sandbox.ts'
-import { takeSnapshot } from './snapshot-sandbox.ts'
+import { newTemplate, takeSnapshot } from './snapshot-sandbox.ts'
 
 /** Forks that are started side by side. */
 const parallel = 8
@@ -35,8 +34,8 @@ export async function forkSandbox(
     ref.id,
     async (row, ended) => {
       const sandbox = requireForkable(row, ref)
-      const kind = { name: null, tag: defaultTag, internal: true }
-      return { source: sandbox, copy: await takeSnapshot(ctx, sandbox, kind, ended) }
+      const copied = await takeSnapshot(ctx, sandbox, newTemplate(ctx, sandbox, 'fork'), [], ended)
+      return { source: sandbox, copy: copied.build }
     },
     signal,
   )
@@ -47,7 +46,7 @@ export async function forkSandbox(
       return await startForks(ctx, { source, copy, timeoutS, count }, signal)
     } finally {
       // From here on the forks' own rows keep its image.
-      await ctx.store.snapshots.remove(copy.id)
+      await ctx.store.builds.remove(copy.id)
     }
   })
 }
@@ -61,7 +60,7 @@ function requireForkable(row: Sandbox | undefined, ref: SandboxRef): Sandbox {
 
 async function startForks(
   ctx: ControlContext,
-  { source, copy, timeoutS, count }: ForkRequest & { source: Sandbox; copy: Snapshot },
+  { source, copy, timeoutS, count }: ForkRequest & { source: Sandbox; copy: TemplateBuild },
   signal: AbortSignal,
 ): Promise<ForkResult[]> {
   const results: ForkResult[] = []
@@ -72,8 +71,10 @@ async function startForks(
         {
           teamId: source.teamId,
           templateId: source.templateId,
+          buildId: source.buildId,
           alias: source.alias,
-          image: copy.image,
+          image: imageOf(copy),
+          defaults: source.defaults,
           cpuCount: source.cpuCount,
           memoryMb: source.memoryMb,
           diskMb: source.diskMb,

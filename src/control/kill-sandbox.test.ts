@@ -20,7 +20,7 @@ const ended = { status: 'rejected', reason: { code: 'not_found' } }
 async function isGone({ control, guests, runtime }: TestControl, id: string, reason: string): Promise<void> {
   expect(await control.store.sandboxes.find(id)).toBeUndefined()
   expect(await guests()).toEqual([])
-  expect(await control.store.snapshots.list({})).toEqual([])
+  expect(await control.store.builds.list({ isSnapshot: true })).toEqual([])
   expect(await runtime.images.list(signal())).toEqual([])
   const [last] = await control.store.events.list({ sandboxId: id, order: 'desc', limit: 1 })
   expect(last).toMatchObject({ type: 'killed', reason })

@@ -1,9 +1,9 @@
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox, SandboxFilter } from '../domain/sandbox.ts'
 import { publicState, type SandboxState, sandboxStates } from '../domain/sandbox-state.ts'
+import { readTemplateName } from '../domain/template-name.ts'
 import type { ControlContext } from './context.ts'
-import { resolveTemplate } from './resolve-template.ts'
-import { resolveSnapshot } from './snapshots.ts'
+import { findTemplate } from './resolve-template.ts'
 
 export interface ListRequest extends Pick<SandboxFilter, 'metadata' | 'startedAfter' | 'order' | 'after'> {
   teamId: string
@@ -35,8 +35,8 @@ export async function listSandboxes(ctx: ControlContext, request: ListRequest): 
     if (template.includes(':') && !unnamedSnapshot.test(template)) {
       throw new ServerError('invalid_argument', "'template' is an id or a name without a tag.")
     }
-    const found =
-      (await resolveTemplate(ctx, teamId, template)) ?? (await resolveSnapshot(ctx, teamId, template))
+    const name = readTemplateName(template)
+    const found = name && (await findTemplate(ctx, teamId, name))
     if (found === undefined)
       return { sandboxes: [], more: false, runningCount: asksForRunning ? 0 : undefined }
     wanted.templateId = found.id

@@ -1,7 +1,9 @@
-import type { SnapshotFilter } from '../domain/snapshot.ts'
+import type { SnapshotFilter } from '../domain/template-build.ts'
+import { readTemplateName } from '../domain/template-name.ts'
 import type { ControlContext } from './context.ts'
 import { namespaceOf } from './namespace.ts'
-import { findSnapshotById, type NamedSnapshot, named, snapshotFilter } from './snapshots.ts'
+import { findOwnTemplate } from './resolve-template.ts'
+import { type NamedSnapshot, named } from './snapshots.ts'
 
 export interface ListSnapshotsRequest extends Pick<SnapshotFilter, 'sandboxId' | 'after'> {
   teamId: string
@@ -17,23 +19,25 @@ export interface ListSnapshotsRequest extends Pick<SnapshotFilter, 'sandboxId' |
  */
 export async function listSnapshots(
   ctx: ControlContext,
-  { teamId, name, limit, ...filter }: ListSnapshotsRequest,
+  { name, limit, ...filter }: ListSnapshotsRequest,
 ): Promise<{ snapshots: NamedSnapshot[]; more: boolean }> {
-  const wanted = {
-    ...{ ...filter, teamId, limit: limit + 1 },
-    ...({ state: 'ready', internal: false, newestOfName: true } as const),
-  }
-  const byName = name === undefined ? undefined : await snapshotFilter(ctx, teamId, name)
-  if (name !== undefined && byName === undefined) return { snapshots: [], more: false }
-  let found = await ctx.store.snapshots.list({ ...wanted, ...byName })
-  if (byName !== undefined && found.length === 0 && filter.after === undefined) {
-    const byId = await findSnapshotById(ctx, byName)
-    const isOfSandbox = filter.sandboxId === undefined || byId?.sandboxId === filter.sandboxId
-    if (byId !== undefined && isOfSandbox) found = [byId]
-  }
-  const namespace = await namespaceOf(ctx, teamId)
+  const byName = name === undefined ? {} : await nameFilter(ctx, filter.teamId, name)
+  if (byName === undefined) return { snapshots: [], more: false }
+  const found = await ctx.store.builds.snapshots({ ...filter, ...byName, limit: limit + 1 })
+  const namespace = await namespaceOf(ctx, filter.teamId)
   return {
     snapshots: found.slice(0, limit).map((snapshot) => named(snapshot, namespace)),
     more: found.length > limit,
   }
+}
+
+/** Undefined where there is nothing of that name. */
+async function nameFilter(
+  ctx: ControlContext,
+  teamId: string,
+  name: string,
+): Promise<Pick<SnapshotFilter, 'templateId' | 'tag'> | undefined> {
+  const template = await findOwnTemplate(ctx, teamId, name)
+  const tag = readTemplateName(name)?.tag ?? null
+  return template && { templateId: template.id, ...(tag !== null && { tag }) }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { anySandbox, rowOf, startControl } from '../../tests/support/control.ts'
+import { anySandbox, buildOf, rowOf, startControl, templateOf } from '../../tests/support/control.ts'
 import { sleep } from '../lib/deadline.ts'
 import { createSandbox } from './create-sandbox.ts'
 import { killSandbox } from './kill-sandbox.ts'
@@ -69,14 +69,13 @@ test('an incomplete copy is nobody’s orphan: it goes with its row', async () =
   const image = 'e2b-server/snapshot:half'
   await runtime.snapshot(handle!, image, quiet.signal)
   const { store } = control
-  const { templateId, teamId, cpuCount, memoryMb, diskMb } = (await store.sandboxes.find(id))!
-  const sized = { cpuCount, memoryMb, diskMb }
-  const kind = { name: null, tag: 'default', internal: false, state: 'creating', runtime: 'process' } as const
-  await store.snapshots.create({
-    ...{ ...sized, ...kind, id: 'half', sandboxId: id, teamId, templateId, image, createdAt: 1 },
-  })
+  const row = (await store.sandboxes.find(id))!
+  const template = templateOf({ id: 'half', kind: 'snapshot' })
+  const origin = { sandboxId: id, templateId: row.templateId }
+  await store.builds.create(buildOf({ templateId: 'half', status: 'building', image, origin }), { template })
   await reconcile(control, quiet.signal)
-  expect(await store.snapshots.list({})).toEqual([])
+  expect(await store.builds.list({ isSnapshot: true })).toEqual([])
+  expect(await store.templates.find('half')).toBeUndefined()
   expect(await runtime.images.list(quiet.signal)).toEqual([])
 })
 

@@ -76,21 +76,21 @@ async function removeGuests(
  * sandbox's turn, or its own.
  */
 async function settleSnapshots(ctx: ControlContext, signal: AbortSignal): Promise<void> {
-  const { snapshots } = ctx.store
-  const incomplete = await snapshots.list({ state: 'creating' })
-  await forEachLimit(incomplete, parallel, ({ id, sandboxId }) =>
+  const { builds } = ctx.store
+  const incomplete = await builds.list({ statuses: ['building'], isSnapshot: true })
+  await forEachLimit(incomplete, parallel, ({ id, origin }) =>
     ctx.lifecycle.exclusive(
-      sandboxId,
+      origin?.sandboxId ?? id,
       async () => {
-        const snapshot = await snapshots.find(id)
-        if (snapshot?.state === 'creating') await dropIncomplete(ctx, snapshot, signal)
+        const build = await builds.find(id)
+        if (build?.status === 'building') await dropIncomplete(ctx, build, signal)
       },
       signal,
     ),
   )
-  const ofForks = await snapshots.list({ internal: true, state: 'ready' })
+  const ofForks = await builds.list({ kind: 'fork', statuses: ['ready'] })
   await forEachLimit(ofForks, parallel, ({ id }) =>
-    ctx.lifecycle.exclusive(id, () => snapshots.remove(id), signal),
+    ctx.lifecycle.exclusive(id, () => builds.remove(id), signal),
   )
 }
 
@@ -100,7 +100,9 @@ async function removeImages(
   images: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const kept = new Set((await ctx.store.snapshots.list({})).map(({ image }) => image))
+  const kept = new Set<string | null>()
+  for (const { image } of await ctx.store.builds.list({})) kept.add(image)
+  for (const { image } of await ctx.store.layers.list({})) kept.add(image)
   for (const { image } of await ctx.store.sandboxes.list({})) kept.add(image)
   const orphans = images.filter((image) => !kept.has(image))
   for (const image of ctx.orphans.due('image', orphans)) {

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
-import type { Snapshot } from '../domain/snapshot.ts'
+import type { TaggedBuild, Template } from '../domain/template.ts'
+import type { TemplateBuild } from '../domain/template-build.ts'
 import { defaultTag, parseTemplateName } from '../domain/template-name.ts'
 import { anySignal } from '../lib/deadline.ts'
 import { newId } from '../lib/ids.ts'
@@ -33,16 +35,46 @@ export async function snapshotSandbox(
   if (parsed !== undefined && parsed.namespace !== null && parsed.namespace !== namespace) {
     throw new ServerError('invalid_argument', `The namespace of your snapshots is '${namespace}'.`)
   }
-  const snapshot = await ctx.lifecycle.exclusive(
+  const tag = parsed?.tag ?? defaultTag
+  const { template, build } = await ctx.lifecycle.exclusive(
     ref.id,
-    (row, ended) => {
-      const kind = { name: parsed?.name ?? null, tag: parsed?.tag ?? defaultTag, internal: false }
-      return takeSnapshot(ctx, requireRunning(row, ref), kind, ended)
+    async (row, ended) => {
+      const sandbox = requireRunning(row, ref)
+      const existing = parsed && (await ctx.store.templates.findByAlias(ref.teamId, parsed.name))
+      return takeSnapshot(
+        ctx,
+        sandbox,
+        existing ?? newTemplate(ctx, sandbox, 'snapshot', parsed?.name),
+        [tag],
+        ended,
+      )
     },
     signal,
   )
-  await dropSuperseded(ctx, snapshot)
-  return named(snapshot, namespace)
+  await dropSuperseded(ctx, template)
+  return named({ template, build, tag }, namespace)
+}
+
+/** One that isn't recorded yet: `takeSnapshot` does that together with its first build. */
+export function newTemplate(
+  ctx: ControlContext,
+  { teamId }: Sandbox,
+  kind: 'snapshot' | 'fork',
+  name?: string,
+): Template & { isNew: true } {
+  const now = ctx.clock.now()
+  return {
+    id: newId(),
+    teamId,
+    aliases: name === undefined ? [] : [name],
+    isPublic: false,
+    kind,
+    createdAt: now,
+    updatedAt: now,
+    lastSpawnedAt: null,
+    spawnCount: 0,
+    isNew: true,
+  }
 }
 
 /**
@@ -51,47 +83,76 @@ export async function snapshotSandbox(
 export async function takeSnapshot(
   ctx: ControlContext,
   sandbox: Sandbox,
-  { name, tag, internal }: Pick<Snapshot, 'name' | 'tag' | 'internal'>,
+  asked: Template & { isNew?: boolean },
+  tags: readonly string[],
   ended: AbortSignal,
-): Promise<Snapshot> {
+): Promise<TaggedBuild> {
   checkSnapshots(ctx)
   const { handle } = sandbox
   if (handle === null) throw new ServerError('internal', 'The sandbox has no guest.')
-  const id = newId()
-  const snapshot: Snapshot = {
-    id,
+  const { template, build } = await recordIntent(ctx, sandbox, asked)
+  const { id, image } = build
+  const intent = await ctx.lifecycle.move(sandbox, 'snapshot')
+  try {
+    const signal = anySignal(ended, patientSignal(snapshotTimeoutMs))
+    await ctx.node.snapshot(handle, image, signal)
+    const told = {
+      type: 'snapshotted',
+      reason: template.kind === 'fork' ? 'fork' : 'request',
+      detail: { snapshotId: template.id },
+    } as const
+    const at = ctx.clock.now()
+    const { diskMb, defaults } = build
+    await ctx.store.builds.complete(id, { at, tags, image, diskMb, defaults }, eventOf(sandbox, told, at))
+    await ctx.lifecycle.move(intent, 'snapshotted')
+    ctx.log.info({ sandboxId: sandbox.id, snapshotId: template.id, buildId: id }, 'snapshot taken')
+    return { template, build: { ...build, status: 'ready', finishedAt: at } }
+  } catch (error) {
+    await makeGood(ctx, intent, build)
+    throw ended.aborted ? ended.reason : error
+  }
+}
+
+/** A build in `building`, of a template that is made with it where it isn't there yet. */
+async function recordIntent(
+  ctx: ControlContext,
+  sandbox: Sandbox,
+  { isNew = false, ...template }: Template & { isNew?: boolean },
+) {
+  const build = intentOf(ctx, sandbox, template.id)
+  try {
+    await ctx.store.builds.create(build, isNew ? { template } : {})
+    return { template, build }
+  } catch (error) {
+    // Somebody else's first snapshot of that name came in between.
+    const [name] = template.aliases
+    const theirs =
+      name === undefined ? undefined : await ctx.store.templates.findByAlias(template.teamId, name)
+    if (!isNew || theirs === undefined) throw error
+    await ctx.store.builds.create({ ...build, templateId: theirs.id })
+    return { template: theirs, build: { ...build, templateId: theirs.id } }
+  }
+}
+
+function intentOf(ctx: ControlContext, sandbox: Sandbox, templateId: string) {
+  const now = ctx.clock.now()
+  return {
+    id: randomUUID(),
+    templateId,
     teamId: sandbox.teamId,
-    sandboxId: sandbox.id,
-    templateId: sandbox.templateId,
-    name,
-    tag,
-    internal,
-    state: 'creating',
-    image: `e2b-server/snapshot:${id}`,
+    status: 'building',
+    image: `e2b-server/snapshot:${newId()}`,
     runtime: ctx.node.runtime,
     cpuCount: sandbox.cpuCount,
     memoryMb: sandbox.memoryMb,
     diskMb: sandbox.diskMb,
-    createdAt: ctx.clock.now(),
-  }
-  await ctx.store.snapshots.create(snapshot)
-  const intent = await ctx.lifecycle.move(sandbox, 'snapshot')
-  try {
-    const signal = anySignal(ended, patientSignal(snapshotTimeoutMs))
-    await ctx.node.snapshot(handle, snapshot.image, signal)
-    const told = {
-      type: 'snapshotted',
-      reason: internal ? 'fork' : 'request',
-      detail: { snapshotId: id },
-    } as const
-    await ctx.store.snapshots.complete(id, eventOf(sandbox, told, ctx.clock.now()))
-    await ctx.lifecycle.move(intent, 'snapshotted')
-    ctx.log.info({ sandboxId: sandbox.id, snapshotId: id }, 'snapshot taken')
-    return { ...snapshot, state: 'ready' }
-  } catch (error) {
-    await makeGood(ctx, intent, snapshot)
-    throw ended.aborted ? ended.reason : error
-  }
+    defaults: sandbox.defaults,
+    origin: { sandboxId: sandbox.id, templateId: sandbox.templateId },
+    reason: null,
+    createdAt: now,
+    startedAt: now,
+    finishedAt: null,
+  } as const satisfies TemplateBuild
 }
 
 /** Errors: `unimplemented`, naming the capability. */
@@ -113,7 +174,7 @@ function checkMemorySnapshots({ node }: ControlContext): void {
 }
 
 /** What can't be made good now is left to reconciliation, the image of a copy that failed included. */
-async function makeGood(ctx: ControlContext, { id }: Sandbox, snapshot: Snapshot): Promise<void> {
+async function makeGood(ctx: ControlContext, { id }: Sandbox, snapshot: TemplateBuild): Promise<void> {
   const signal = patientSignal(undoTimeoutMs)
   const settled = ctx.store.sandboxes.find(id).then((row) => row && settle(ctx, row, signal))
   for (const outcome of await Promise.allSettled([settled, dropIncomplete(ctx, snapshot, signal)])) {
@@ -122,10 +183,10 @@ async function makeGood(ctx: ControlContext, { id }: Sandbox, snapshot: Snapshot
   }
 }
 
-/** Older copies of the same name and tag can't be asked for any more; reconciliation removes their images. */
-async function dropSuperseded(ctx: ControlContext, { id, teamId, name, tag }: Snapshot): Promise<void> {
-  if (name === null) return
-  const copies = await ctx.store.snapshots.list({ teamId, name, tag, state: 'ready', internal: false })
-  const at = copies.findIndex((copy) => copy.id === id)
-  for (const older of copies.slice(at + 1)) await ctx.store.snapshots.remove(older.id)
+/** Older copies that no tag stands for any more can't be asked for; reconciliation removes their images. */
+async function dropSuperseded({ store }: ControlContext, { id }: Template): Promise<void> {
+  const tagged = new Set((await store.tags.list(id)).map(({ buildId }) => buildId))
+  for (const copy of await store.builds.list({ templateId: id, isSnapshot: true, statuses: ['ready'] })) {
+    if (!tagged.has(copy.id)) await store.builds.remove(copy.id)
+  }
 }

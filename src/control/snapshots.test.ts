@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { anySandbox, startControl } from '../../tests/support/control.ts'
-import type { NewLifecycleEvent } from '../domain/lifecycle-event.ts'
+import type { BuildStore } from '../domain/template-build.ts'
 import type { ControlContext } from './context.ts'
 import { createSandbox } from './create-sandbox.ts'
-import { deleteSnapshot } from './delete-snapshot.ts'
+import { deleteTemplate } from './delete-template.ts'
 import { forkSandbox } from './fork-sandbox.ts'
 import { killSandbox } from './kill-sandbox.ts'
 import { listSnapshots } from './list-snapshots.ts'
@@ -49,7 +49,8 @@ test('snapshots go by id and by name, in lower case, with tags; a name goes over
   for (const nothing of ['none', 'other/mine', 'mine:v3', 'no name at all'])
     expect(await listed(control, nothing)).toEqual([])
   const copy = await create(control, 'mine')
-  expect(copy.templateId).toBe(newer.snapshot.id)
+  expect(copy.templateId).toBe(newer.template.id)
+  expect(copy.buildId).toBe(newer.build.id)
   // The one that was superseded is nobody's, and goes.
   await reconcile(control, signal())
   expect(await parts.runtime.images.list(signal())).toHaveLength(3)
@@ -68,7 +69,7 @@ test('pages of snapshots have each name once, and deleting a tag deletes its nam
   do {
     const page = await listSnapshots(control, { teamId: 'team', limit: 1, ...(after && { after }) })
     pages.push(page.snapshots.map(({ snapshotId }) => snapshotId))
-    after = page.more ? page.snapshots.at(-1)!.snapshot : undefined
+    after = page.more ? page.snapshots.at(-1)!.build : undefined
   } while (after !== undefined)
   expect(pages).toEqual([['team/two:v2'], [unnamed], ['team/one:v2']])
   const ofSource = await listSnapshots(control, { teamId: 'team', sandboxId: source.id, limit: 9 })
@@ -79,7 +80,7 @@ test('pages of snapshots have each name once, and deleting a tag deletes its nam
   ])
 
   const copy = await create(control, 'one:v1')
-  const drop = (identifier: string) => deleteSnapshot(control, { teamId: 'team', identifier }, signal())
+  const drop = (identifier: string) => deleteTemplate(control, { teamId: 'team', identifier }, signal())
   await expect(drop('one:v2')).rejects.toMatchObject({ code: 'invalid_argument' })
   await killSandbox(control, copy, signal())
   await drop('team/one:v2')
@@ -110,7 +111,7 @@ test('a snapshot in use stays; one that is deleted is gone, for its team only', 
   const { control } = parts
   const { snapshotId } = await snapshot(control, await create(control), 'mine')
   const copy = await create(control, snapshotId)
-  const drop = (teamId = 'team') => deleteSnapshot(control, { teamId, identifier: snapshotId }, signal())
+  const drop = (teamId = 'team') => deleteTemplate(control, { teamId, identifier: snapshotId }, signal())
   await expect(drop('other')).rejects.toMatchObject({ code: 'not_found' })
   await expect(drop()).rejects.toMatchObject({
     code: 'invalid_argument',
@@ -120,9 +121,9 @@ test('a snapshot in use stays; one that is deleted is gone, for its team only', 
   await drop()
   await expect(drop()).rejects.toMatchObject({ code: 'not_found' })
   await expect(
-    deleteSnapshot(control, { teamId: 'team', identifier: 'base' }, signal()),
+    deleteTemplate(control, { teamId: 'team', identifier: 'base' }, signal()),
   ).rejects.toMatchObject({
-    code: 'unimplemented',
+    code: 'not_found',
   })
   expect(await parts.runtime.images.list(signal())).toEqual([])
 })
@@ -133,7 +134,7 @@ test('a snapshot that fails leaves the source running and nothing behind', async
   await expect(snapshot(parts.control, source)).rejects.toMatchObject({ code: 'internal' })
   expect((await parts.control.store.sandboxes.find(source.id))?.state).toBe('running')
   expect(parts.directory.find(source.id)).toBeDefined()
-  expect(await parts.control.store.snapshots.list({})).toEqual([])
+  expect(await parts.control.store.builds.list({ isSnapshot: true })).toEqual([])
 })
 
 test('a copy whose end is not known for sure is never found complete without its image', async () => {
@@ -143,19 +144,19 @@ test('a copy whose end is not known for sure is never found complete without its
   const fails = async () => {
     throw new Error('disk I/O error')
   }
-  const snapshots = {
-    ...store.snapshots,
-    complete: async (id: string, event: NewLifecycleEvent) => {
-      await store.snapshots.complete(id, event)
+  const builds: BuildStore = {
+    ...store.builds,
+    complete: async (...outcome) => {
+      await store.builds.complete(...outcome)
       await fails()
     },
     remove: fails,
   }
-  const control = { ...parts.control, store: { ...store, snapshots } }
+  const control = { ...parts.control, store: { ...store, builds } }
   await expect(snapshot(control, source)).rejects.toThrow()
-  const [left] = await store.snapshots.list({})
-  expect(left?.state).toBe('ready')
-  expect(await parts.runtime.images.has(left!.image, signal())).toBe(true)
+  const [left] = await store.builds.list({ isSnapshot: true })
+  expect(left?.status).toBe('ready')
+  expect(await parts.runtime.images.has(left!.image!, signal())).toBe(true)
   expect((await store.sandboxes.find(source.id))?.state).toBe('running')
 })
 

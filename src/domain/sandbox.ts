@@ -2,6 +2,7 @@ import type { NewLifecycleEvent } from './lifecycle-event.ts'
 import type { SandboxNetwork } from './network.ts'
 import type { GuestHandle } from './runtime.ts'
 import type { SandboxState } from './sandbox-state.ts'
+import type { SandboxDefaults } from './template-build.ts'
 
 /** A sandbox as the store knows it. Times are Unix milliseconds; `startedAt` has a fraction that orders creations. */
 export interface Sandbox {
@@ -9,6 +10,8 @@ export interface Sandbox {
   id: string
   teamId: string
   templateId: string
+  /** The build of it that it was started from; null: from before there were builds */
+  buildId: string | null
   /** The name the template was asked for by, if it was one */
   alias: string | null
   state: SandboxState
@@ -38,6 +41,8 @@ export interface Sandbox {
   network: SandboxNetwork | null
   runtime: string
   image: string
+  /** Its build's, kept for its life */
+  defaults: SandboxDefaults
   /** Null until the guest has started */
   handle: GuestHandle | null
   /** What a client may create it by again; unique among a team's sandboxes */
@@ -68,6 +73,7 @@ export interface SandboxFilter {
   /** Every pair must be there with that value */
   metadata?: Record<string, string>
   templateId?: string
+  buildId?: string
   /** Those made from this image */
   image?: string
   /** Unix milliseconds, inclusive */

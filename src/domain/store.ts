@@ -3,10 +3,11 @@ import type { NodeStatusStore } from './node-status.ts'
 import type { SandboxStore } from './sandbox.ts'
 import type { SandboxLogStore } from './sandbox-log.ts'
 import type { SandboxMetricsStore } from './sandbox-metrics.ts'
-import type { SnapshotStore } from './snapshot.ts'
 import type { ApiKeyStore, TeamStore } from './team.ts'
 import type { TeamSampleStore } from './team-sample.ts'
-import type { TemplateStore } from './template.ts'
+import type { TagStore, TemplateStore } from './template.ts'
+import type { BuildLogStore, BuildStore } from './template-build.ts'
+import type { LayerStore, TemplateFileStore } from './template-layer.ts'
 import type { WebhookStore } from './webhook.ts'
 
 /**
@@ -15,9 +16,13 @@ import type { WebhookStore } from './webhook.ts'
  */
 export interface Store {
   readonly sandboxes: SandboxStore
-  readonly snapshots: SnapshotStore
   readonly events: LifecycleEventStore
   readonly templates: TemplateStore
+  readonly builds: BuildStore
+  readonly tags: TagStore
+  readonly buildLogs: BuildLogStore
+  readonly layers: LayerStore
+  readonly templateFiles: TemplateFileStore
   readonly teams: TeamStore
   readonly apiKeys: ApiKeyStore
   readonly teamSamples: TeamSampleStore

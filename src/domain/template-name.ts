@@ -16,6 +16,21 @@ const nameMaxLength = 128
 /** What is no tag, because builds are called so (e2b-wire 2.2). */
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
+/** What a sandbox may be asked for by: a name with a tag or with the id of a build, `name:build_id` */
+export interface BuildReference extends TemplateName {
+  /** Null: none was given, the tag is meant */
+  buildId: string | null
+}
+
+/** A reference in lower case, undefined where the text isn't one. */
+export function readBuildReference(text: string): BuildReference | undefined {
+  const colon = text.lastIndexOf(':')
+  const after = text.slice(colon + 1).toLowerCase()
+  const buildId = colon >= 0 && uuid.test(after) ? after : null
+  const name = readTemplateName(buildId === null ? text : text.slice(0, colon))
+  return name === undefined || (buildId !== null && name.tag !== null) ? undefined : { ...name, buildId }
+}
+
 /** A name in lower case, undefined where the text isn't one. */
 export function readTemplateName(text: string): TemplateName | undefined {
   const match = /^(?:([a-z0-9_-]+)\/)?([a-z0-9_-]+)(?::([a-z0-9_.-]+))?$/.exec(text.toLowerCase())

@@ -1,3 +1,4 @@
+import { putStockTemplate } from '../control/stock-template.ts'
 import type { Runtime } from '../domain/runtime.ts'
 import type { Store } from '../domain/store.ts'
 import { ConfigError } from './config.ts'
@@ -8,15 +9,6 @@ export async function putBaseTemplate(store: Store, runtime: Runtime): Promise<v
   const image = runtime.capabilities.isolation ? baseImage() : 'none'
   if (image === undefined)
     throw new ConfigError('The image of template "base" is not built. Run "npm start", which builds it.')
-  await store.templates.put({
-    id: 'base',
-    teamId: null,
-    aliases: ['base'],
-    image,
-    runtime: runtime.name,
-    cpuCount: 2,
-    memoryMb: 512,
-    diskMb: 10_240,
-    createdAt: Date.now(),
-  })
+  const sizes = { cpuCount: 2, memoryMb: 512, diskMb: 10_240 }
+  await putStockTemplate(store, { name: 'base', image, runtime: runtime.name, ...sizes }, Date.now())
 }

@@ -4,11 +4,12 @@ import { initial } from './migrations/001-initial.ts'
 import { lifecycle } from './migrations/002-lifecycle.ts'
 import { tenancy } from './migrations/003-tenancy.ts'
 import { observability } from './migrations/004-observability.ts'
+import { templates } from './migrations/005-templates.ts'
 import type { Migration } from './migrations/migration.ts'
 import type { Tables } from './schema.ts'
 
 /** Every step, in order. */
-export const migrations: readonly Migration[] = [initial, lifecycle, tenancy, observability]
+export const migrations: readonly Migration[] = [initial, lifecycle, tenancy, observability, templates]
 
 /**
  * Brings the database to the newest version, all of it or nothing. Errors: `failed_precondition` when a newer

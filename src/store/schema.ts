@@ -6,7 +6,8 @@
 import type { Generated } from 'kysely'
 import type { LogLevel } from '../domain/sandbox-log.ts'
 import type { SandboxState } from '../domain/sandbox-state.ts'
-import type { Snapshot } from '../domain/snapshot.ts'
+import type { Template } from '../domain/template.ts'
+import type { BuildStatus } from '../domain/template-build.ts'
 
 export interface Tables {
   meta: MetaRow
@@ -15,7 +16,11 @@ export interface Tables {
   templates: TemplateRow
   template_aliases: TemplateAliasRow
   sandboxes: SandboxRow
-  snapshots: SnapshotRow
+  template_builds: TemplateBuildRow
+  template_tags: TemplateTagRow
+  template_build_logs: TemplateBuildLogRow
+  template_layers: TemplateLayerRow
+  template_files: TemplateFileRow
   lifecycle_events: LifecycleEventRow
   sandbox_metrics: SandboxMetricsRow
   sandbox_logs: SandboxLogRow
@@ -54,12 +59,12 @@ export interface ApiKeyRow {
 export interface TemplateRow {
   id: string
   team_id: string | null
-  image: string
-  runtime: string
-  cpu_count: number
-  memory_mb: number
-  disk_mb: number
+  is_public: number
+  kind: Template['kind']
   created_at: number
+  updated_at: number
+  last_spawned_at: number | null
+  spawn_count: number
 }
 
 export interface TemplateAliasRow {
@@ -73,6 +78,7 @@ export interface SandboxRow {
   id: string
   team_id: string
   template_id: string
+  build_id: string | null
   alias: string | null
   state: SandboxState
   started_at: number
@@ -98,26 +104,68 @@ export interface SandboxRow {
   image: string
   /** JSON of `GuestHandle` */
   handle: string | null
+  /** JSON of `SandboxDefaults` */
+  defaults: string
   end_reason: string | null
   idempotency_key: string | null
   idempotency_hash: string | null
 }
 
-export interface SnapshotRow {
+export interface TemplateBuildRow {
   id: string
-  team_id: string
-  sandbox_id: string
   template_id: string
-  name: string | null
-  tag: string
-  internal: number
-  state: Snapshot['state']
-  image: string
+  team_id: string | null
+  status: BuildStatus
+  image: string | null
   runtime: string
   cpu_count: number
   memory_mb: number
   disk_mb: number
+  /** JSON of `SandboxDefaults` */
+  defaults: string
+  origin_sandbox_id: string | null
+  origin_template_id: string | null
+  /** JSON of `TemplateBuild.reason` */
+  reason: string | null
   created_at: number
+  started_at: number | null
+  finished_at: number | null
+}
+
+export interface TemplateTagRow {
+  template_id: string
+  tag: string
+  build_id: string
+  created_at: number
+}
+
+export interface TemplateBuildLogRow {
+  build_id: string
+  entry_index: number
+  at: number
+  level: LogLevel
+  message: string
+  step: string | null
+}
+
+export interface TemplateLayerRow {
+  team_id: string
+  key: string
+  image: string
+  runtime: string
+  /** JSON of `SandboxDefaults` */
+  defaults: string
+  size_bytes: number
+  created_at: number
+  last_used_at: number
+}
+
+export interface TemplateFileRow {
+  team_id: string
+  hash: string
+  size_bytes: number
+  created_at: number
+  last_used_at: number
 }
 
 export interface LifecycleEventRow {

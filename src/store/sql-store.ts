@@ -9,9 +9,13 @@ import { createNodeStatusStore } from './sql/node-status.ts'
 import { createSandboxLogStore } from './sql/sandbox-logs.ts'
 import { createSandboxMetricsStore } from './sql/sandbox-metrics.ts'
 import { createSandboxStore } from './sql/sandboxes.ts'
-import { createSnapshotStore } from './sql/snapshots.ts'
 import { createTeamSampleStore } from './sql/team-samples.ts'
 import { createTeamStore } from './sql/teams.ts'
+import { createBuildLogStore } from './sql/template-build-logs.ts'
+import { createBuildStore } from './sql/template-builds.ts'
+import { createTemplateFileStore } from './sql/template-files.ts'
+import { createLayerStore } from './sql/template-layers.ts'
+import { createTagStore } from './sql/template-tags.ts'
 import { createTemplateStore } from './sql/templates.ts'
 import { createWebhookStore } from './sql/webhooks.ts'
 
@@ -25,9 +29,13 @@ export async function createSqlStore(db: Kysely<Tables>): Promise<Store> {
     const instanceId = await keepInstanceId(db)
     return {
       sandboxes: createSandboxStore(db),
-      snapshots: createSnapshotStore(db),
       events: createLifecycleEventStore(db),
       templates: createTemplateStore(db),
+      builds: createBuildStore(db),
+      tags: createTagStore(db),
+      buildLogs: createBuildLogStore(db),
+      layers: createLayerStore(db),
+      templateFiles: createTemplateFileStore(db),
       teams: createTeamStore(db),
       apiKeys: createApiKeyStore(db),
       teamSamples: createTeamSampleStore(db),

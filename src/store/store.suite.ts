@@ -1,11 +1,11 @@
 /** The contract's test: every dialect passes it. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Sandbox } from '../domain/sandbox.ts'
-import type { Snapshot } from '../domain/snapshot.ts'
 import type { Store } from '../domain/store.ts'
 import type { ApiKey, Team } from '../domain/team.ts'
-import type { Template } from '../domain/template.ts'
+import { noDefaults } from '../domain/template-build.ts'
 import type { Webhook } from '../domain/webhook.ts'
+import { testBuilds, testCache, testTemplates } from './templates.suite.ts'
 
 /** Runs the suite; `open` makes an empty store each time. */
 export function testStore(name: string, open: () => Promise<Store>): void {
@@ -22,8 +22,10 @@ export function testStore(name: string, open: () => Promise<Store>): void {
 
     describe('sandboxes', () => testSandboxes(() => store))
     describe('sandbox lists', () => testSandboxLists(() => store))
-    describe('events and snapshots', () => testEventsAndSnapshots(() => store))
+    describe('events', () => testEvents(() => store))
     describe('templates', () => testTemplates(() => store))
+    describe('builds', () => testBuilds(() => store))
+    describe('the cache of builds', () => testCache(() => store))
     describe('teams and keys', () => testTeamsAndKeys(() => store))
     describe('figures', () => testFigures(() => store))
     describe('samples of sandboxes', () => testSandboxMetrics(() => store))
@@ -244,7 +246,7 @@ function testSandboxLists(store: () => Store): void {
   })
 }
 
-function testEventsAndSnapshots(store: () => Store): void {
+function testEvents(store: () => Store): void {
   const event = (sandboxId: string) => ({
     teamId: 'team',
     sandboxId,
@@ -273,90 +275,6 @@ function testEventsAndSnapshots(store: () => Store): void {
     expect(await events.list({ afterSequence: all[0]!.sequence, limit: 10 })).toEqual([all[1]])
     expect(await events.list({ teamId: 'other', limit: 10 })).toEqual([])
     expect(await events.removeBefore(6)).toBe(2)
-  })
-
-  test('snapshots come newest first, page by page, and are complete once', async () => {
-    const { snapshots, events } = store()
-    const snapshot = (id: string, createdAt: number): Snapshot => ({
-      id,
-      teamId: 'team',
-      sandboxId: 'ione',
-      templateId: 'base',
-      name: null,
-      tag: 'default',
-      internal: false,
-      state: 'creating',
-      image: `image-${id}`,
-      runtime: 'docker',
-      cpuCount: 2,
-      memoryMb: 512,
-      diskMb: 1024,
-      createdAt,
-    })
-    for (const [at, id] of ['a', 'b', 'c'].entries()) await snapshots.create(snapshot(id, at))
-    await expect(snapshots.create(snapshot('a', 9))).rejects.toMatchObject({ code: 'conflict' })
-    await snapshots.complete('c', event('ione'))
-    await expect(snapshots.complete('none', event('ione'))).rejects.toMatchObject({ code: 'not_found' })
-    expect(await events.list({ limit: 10 })).toHaveLength(1)
-    expect((await snapshots.list({})).map(({ id, state }) => `${id} ${state}`)).toEqual([
-      'c ready',
-      'b creating',
-      'a creating',
-    ])
-    expect(
-      (await snapshots.list({ after: { createdAt: 2, id: 'c' }, limit: 1 })).map(({ id }) => id),
-    ).toEqual(['b'])
-    await snapshots.remove('c')
-    await snapshots.remove('c')
-    expect(await snapshots.find('c')).toBeUndefined()
-  })
-}
-
-function testTemplates(store: () => Store): void {
-  test('resolve by id and by each alias', async () => {
-    const base = template({ id: 'tbase', aliases: ['base', 'default'] })
-    await store().templates.put(base)
-    expect(await store().templates.resolve('tbase', 'red')).toEqual(base)
-    expect(await store().templates.resolve('base', 'red')).toEqual(base)
-    expect(await store().templates.resolve('default', 'red')).toEqual(base)
-    expect(await store().templates.resolve('other', 'red')).toBeUndefined()
-  })
-
-  test('are visible to their team only, unless they are public', async () => {
-    await store().templates.put(template({ id: 'tred', teamId: 'red', aliases: ['mine'] }))
-    expect(await store().templates.resolve('mine', 'blue')).toBeUndefined()
-    expect(await store().templates.resolve('tred', 'blue')).toBeUndefined()
-    expect((await store().templates.resolve('mine', 'red'))?.id).toBe('tred')
-  })
-
-  test("an id comes before an alias, a team's own before a public one, a newer before an older one", async () => {
-    await store().templates.put(template({ id: 'tpublic', aliases: ['base'], createdAt: 9 }))
-    await store().templates.put(template({ id: 'told', teamId: 'red', aliases: ['base'], createdAt: 1 }))
-    expect((await store().templates.resolve('base', 'red'))?.id).toBe('told')
-    await store().templates.put(template({ id: 'tnew', teamId: 'red', aliases: ['base'], createdAt: 2 }))
-    expect((await store().templates.resolve('base', 'red'))?.id).toBe('tnew')
-    expect((await store().templates.resolve('base', 'blue'))?.id).toBe('tpublic')
-    await store().templates.put(template({ id: 'base', aliases: [], createdAt: 0 }))
-    expect((await store().templates.resolve('base', 'red'))?.id).toBe('base')
-  })
-
-  test('are listed for a team, its own first', async () => {
-    for (const each of [{ id: 'tpublic' }, { id: 'tblue', teamId: 'blue' }, { id: 'tred', teamId: 'red' }])
-      await store().templates.put(template({ aliases: [`name-of-${each.id}`], ...each }))
-    const listed = await store().templates.list('red', 10)
-    expect(listed.map(({ id, aliases }) => [id, aliases])).toEqual([
-      ['tred', ['name-of-tred']],
-      ['tpublic', ['name-of-tpublic']],
-    ])
-    expect(await store().templates.list('red', 1)).toHaveLength(1)
-  })
-
-  test('are replaced by id, aliases included', async () => {
-    await store().templates.put(template({ id: 'tbase', aliases: ['base', 'old'] }))
-    const changed = template({ id: 'tbase', aliases: ['new', 'base'], image: 'image:2', cpuCount: 4 })
-    await store().templates.put(changed)
-    expect(await store().templates.resolve('base', 'red')).toEqual(changed)
-    expect(await store().templates.resolve('old', 'red')).toBeUndefined()
   })
 }
 
@@ -617,6 +535,7 @@ function sandbox(values: Partial<Sandbox>): Sandbox {
     id: 'ione',
     teamId: 'red',
     templateId: 'tbase',
+    buildId: null,
     alias: null,
     state: 'creating',
     startedAt: 1_765_432_109_876,
@@ -630,6 +549,7 @@ function sandbox(values: Partial<Sandbox>): Sandbox {
     allowInternetAccess: null,
     runtime: 'process',
     image: 'image',
+    defaults: noDefaults,
     timeoutS: 300,
     onTimeout: 'kill',
     autoPauseMemory: true,
@@ -640,21 +560,6 @@ function sandbox(values: Partial<Sandbox>): Sandbox {
     endReason: null,
     idempotency: null,
     handle: null,
-    ...values,
-  }
-}
-
-function template(values: Partial<Template>): Template {
-  return {
-    id: 'tbase',
-    teamId: null,
-    aliases: [],
-    image: 'image',
-    runtime: 'process',
-    cpuCount: 2,
-    memoryMb: 1024,
-    diskMb: 512,
-    createdAt: 1,
     ...values,
   }
 }

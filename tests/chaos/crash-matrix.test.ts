@@ -27,7 +27,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const { id } of await store.sandboxes.list({})) await call('DELETE', `/sandboxes/${id}`)
-  for (const { id } of await store.snapshots.list({})) await call('DELETE', `/templates/${id}`)
+  for (const { id } of await store.templates.list({ kind: 'snapshot' }))
+    await call('DELETE', `/templates/${id}`)
   await store.close()
   await server.end()
   rmSync(stateDir, { recursive: true, force: true })

@@ -4,7 +4,7 @@
  */
 import { connectSandbox } from '../../src/control/connect-sandbox.ts'
 import { createSandbox } from '../../src/control/create-sandbox.ts'
-import { deleteSnapshot } from '../../src/control/delete-snapshot.ts'
+import { deleteTemplate } from '../../src/control/delete-template.ts'
 import { forkSandbox } from '../../src/control/fork-sandbox.ts'
 import { killSandbox } from '../../src/control/kill-sandbox.ts'
 import { pauseSandbox } from '../../src/control/pause-sandbox.ts'
@@ -133,7 +133,7 @@ export function createClient(world: World, random: Random, name: string): Client
       const [identifier] = snapshots.keys()
       if (identifier === undefined) return
       try {
-        await deleteSnapshot(world.control, { ...team, identifier }, patience())
+        await deleteTemplate(world.control, { ...team, identifier }, patience())
         snapshots.delete(identifier)
       } catch (error) {
         // In use: it stays. Otherwise it may be gone.

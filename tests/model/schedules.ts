@@ -124,14 +124,17 @@ async function checkSandbox(world: World, it: Expected, row: Sandbox | undefined
 }
 
 async function checkSnapshots(world: World, clients: Client[]): Promise<void> {
-  const snapshots = await world.store.snapshots.list({})
-  expect(snapshots.filter(({ state, internal }) => state !== 'ready' || internal)).toEqual([])
+  const snapshots = await world.store.builds.list({ isSnapshot: true })
+  expect(snapshots.filter(({ status }) => status !== 'ready')).toEqual([])
+  expect(await world.store.templates.list({ kind: 'fork' })).toEqual([])
   const kept = new Set(snapshots.map(({ image }) => image))
   for (const { image } of await world.store.sandboxes.list({})) if (image !== 'none') kept.add(image)
   expect((await world.runtime.images.list(patience())).sort()).toEqual([...kept].sort())
-  const ids = new Set(
-    snapshots.map(({ id, name, tag }) => (name === null ? `${id}:${tag}` : `team/${name}:${tag}`)),
-  )
+  const ids = new Set<string>()
+  for (const { id, aliases } of await world.store.templates.list({ kind: 'snapshot' })) {
+    const [name] = aliases
+    for (const { tag } of await world.store.tags.list(id)) ids.add(`${name ? `team/${name}` : id}:${tag}`)
+  }
   for (const client of clients) for (const id of client.snapshots.keys()) expect(ids).toContain(id)
 }
 
@@ -154,7 +157,8 @@ async function checkEvents(world: World, expected: Expected[]): Promise<void> {
 
 async function clean(world: World): Promise<void> {
   for (const row of await world.store.sandboxes.list({})) await world.store.sandboxes.remove(row.id)
-  for (const snapshot of await world.store.snapshots.list({})) await world.store.snapshots.remove(snapshot.id)
+  for (const { id } of await world.store.templates.list({ teamId: 'team' }))
+    await world.store.templates.remove(id)
   await world.store.events.removeBefore(Number.MAX_SAFE_INTEGER)
   await reconcile(world.control, patience())
 }

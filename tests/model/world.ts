@@ -7,6 +7,7 @@ import { createExpiry, type Expiry } from '../../src/control/expiry.ts'
 import { createLifecycle } from '../../src/control/lifecycle.ts'
 import { createOrphans } from '../../src/control/orphans.ts'
 import { reconcile } from '../../src/control/reconcile.ts'
+import { putStockTemplate } from '../../src/control/stock-template.ts'
 import { createWakeSandbox } from '../../src/control/wake-sandbox.ts'
 import { ServerError } from '../../src/domain/error.ts'
 import type { SandboxDirectory, WakeRequest, WakeSandbox } from '../../src/domain/live-sandbox.ts'
@@ -65,17 +66,8 @@ export async function createWorld(random: Random): Promise<World> {
       log: silentLog,
     })
   await store.teams.create({ id: 'team', name: 'team', slug: 'team', createdAt: 0, limits: {} })
-  await store.templates.put({
-    id: 'base',
-    teamId: null,
-    aliases: ['base'],
-    image: 'none',
-    runtime: 'process',
-    cpuCount: 2,
-    memoryMb: 512,
-    diskMb: 1024,
-    createdAt: 0,
-  })
+  const sizes = { cpuCount: 2, memoryMb: 512, diskMb: 1024 }
+  await putStockTemplate(store, { name: 'base', image: 'none', runtime: 'process', ...sizes }, 0)
   const truth = makeRuntime()
 
   const notes = new Map<string, string[]>()

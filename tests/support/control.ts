@@ -1,15 +1,19 @@
 /** The control plane with a real store, manager and guests, but for the container engine: the process runtime. */
 
+import { randomUUID } from 'node:crypto'
 import { type Admission, createAdmission } from '../../src/control/admission.ts'
 import type { ControlContext } from '../../src/control/context.ts'
 import { createLifecycle } from '../../src/control/lifecycle.ts'
 import { createOrphans } from '../../src/control/orphans.ts'
+import { putStockTemplate } from '../../src/control/stock-template.ts'
 import type { SandboxDirectory } from '../../src/domain/live-sandbox.ts'
 import type { Runtime } from '../../src/domain/runtime.ts'
 import type { Sandbox } from '../../src/domain/sandbox.ts'
 import type { SandboxLogSink } from '../../src/domain/sandbox-log.ts'
 import type { Store } from '../../src/domain/store.ts'
 import { unlimited } from '../../src/domain/team.ts'
+import type { Template } from '../../src/domain/template.ts'
+import { noDefaults, type TemplateBuild } from '../../src/domain/template-build.ts'
 import { createEnvd } from '../../src/envd/envd.ts'
 import { createSandboxTable } from '../../src/envd/sandbox-table.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
@@ -59,17 +63,8 @@ export async function startControl({
   const node = createManager({ runtime, carrier: directory, log: silentLog, defaultUser: 'root' })
   const lifecycle = createLifecycle({ store, node, clock, log: silentLog })
   await store.teams.create({ id: 'team', name: 'team', slug: 'team', createdAt: 0, limits: {} })
-  await store.templates.put({
-    id: 'base',
-    teamId: null,
-    aliases: ['base'],
-    image: 'none',
-    runtime: runtime.name,
-    cpuCount: 2,
-    memoryMb: 512,
-    diskMb: 1024,
-    createdAt: 0,
-  })
+  const sizes = { cpuCount: 2, memoryMb: 512, diskMb: 1024 }
+  await putStockTemplate(store, { name: 'base', image: 'none', runtime: runtime.name, ...sizes }, 0)
   const anyTime = () => AbortSignal.timeout(20_000)
   return {
     control: {
@@ -128,6 +123,7 @@ export function rowOf(row: Partial<Sandbox> & Pick<Sandbox, 'id' | 'state'>): Sa
   return {
     teamId: 'team',
     templateId: 'base',
+    buildId: null,
     alias: null,
     startedAt: 1,
     endAt: Number.MAX_SAFE_INTEGER,
@@ -149,7 +145,46 @@ export function rowOf(row: Partial<Sandbox> & Pick<Sandbox, 'id' | 'state'>): Sa
     idempotency: null,
     runtime: 'process',
     image: 'none',
+    defaults: noDefaults,
     handle: null,
     ...row,
+  }
+}
+
+/** A template with the parts that a test doesn't care about. */
+export function templateOf(template: Partial<Template>): Template {
+  return {
+    id: 'tbase',
+    teamId: 'team',
+    aliases: [],
+    isPublic: false,
+    kind: 'template',
+    createdAt: 1,
+    updatedAt: 1,
+    lastSpawnedAt: null,
+    spawnCount: 0,
+    ...template,
+  }
+}
+
+/** A ready build with the parts that a test doesn't care about. */
+export function buildOf(build: Partial<TemplateBuild>): TemplateBuild {
+  return {
+    id: randomUUID(),
+    templateId: 'tbase',
+    teamId: 'team',
+    status: 'ready',
+    image: 'none',
+    runtime: 'process',
+    cpuCount: 1,
+    memoryMb: 128,
+    diskMb: 1024,
+    defaults: noDefaults,
+    origin: null,
+    reason: null,
+    createdAt: 1,
+    startedAt: null,
+    finishedAt: null,
+    ...build,
   }
 }

@@ -39,7 +39,7 @@ test('a server’s first team and its keys keep what is theirs, under ids that c
   expect((await store.sandboxes.find('i1'))?.teamId).toBe(team.id)
   expect(await store.templates.resolve('mine', team.id)).toBeDefined()
   expect(await store.templates.resolve('base', 'any')).toBeDefined()
-  expect((await store.snapshots.find('s1'))?.teamId).toBe(team.id)
+  expect((await store.templates.find('s1'))?.teamId).toBe(team.id)
   expect(await store.events.list({ teamId: team.id, limit: 10 })).toHaveLength(1)
   await store.close()
 })

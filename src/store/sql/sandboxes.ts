@@ -118,11 +118,12 @@ async function together(
 }
 
 function matches(where: ExpressionBuilder<Tables, 'sandboxes'>, filter: SandboxFilter) {
-  const { teamId, states, metadata, templateId, image, startedAfter, endAtMost, after } = filter
+  const { teamId, states, metadata, templateId, buildId, image, startedAfter, endAtMost, after } = filter
   const conditions = []
   if (teamId !== undefined) conditions.push(where('team_id', '=', teamId))
   if (states !== undefined) conditions.push(where('state', 'in', states))
   if (templateId !== undefined) conditions.push(where('template_id', '=', templateId))
+  if (buildId !== undefined) conditions.push(where('build_id', '=', buildId))
   if (image !== undefined) conditions.push(where('image', '=', image))
   if (startedAfter !== undefined) conditions.push(where('started_at', '>=', startedAfter))
   if (endAtMost !== undefined) conditions.push(where('end_at', '<=', endAtMost))
@@ -174,6 +175,7 @@ function toRow(sandbox: Sandbox): SandboxRow {
     id: sandbox.id,
     team_id: sandbox.teamId,
     template_id: sandbox.templateId,
+    build_id: sandbox.buildId,
     alias: sandbox.alias,
     state: sandbox.state,
     started_at: sandbox.startedAt,
@@ -194,6 +196,7 @@ function toRow(sandbox: Sandbox): SandboxRow {
     network: sandbox.network && JSON.stringify(sandbox.network),
     runtime: sandbox.runtime,
     image: sandbox.image,
+    defaults: JSON.stringify(sandbox.defaults),
     handle: sandbox.handle && JSON.stringify(sandbox.handle),
     end_reason: sandbox.endReason,
     idempotency_key: sandbox.idempotency?.key ?? null,
@@ -206,6 +209,7 @@ function toSandbox(row: SandboxRow): Sandbox {
     id: row.id,
     teamId: row.team_id,
     templateId: row.template_id,
+    buildId: row.build_id,
     alias: row.alias,
     state: row.state,
     startedAt: row.started_at,
@@ -226,6 +230,7 @@ function toSandbox(row: SandboxRow): Sandbox {
     network: row.network === null ? null : JSON.parse(row.network),
     runtime: row.runtime,
     image: row.image,
+    defaults: JSON.parse(row.defaults),
     handle: row.handle === null ? null : JSON.parse(row.handle),
     endReason: row.end_reason,
     idempotency:

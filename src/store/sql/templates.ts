@@ -1,76 +1,158 @@
-import type { Kysely } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
+import { ServerError } from '../../domain/error.ts'
 import type { Template, TemplateStore } from '../../domain/template.ts'
 import type { Tables, TemplateRow } from '../schema.ts'
 
 /** Templates with the names they answer to. */
 export function createTemplateStore(db: Kysely<Tables>): TemplateStore {
-  const withAliases = async (row: TemplateRow): Promise<Template> => {
-    const aliases = await db
-      .selectFrom('template_aliases')
-      .select('alias')
-      .where('template_id', '=', row.id)
-      .orderBy('position')
-      .execute()
-    return toTemplate(
-      row,
-      aliases.map(({ alias }) => alias),
-    )
-  }
   return {
-    /** An id comes before an alias, the team's own template before a public one, a newer before an older one. */
-    async resolve(nameOrId, teamId) {
-      const row = await db
-        .selectFrom('templates')
-        .selectAll()
-        .where((where) => where.or([where('team_id', 'is', null), where('team_id', '=', teamId)]))
-        .where((where) =>
-          where.or([
-            where('id', '=', nameOrId),
-            where(
-              'id',
-              'in',
-              where.selectFrom('template_aliases').select('template_id').where('alias', '=', nameOrId),
-            ),
-          ]),
-        )
-        .orderBy((order) => order('id', '=', nameOrId), 'desc')
-        .orderBy((order) => order('team_id', 'is', null))
-        .orderBy('created_at', 'desc')
-        .orderBy('id')
-        .limit(1)
-        .executeTakeFirst()
-      return row && withAliases(row)
-    },
-
-    async list(teamId, limit) {
-      const rows = await db
-        .selectFrom('templates')
-        .selectAll()
-        .where((where) => where.or([where('team_id', 'is', null), where('team_id', '=', teamId)]))
-        .orderBy((order) => order('team_id', 'is', null))
-        .orderBy('id')
-        .limit(limit)
-        .execute()
-      return Promise.all(rows.map(withAliases))
-    },
+    create: (template) => db.transaction().execute((part) => insertTemplate(part, template)),
 
     async put(template) {
       const { id, ...values } = toRow(template)
-      const aliases = [...new Set(template.aliases)].map((alias, position) => ({
-        template_id: id,
-        alias,
-        position,
-      }))
-      await db.transaction().execute(async (transaction) => {
-        await transaction
+      await db.transaction().execute(async (part) => {
+        await part
           .insertInto('templates')
           .values({ id, ...values })
           .onConflict((conflict) => conflict.column('id').doUpdateSet(values))
           .execute()
-        await transaction.deleteFrom('template_aliases').where('template_id', '=', id).execute()
-        if (aliases.length > 0) await transaction.insertInto('template_aliases').values(aliases).execute()
+        await part.deleteFrom('template_aliases').where('template_id', '=', id).execute()
+        await insertAliases(part, template)
       })
     },
+
+    async find(id) {
+      const row = await db.selectFrom('templates').selectAll().where('id', '=', id).executeTakeFirst()
+      return row && withAliases(db, row)
+    },
+
+    async findByAlias(teamId, alias) {
+      const row = await db
+        .selectFrom('templates')
+        .selectAll()
+        .where('team_id', teamId === null ? 'is' : '=', teamId)
+        .where('kind', '!=', 'fork')
+        .where('id', 'in', (from) =>
+          from.selectFrom('template_aliases').select('template_id').where('alias', '=', alias),
+        )
+        .executeTakeFirst()
+      return row && withAliases(db, row)
+    },
+
+    async resolve(nameOrId, teamId) {
+      const row = await db
+        .selectFrom('templates')
+        .selectAll()
+        .where('kind', '!=', 'fork')
+        .where((where) => {
+          const isSeen = where.or([where('team_id', 'is', null), where('team_id', '=', teamId)])
+          const named = where
+            .selectFrom('template_aliases')
+            .select('template_id')
+            .where('alias', '=', nameOrId)
+          return where.or([
+            where.and([where('id', '=', nameOrId), where.or([isSeen, where('is_public', '=', 1)])]),
+            where.and([where('id', 'in', named), isSeen]),
+          ])
+        })
+        .orderBy((order) => order('id', '=', nameOrId), 'desc')
+        .orderBy((order) => order('team_id', 'is', null))
+        .limit(1)
+        .executeTakeFirst()
+      return row && withAliases(db, row)
+    },
+
+    async list({ teamId, visibleTo, kind, after, limit }) {
+      let query = db.selectFrom('templates').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc')
+      if (teamId !== undefined) query = query.where('team_id', teamId === null ? 'is' : '=', teamId)
+      if (visibleTo !== undefined) {
+        query = query.where((where) =>
+          where.or([where('team_id', 'is', null), where('team_id', '=', visibleTo)]),
+        )
+      }
+      if (kind !== undefined) query = query.where('kind', '=', kind)
+      if (after !== undefined) {
+        query = query.where((where) =>
+          where(where.refTuple('created_at', 'id'), '<', where.tuple(after.createdAt, after.id)),
+        )
+      }
+      if (limit !== undefined) query = query.limit(limit)
+      return Promise.all((await query.execute()).map((row) => withAliases(db, row)))
+    },
+
+    async update(id, { isPublic, updatedAt }) {
+      const { numUpdatedRows } = await db
+        .updateTable('templates')
+        .set({
+          // Setting the id to itself keeps an empty update a valid statement.
+          id,
+          ...(isPublic !== undefined && { is_public: Number(isPublic) }),
+          ...(updatedAt !== undefined && { updated_at: updatedAt }),
+        })
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow()
+      if (numUpdatedRows !== 1n) throw new ServerError('not_found', `There is no template with id '${id}'.`)
+    },
+
+    async countSpawn(id, at) {
+      await db
+        .updateTable('templates')
+        .set((columns) => ({ spawn_count: columns('spawn_count', '+', 1), last_spawned_at: at }))
+        .where('id', '=', id)
+        .execute()
+    },
+
+    async remove(id) {
+      await db.deleteFrom('templates').where('id', '=', id).execute()
+    },
+  }
+}
+
+/** As a part of a transaction. Errors: `conflict` (id or name). */
+export async function insertTemplate(part: Transaction<Tables>, template: Template): Promise<void> {
+  const { id, teamId, aliases } = template
+  const { numInsertedOrUpdatedRows } = await part
+    .insertInto('templates')
+    .values(toRow(template))
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirstOrThrow()
+  if (numInsertedOrUpdatedRows !== 1n) {
+    throw new ServerError('conflict', `A template with id '${id}' exists already.`)
+  }
+  if (aliases.length === 0) return
+  const taken = await part
+    .selectFrom('template_aliases')
+    .innerJoin('templates', 'templates.id', 'template_aliases.template_id')
+    .select('alias')
+    .where('alias', 'in', aliases)
+    .where('team_id', teamId === null ? 'is' : '=', teamId)
+    .executeTakeFirst()
+  if (taken !== undefined) throw new ServerError('conflict', `There is a template '${taken.alias}' already.`)
+  await insertAliases(part, template)
+}
+
+async function insertAliases(part: Transaction<Tables>, { id, aliases }: Template): Promise<void> {
+  const rows = [...new Set(aliases)].map((alias, position) => ({ template_id: id, alias, position }))
+  if (rows.length > 0) await part.insertInto('template_aliases').values(rows).execute()
+}
+
+export async function withAliases(db: Kysely<Tables>, row: TemplateRow): Promise<Template> {
+  const aliases = await db
+    .selectFrom('template_aliases')
+    .select('alias')
+    .where('template_id', '=', row.id)
+    .orderBy('position')
+    .execute()
+  return {
+    id: row.id,
+    teamId: row.team_id,
+    aliases: aliases.map(({ alias }) => alias),
+    isPublic: row.is_public === 1,
+    kind: row.kind,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    lastSpawnedAt: row.last_spawned_at,
+    spawnCount: row.spawn_count,
   }
 }
 
@@ -78,25 +160,11 @@ function toRow(template: Template): TemplateRow {
   return {
     id: template.id,
     team_id: template.teamId,
-    image: template.image,
-    runtime: template.runtime,
-    cpu_count: template.cpuCount,
-    memory_mb: template.memoryMb,
-    disk_mb: template.diskMb,
+    is_public: Number(template.isPublic),
+    kind: template.kind,
     created_at: template.createdAt,
-  }
-}
-
-function toTemplate(row: TemplateRow, aliases: string[]): Template {
-  return {
-    id: row.id,
-    teamId: row.team_id,
-    aliases,
-    image: row.image,
-    runtime: row.runtime,
-    cpuCount: row.cpu_count,
-    memoryMb: row.memory_mb,
-    diskMb: row.disk_mb,
-    createdAt: row.created_at,
+    updated_at: template.updatedAt,
+    last_spawned_at: template.lastSpawnedAt,
+    spawn_count: template.spawnCount,
   }
 }

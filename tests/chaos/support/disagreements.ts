@@ -17,7 +17,7 @@ export async function disagreements({
   const filters = { label: [`e2b-server.instance=${store.instanceId}`] }
   const containers = await docker.listContainers({ all: true, filters })
   const images = (await docker.listImages({ filters })).flatMap(({ RepoTags }) => RepoTags ?? [])
-  const snapshots = await store.snapshots.list({})
+  const snapshots = await store.builds.list({ isSnapshot: true })
   const runDir = join(stateDir, 'run')
   const runDirs = existsSync(runDir) ? readdirSync(runDir) : []
   const state = new Map(containers.map(({ Labels, State }) => [Labels['e2b-server.sandbox'], State]))
@@ -36,7 +36,7 @@ export async function disagreements({
       ? []
       : [`run directories: ${runDirs.length} for ${rows.length} sandboxes`]),
     ...snapshots
-      .filter((snapshot) => snapshot.state !== 'ready')
+      .filter((snapshot) => snapshot.status !== 'ready')
       .map(({ id }) => `snapshot ${id} is incomplete`),
     ...images.filter((image) => !used.has(image)).map((image) => `image ${image}`),
   ]

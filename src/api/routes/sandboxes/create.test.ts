@@ -7,13 +7,24 @@ test('a sandbox goes by its template’s names; one that isn’t there is told t
     const made = await api.ask('POST /v2/sandboxes', { body: { templateID } })
     expect(made.json()).toMatchObject({ templateID: 'base', alias: 'base' })
   }
-  for (const templateID of ['code-interpreter-v1', 'team/base', 'base:v2', 'e2b/other', 'no name']) {
+  for (const templateID of ['code-interpreter-v1', 'team/base', 'e2b/other', 'no name']) {
     const refused = await api.ask('POST /v2/sandboxes', { body: { templateID } })
     expect(refused.json()).toEqual({
       code: 404,
       message: `Template "${templateID}" doesn't exist or you don't have access to it. Templates of this server: "base".`,
     })
   }
+  for (const [templateID, what] of [
+    ['base:v2', "the tag 'v2'"],
+    ['base:0b5f3ac8-7f3f-4d5e-9f1a-2f4c5f0d7a11', 'that id'],
+  ]) {
+    const refused = await api.ask('POST /v2/sandboxes', { body: { templateID } })
+    const message = `Template "${templateID}" does not exist yet: it has no ready build with ${what}.`
+    expect(refused.json()).toEqual({ code: 404, message })
+  }
+  const [build] = await api.control.store.builds.list({ templateId: 'base' })
+  const made = await api.ask('POST /v2/sandboxes', { body: { templateID: `base:${build!.id}` } })
+  expect(made.statusCode).toBe(201)
 })
 
 test('mcp is taken', async () => {

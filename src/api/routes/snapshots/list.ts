@@ -19,7 +19,7 @@ export function addListSnapshots(app: FastifyInstance, { control }: ApiParts): v
         ...(query.name !== undefined && { name: query.name }),
         ...(query.nextToken !== undefined && { after: positionOf(query.nextToken) }),
       })
-      const last = snapshots.at(-1)?.snapshot
+      const last = snapshots.at(-1)?.build
       if (more && last !== undefined) {
         reply.header('x-next-token', encodeListToken({ startedAt: last.createdAt, id: last.id }))
       }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startApi, type TestApi } from '../../../../tests/support/api.ts'
-import { rowOf } from '../../../../tests/support/control.ts'
+import { buildOf, templateOf } from '../../../../tests/support/control.ts'
 
 const mine = 'm0000000000000000000'
 const theirs = 't0000000000000000000'
@@ -8,14 +8,14 @@ const theirs = 't0000000000000000000'
 let api: TestApi
 beforeAll(async () => {
   api = await startApi()
-  const { cpuCount, memoryMb, diskMb, templateId, runtime } = rowOf({ id: 'isource', state: 'running' })
-  const snapshot = {
-    ...{ cpuCount, memoryMb, diskMb, templateId, runtime, sandboxId: 'isource', image: 'none' },
-    ...({ tag: 'v1', internal: false, state: 'ready', createdAt: 1 } as const),
+  const { builds } = api.control.store
+  for (const [id, teamId, name] of [
+    [mine, 'team', 'my-snap'],
+    [theirs, 'other', 'their-snap'],
+  ] as const) {
+    const template = templateOf({ id, teamId, aliases: [name], kind: 'snapshot' })
+    await builds.create(buildOf({ templateId: id, teamId }), { template })
   }
-  const { snapshots } = api.control.store
-  await snapshots.create({ ...snapshot, id: mine, teamId: 'team', name: 'my-snap' })
-  await snapshots.create({ ...snapshot, id: theirs, teamId: 'other', name: 'their-snap' })
 })
 afterAll(() => api[Symbol.asyncDispose]())
 

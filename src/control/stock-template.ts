@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto'
+import type { Store } from '../domain/store.ts'
+import { noDefaults, type TemplateBuild } from '../domain/template-build.ts'
+import { defaultTag } from '../domain/template-name.ts'
+
+/** A template that comes with the server. */
+export interface StockTemplate
+  extends Pick<TemplateBuild, 'runtime' | 'cpuCount' | 'memoryMb' | 'diskMb'>,
+    Partial<Pick<TemplateBuild, 'defaults'>> {
+  /** Its id as well */
+  name: string
+  image: string
+}
+
+/**
+ * Records that a stock template is there for every team. A new image is a new build under the tag `default`; builds before it
+ * go once no sandbox is of them. Idempotent.
+ */
+export async function putStockTemplate(store: Store, stock: StockTemplate, now: number): Promise<void> {
+  const { name, image, runtime, cpuCount, memoryMb, diskMb, defaults = noDefaults } = stock
+  const template = await store.templates.find(name)
+  if (template === undefined) {
+    const times = { createdAt: now, updatedAt: now, lastSpawnedAt: null }
+    await store.templates.put({
+      ...{ id: name, teamId: null, aliases: [name], isPublic: true, kind: 'template', spawnCount: 0 },
+      ...times,
+    })
+  }
+  const wanted = { image, runtime, cpuCount, memoryMb, diskMb, defaults }
+  const tag = await store.tags.find(name, defaultTag)
+  const current = tag && (await store.builds.find(tag.buildId))
+  if (current === undefined || !isSame(current, wanted)) {
+    const id = randomUUID()
+    const times = { createdAt: now, startedAt: now, finishedAt: null }
+    const parts = { templateId: name, teamId: null, origin: null, reason: null }
+    await store.builds.create({ ...wanted, ...parts, ...times, id, status: 'building' })
+    await store.builds.complete(id, { at: now, tags: [defaultTag], image, diskMb, defaults })
+  }
+  await dropUnused(store, name)
+}
+
+function isSame(build: TemplateBuild, wanted: Omit<StockTemplate, 'name'>): boolean {
+  return (Object.keys(wanted) as (keyof typeof wanted)[]).every(
+    (key) => JSON.stringify(build[key]) === JSON.stringify(wanted[key]),
+  )
+}
+
+async function dropUnused(store: Store, templateId: string): Promise<void> {
+  const tagged = new Set((await store.tags.list(templateId)).map(({ buildId }) => buildId))
+  for (const { id } of await store.builds.list({ templateId })) {
+    if (tagged.has(id) || (await store.sandboxes.list({ buildId: id, limit: 1 })).length > 0) continue
+    await store.builds.remove(id)
+  }
+}

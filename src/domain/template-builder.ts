@@ -1,0 +1,56 @@
+import type { TemplateBuild } from './template-build.ts'
+
+/** What a private registry asks for. Never logged, never stored. */
+export type RegistryCredentials =
+  | { type: 'registry'; username: string; password: string }
+  | { type: 'aws'; accessKeyId: string; secretAccessKey: string; region: string }
+  | { type: 'gcp'; serviceAccountJson: string }
+
+/** Arguments as in E2B's build specification (e2b-wire 4.2), checked already. */
+export type BuildStep = { force: boolean } & (
+  | { type: 'RUN'; command: string; user: string | null }
+  | {
+      type: 'COPY'
+      source: string
+      destination: string
+      user: string | null
+      mode: number | null
+      filesHash: string
+    }
+  | { type: 'ENV'; pairs: [name: string, value: string][] }
+  | { type: 'WORKDIR'; path: string }
+  | { type: 'USER'; name: string }
+)
+
+/** How a build is made. */
+export interface BuildSpec {
+  from:
+    | { image: string; credentials: RegistryCredentials | null }
+    /** Another template's build, ready, that the team may use */
+    | { build: TemplateBuild }
+  steps: BuildStep[]
+  /** Uses nothing of the cache */
+  force: boolean
+  /** Null: what `from` has */
+  startCmd: string | null
+  readyCmd: string | null
+  /** Disk that is to be free in each sandbox at its start, in MiB; null: whatever there is */
+  minFreeDiskMb: number | null
+  /** What the build is known by once it is ready */
+  tags: readonly string[]
+}
+
+/** Makes builds. One build is one task: it ends as `ready` or `error`, and nobody waits for it. */
+export interface TemplateBuilder {
+  /**
+   * Begins a build that is `waiting`: it is `building` when this resolves. Errors: `conflict` (it isn't `waiting`, or was
+   * begun already), `resource_exhausted` (too many at a time).
+   */
+  start(build: TemplateBuild, spec: BuildSpec): Promise<void>
+  /** Ends a build as `error` with that reason and resolves when nothing of it is left running. Idempotent. */
+  cancel(buildId: string, reason: string): Promise<void>
+  /** Whether a guest or image belongs to a build that is under way, so that it is nobody's orphan. */
+  owns(guestOrImage: string): boolean
+  /** Ends all builds. */
+  close(): Promise<void>
+}
