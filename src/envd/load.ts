@@ -37,6 +37,20 @@ export function countAnswers(target: EnvdTarget, { memory }: Load): EnvdTarget {
   return { ...target, guest: counted }
 }
 
+/**
+ * Resolves when a step for the sandbox that is long enough to be felt may be made. Errors: `resource_exhausted` (too many
+ * wait); the signal's reason.
+ */
+export async function takeTurn(
+  { turns }: Load,
+  { sandboxId }: EnvdTarget,
+  signal: AbortSignal,
+): Promise<void> {
+  const turn = turns.take(sandboxId, signal)
+  if (turn === undefined) throw tooMuchAtOnce()
+  await turn
+}
+
 /** The error where a request finds no room. */
 export function tooMuchAtOnce(): ServerError {
   const message = 'Too much is being served at once. Try again in a moment, with fewer requests at a time.'

@@ -26,7 +26,7 @@ export const inputMaxBytes = 256 * 1024
 
 const headerBytes = 5
 /** The longest request that an agent reads, in bytes. */
-export const requestMaxBytes = 4 * 1024 * 1024
+const requestMaxBytes = 4 * 1024 * 1024
 /** The longest reply of most operations, in bytes: a file with all of its metadata. */
 const replyMaxBytes = 512 * 1024
 /** The longest reply and the longest item that there are, in bytes. */

@@ -4,7 +4,7 @@ import type { HttpRequest, HttpResponse } from '../../domain/http.ts'
 import { type ComposeRequest, compose } from '../../guest/compose.ts'
 import type { JsonBounds } from '../../lib/json-bounds.ts'
 import { drain } from '../drain.ts'
-import type { Load } from '../load.ts'
+import { type Load, takeTurn } from '../load.ts'
 import { createRequestScope } from '../request-scope.ts'
 import { sendJson, sendStatus } from '../respond.ts'
 import type { EnvdTarget } from '../target.ts'
@@ -22,16 +22,18 @@ export async function serveCompose(
   target: EnvdTarget,
   req: HttpRequest,
   res: HttpResponse,
-  { memory }: Load,
+  load: Load,
 ): Promise<void> {
   if (req.method !== 'POST') {
     sendStatus(res, 405, 'Files are joined with POST.', { allow: 'POST' })
     return
   }
   const { signal } = createRequestScope(res, target.gone)
-  const account = memory.open(target.sandboxId)
+  const account = load.memory.open(target.sandboxId)
+  const turn = () => takeTurn(load, target, signal)
   try {
-    const request = parseRequest(await readJson(req, { maxBytes: bodyMaxBytes, account, ...jsonBounds }))
+    const limits = { maxBytes: bodyMaxBytes, account, turn, ...jsonBounds }
+    const request = parseRequest(await readJson(req, limits))
     const entry = await compose(target.guest, request, signal)
     sendJson(res, 200, presentWritten(entry.path, entry))
   } finally {

@@ -31,11 +31,16 @@ export interface JsonLimits extends JsonBounds {
   maxBytes: number
   /** Where what is read is counted */
   account: ByteAccount
+  /** Resolves when a step that is long enough to be felt may be made */
+  turn(): Promise<void>
 }
 
-/** The body as JSON within the limits. Errors: `invalid_argument`, `resource_exhausted` (no room for it now). */
+/**
+ * The body as JSON within the limits, read in a turn of the event loop that leaves its caller the next. Errors:
+ * `invalid_argument`, `resource_exhausted` (no room for it now); those of `turn`.
+ */
 export async function readJson(req: HttpRequest, limits: JsonLimits): Promise<unknown> {
-  const { maxBytes, account } = limits
+  const { maxBytes, account, turn } = limits
   const chunks: Buffer[] = []
   let length = 0
   try {
@@ -48,8 +53,14 @@ export async function readJson(req: HttpRequest, limits: JsonLimits): Promise<un
   } catch (thrown) {
     throw toBodyError(thrown)
   }
+  await turn()
+  const json = parse(Buffer.concat(chunks), limits)
+  await turn()
+  return json
+}
+
+function parse(text: Buffer, limits: JsonLimits): unknown {
   try {
-    const text = Buffer.concat(chunks)
     checkJsonBounds(text, limits)
     return JSON.parse(text.toString('utf8'))
   } catch (thrown) {

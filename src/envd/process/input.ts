@@ -11,6 +11,7 @@ import {
   StreamInputResponseSchema,
 } from '../../wire/gen/envd/process/process_pb.ts'
 import type { InputStreamMethod } from '../rpc/input-stream.ts'
+import { controlMaxBytes } from '../rpc/message-body.ts'
 import type { UnaryMethod } from '../rpc/unary-handler.ts'
 import { toSelector } from './selector.ts'
 
@@ -22,6 +23,7 @@ export const sendInput: UnaryMethod<typeof SendInputRequestSchema, typeof SendIn
   input: SendInputRequestSchema,
   output: SendInputResponseSchema,
   maxBytes: inputMaxBytes,
+  textMaxBytes: controlMaxBytes,
   async serve({ target, signal }, request) {
     const { kind, bytes } = toInput(request.input)
     await input(target.guest, { process: toSelector(request.process), kind }, once(bytes), signal)
@@ -37,6 +39,7 @@ export const streamInput: InputStreamMethod<
   input: StreamInputRequestSchema,
   output: StreamInputResponseSchema,
   maxBytes: inputMaxBytes,
+  textMaxBytes: controlMaxBytes,
   async serve({ target, signal }, requests) {
     const iterator = requests[Symbol.asyncIterator]()
     const process = toStart((await iterator.next()).value)

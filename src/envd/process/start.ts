@@ -1,6 +1,5 @@
 import { ServerError } from '../../domain/error.ts'
 import { type ExecRequest, exec } from '../../guest/exec.ts'
-import { requestMaxBytes } from '../../guest/frames.ts'
 import {
   type StartRequest,
   StartRequestSchema,
@@ -16,14 +15,19 @@ import { recordOn } from './record-on.ts'
 const timeoutGraceMs = 5_000
 
 /**
+ * The longest message, in bytes: Linux takes arguments and variables of 2 MiB together (a quarter of the usual limit of
+ * stacks), and some for the rest.
+ */
+const startMaxBytes = (2 * 1024 + 64) * 1024
+
+/**
  * Starts a process and follows it. A client that leaves doesn't end it; its time limit does, whether or not it has
  * left, and then the stream ends with `deadline_exceeded` (e2b-wire 3.2).
  */
 export const start: StreamMethod<typeof StartRequestSchema, typeof StartResponseSchema> = {
   input: StartRequestSchema,
   output: StartResponseSchema,
-  // Arguments and variables may be long; more the agent doesn't take.
-  maxBytes: requestMaxBytes,
+  maxBytes: startMaxBytes,
   keepalive,
   async serve(call, request, response) {
     const { timeoutMs } = call

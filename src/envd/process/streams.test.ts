@@ -261,6 +261,13 @@ describe('a stream that cannot be', () => {
     expect(error).toEqual({ code, message: expect.any(String) })
   })
 
+  it('takes as many arguments as the system does', async () => {
+    const { process } = shell('echo -n $#')
+    const args = [...process.args, ...Array<string>(14).fill('x'.repeat(130_000))]
+    const envelopes = await envelopesOf(await callStream(startUrl, { process: { ...process, args } }))
+    expect(envelopes[1]?.[1]).toContain(Buffer.from('13').toString('base64'))
+  })
+
   it.each(['application/json', 'application/proto', 'application/connect+yaml', 'text/plain', undefined])(
     'is 415 with the content type %s',
     async (type) => {

@@ -5,8 +5,8 @@ import type { HttpRequest } from '../../domain/http.ts'
 import { drain } from '../drain.ts'
 import { tooMuchAtOnce } from '../load.ts'
 import { sendStatus } from '../respond.ts'
-import { decodeMessage } from './decode-message.ts'
-import { type Codec, envelopeHeadBytes, streamCodecOf } from './envelope.ts'
+import { type DecodeOptions, decodeMessage } from './decode-message.ts'
+import { envelopeHeadBytes, streamCodecOf } from './envelope.ts'
 import { decompress, parseCompression, tooLong } from './message-body.ts'
 import { checkTimeout, type RpcCall } from './rpc-call.ts'
 import { brokenOff, isCompressedBy, requireCompression } from './stream-request.ts'
@@ -19,6 +19,8 @@ export interface InputStreamMethod<Input extends DescMessage, Output extends Des
   output: Output
   /** The longest message, in bytes */
   maxBytes: number
+  /** The most that one may have besides bytes, in bytes */
+  textMaxBytes: number
   /** Takes messages at its own pace. Errors: what the client is told at the end. */
   serve(call: RpcCall, requests: AsyncIterable<MessageShape<Input>>): Promise<MessageInitShape<Output>>
 }
@@ -27,6 +29,7 @@ export function createInputStreamHandler<Input extends DescMessage, Output exten
   input,
   output,
   maxBytes,
+  textMaxBytes,
   serve,
 }: InputStreamMethod<Input, Output>): MethodHandler {
   return (call, req, res) => {
@@ -40,7 +43,7 @@ export function createInputStreamHandler<Input extends DescMessage, Output exten
     const run = async () => {
       checkTimeout(req.headers['connect-timeout-ms'])
       if (call.timeoutMs !== undefined) call.limit(call.timeoutMs)
-      const requests = readMessages(req, { call, schema: input, codec, maxBytes })
+      const requests = readMessages(req, { call, schema: input, codec, maxBytes, textMaxBytes })
       response.send(await serve(call, requests))
     }
     run()
@@ -55,18 +58,17 @@ export function createInputStreamHandler<Input extends DescMessage, Output exten
   }
 }
 
-interface ReadOptions<Desc extends DescMessage> {
+interface ReadOptions<Desc extends DescMessage> extends DecodeOptions<Desc> {
   call: RpcCall
-  schema: Desc
-  codec: Codec
   maxBytes: number
 }
 
 /** The messages of a stream, read no further than they are asked for. Leaves the request open. */
 async function* readMessages<Desc extends DescMessage>(
   req: HttpRequest,
-  { call, schema, codec, maxBytes }: ReadOptions<Desc>,
+  { maxBytes, ...options }: ReadOptions<Desc>,
 ): AsyncGenerator<MessageShape<Desc>, void> {
+  const { call } = options
   const compression = parseCompression(req.headers['connect-content-encoding'])
   const source = createByteSource(req, call)
   for (;;) {
@@ -79,7 +81,7 @@ async function* readMessages<Desc extends DescMessage>(
     const payload = length === 0 ? Buffer.alloc(0) : await source.take(length)
     if (payload === undefined) throw brokenOff()
     const bytes = isCompressed ? await decompress(payload, call, maxBytes) : payload
-    yield await decodeMessage(bytes, { call, schema, codec })
+    yield await decodeMessage(bytes, options)
   }
 }
 

@@ -6,7 +6,7 @@ import type { HttpRequest, HttpResponse } from '../../domain/http.ts'
 import type { ByteAccount } from '../../lib/byte-budget.ts'
 import { connectCode } from '../../wire/error-map.ts'
 import type { EnvdLog } from '../envd-log.ts'
-import { type Load, tooMuchAtOnce } from '../load.ts'
+import { type Load, takeTurn } from '../load.ts'
 import { createRequestScope, type RequestScope } from '../request-scope.ts'
 import type { EnvdTarget } from '../target.ts'
 
@@ -39,11 +39,7 @@ export function createRpcCall(
   return {
     ...scope,
     account,
-    async turn() {
-      const turn = load.turns.take(target.sandboxId, scope.signal)
-      if (turn === undefined) throw tooMuchAtOnce()
-      await turn
-    },
+    turn: () => takeTurn(load, target, scope.signal),
     target,
     headers: req.headers,
     user: user === undefined ? {} : { user },

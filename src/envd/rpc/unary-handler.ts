@@ -24,6 +24,8 @@ interface Reader<Input extends DescMessage> {
   input: Input
   /** The longest request, in bytes; absent: that of messages that have hardly more than a path */
   maxBytes?: number
+  /** The most that a request with bytes may have besides those, in bytes */
+  textMaxBytes?: number
 }
 
 /** An RPC whose answer is one small message. */
@@ -82,7 +84,7 @@ interface Exchange {
 }
 
 function createHandler<Input extends DescMessage>(
-  { input, maxBytes = controlMaxBytes }: Reader<Input>,
+  { input, maxBytes = controlMaxBytes, textMaxBytes }: Reader<Input>,
   answer: (exchange: Exchange, request: MessageShape<Input>) => Promise<void>,
 ): MethodHandler {
   return (call, req, res) => {
@@ -97,7 +99,8 @@ function createHandler<Input extends DescMessage>(
       const compression = parseCompression(req.headers['content-encoding'])
       const body = await readBody(req, call, maxBytes)
       const bytes = compression === 'gzip' ? await decompress(body, call, maxBytes) : body
-      await answer({ call, req, res, codec }, await decodeMessage(bytes, { call, schema: input, codec }))
+      const request = await decodeMessage(bytes, { call, schema: input, codec, textMaxBytes })
+      await answer({ call, req, res, codec }, request)
     }
     serve()
       .catch((thrown) => sendConnectError(res, call.toConnectError(thrown)))
