@@ -11,6 +11,7 @@ import type { Sandbox } from '../domain/sandbox.ts'
 import { configure } from '../guest/configure.ts'
 import type { Guest } from '../guest/guest.ts'
 import { metrics } from '../guest/metrics.ts'
+import { runStartCommand } from '../guest/start-command.ts'
 import { anySignal } from '../lib/deadline.ts'
 import type { Log } from '../lib/log.ts'
 import { patientSignal } from '../lib/patience.ts'
@@ -39,8 +40,7 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
       const handle = await runtime.start(specOf(sandbox), signal)
       phase('start')
       try {
-        await configureGuest(sandbox, guestOf(handle), signal)
-        phase('configure')
+        await configureGuest(sandbox, guestOf(handle), { signal, phase })
         return handle
       } catch (error) {
         await runtime.destroy(handle, patientSignal(undoMs)).catch((failure) => {
@@ -52,14 +52,16 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
 
     admit(sandbox, { fresh = false } = {}) {
       if (sandbox.handle === null) return
-      const { id, teamId, envdAccessToken: accessToken, envVars, trafficAccessToken, network } = sandbox
+      const { id, teamId, envdAccessToken: accessToken, trafficAccessToken, network } = sandbox
+      const envVars = environmentOf(sandbox)
       const ingress = {
         trafficAccessToken,
         maskRequestHost: network?.maskRequestHost ?? null,
         httpsPorts: network?.httpsPorts ?? [],
       }
       const agent = runtime.address(sandbox.handle)
-      carrier.admit({ id, accessToken, envVars, ingress, agent }, { teamId, fresh })
+      const isIdle = fresh && sandbox.defaults.startCmd === null
+      carrier.admit({ id, accessToken, envVars, ingress, agent }, { teamId, fresh: isIdle })
     },
     withdraw: (id) => carrier.withdraw(id),
 
@@ -70,8 +72,7 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
       phase('resume')
       if (!booted) return { handle, booted }
       try {
-        await configureGuest(sandbox, guestOf(handle), signal)
-        phase('configure')
+        await configureGuest(sandbox, guestOf(handle), { signal, phase })
         return { handle, booted }
       } catch (error) {
         // Without its settings it must not be taken for a guest that runs: back to its file system alone.
@@ -94,18 +95,34 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
     return { connect: (signal) => runtime.connect(handle, signal) }
   }
 
-  async function configureGuest(sandbox: Sandbox, guest: Guest, signal: AbortSignal): Promise<void> {
+  /** Settings, then what its build starts; a guest of files alone has none of either. */
+  async function configureGuest(
+    sandbox: Sandbox,
+    guest: Guest,
+    { signal, phase }: { signal: AbortSignal; phase: (name: string) => void },
+  ): Promise<void> {
+    const { defaults } = sandbox
     await configure(
       guest,
       {
-        env: sandbox.envVars,
-        user: defaultUser,
+        env: environmentOf(sandbox),
+        user: defaults.user ?? defaultUser,
+        ...(defaults.workdir !== null && { workdir: defaults.workdir }),
         sandboxId: sandbox.id,
         templateId: sandbox.templateId,
       },
       anySignal(signal, patientSignal(configureTimeoutMs)),
     )
+    phase('configure')
+    if (defaults.startCmd === null && defaults.readyCmd === null) return
+    await runStartCommand(guest, defaults, { signal })
+    phase('ready')
   }
+}
+
+/** Of every process in it: its build's, and above that what its create said. */
+function environmentOf({ defaults, envVars }: Sandbox): Record<string, string> {
+  return { ...defaults.env, ...envVars }
 }
 
 function specOf(sandbox: Sandbox): GuestSpec {
