@@ -8,6 +8,7 @@ import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import type { Authority, Credentials } from '../domain/credentials.ts'
 import { ServerError } from '../domain/error.ts'
+import { systemBundle } from './system-bundle.ts'
 import { exportKey, keyAlgorithm, loadX509 } from './x509.ts'
 
 const dayMs = 86_400_000
@@ -16,8 +17,6 @@ const caLifeMs = 3650 * dayMs
 const leafLifeMs = 90 * dayMs
 /** Clocks of clients may be behind. */
 const skewMs = dayMs
-/** Where Debian and most others keep what a machine trusts. */
-const systemBundle = '/etc/ssl/certs/ca-certificates.crt'
 
 export interface LocalCa extends Authority {
   /** A new certificate for the domain and its subdomains, valid from `nowMs`, Unix milliseconds. */
@@ -43,7 +42,8 @@ export async function openLocalCa(folder: string, domain: string): Promise<Local
   }
   check(kept, folder)
   // What the machine trusts may have changed since the last start.
-  writeWhole(bundleFile, `${readIfThere(systemBundle) ?? ''}\n${kept.cert}`, 0o644)
+  const others = systemBundle()
+  writeWhole(bundleFile, others.includes(kept.cert) ? others : `${others}\n${kept.cert}`, 0o644)
   const { cert, key } = kept
   return { file, bundleFile, issue: (nowMs) => issue({ cert, key }, domain, nowMs) }
 }
