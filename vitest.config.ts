@@ -7,7 +7,7 @@ const conformance = {
   fileParallelism: false,
 }
 /** What isn't about how a server is found, or about one way only. */
-const inHeaderModeOnly = ['cli', 'frameworks', 'signed-urls'].map(
+const inHeaderModeOnly = ['cli', 'domain-command', 'frameworks', 'signed-urls'].map(
   (name) => `tests/conformance/${name}.test.ts`,
 )
 const inDomainModeOnly = ['tests/conformance/domain/**']

@@ -65,6 +65,20 @@ export interface TeamRow {
   limits: Record<string, string>
 }
 
+/** What `domain on` has made of this machine. */
+export interface DomainStatus {
+  /** Without a port */
+  domain: string
+  /** In words: by what names are found; null: that was left as it was */
+  names: string | null
+  /** Where its authority's certificate is; null: trust was left as it was */
+  trust: string | null
+  /** False: something broke off, or failed */
+  isWhole: boolean
+  /** `waiting`: it comes with the server's next start */
+  parts: { path: string; state: 'there' | 'changed' | 'missing' | 'waiting' }[]
+}
+
 export interface Actions {
   /** Resolves when the server has stopped. */
   start(flags: Flags): Promise<void>
@@ -76,6 +90,13 @@ export interface Actions {
   stop(flags: Flags): Promise<string>
   /** `isFollowed`: goes on until Ctrl-C. */
   logs(flags: Flags, request: LogRequest & { isFollowed: boolean }): LogLines
+  /** This machine's names and trust. What was done, or with `dryRun` would be, in lines. */
+  domain: {
+    on(flags: Flags): Promise<string[]>
+    off(flags: Flags): Promise<string[]>
+    /** Null: it is off. */
+    status(flags: Flags): DomainStatus | null
+  }
   teams: {
     list(flags: Flags): Promise<TeamRow[]>
     create(flags: Flags, slug: string): Promise<TeamRow>

@@ -2,6 +2,9 @@
 import { Command } from 'commander'
 import type { Actions } from './actions.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addDomainOff } from './commands/domain/off.ts'
+import { addDomainOn } from './commands/domain/on.ts'
+import { addDomainStatus } from './commands/domain/status.ts'
 import { addEnv } from './commands/env.ts'
 import { addKeysCreate } from './commands/keys/create.ts'
 import { addKeysDelete } from './commands/keys/delete.ts'
@@ -35,6 +38,10 @@ export function createProgram(actions: Actions, version: string): Command {
   addLogs(program, actions)
   addEnv(program, actions)
   addDoctor(program, actions)
+  const domain = program.command('domain').description('this machine’s names and trust for the domain mode')
+  addDomainOn(domain, actions)
+  addDomainOff(domain, actions)
+  addDomainStatus(domain, actions)
   const keys = program.command('keys').description('API keys of this server')
   addKeysList(keys, actions)
   addKeysCreate(keys, actions)

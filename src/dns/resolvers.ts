@@ -1,4 +1,5 @@
 import { Resolver } from 'node:dns'
+import { readFileSync } from 'node:fs'
 
 export interface ResolverAddress {
   address: string
@@ -8,18 +9,61 @@ export interface ResolverAddress {
 /** How long the system's list is believed, in milliseconds: networks come and go. */
 const keepMs = 30_000
 
-/** The resolvers that this machine is set to use, without `own`, the address of this server's own. */
-export function systemResolvers(own: ResolverAddress): () => ResolverAddress[] {
+/** Where systemd-resolved listens for this machine's programs, and the list of those whom it asks itself. */
+const resolvedListensOn = ['127.0.0.53', '127.0.0.54']
+const resolvedList = '/run/systemd/resolve/resolv.conf'
+const resolvConf = '/etc/resolv.conf'
+
+/** What stands before name servers in resolv.conf that the responder for a domain has taken the place of. */
+export const asidePrefix = (domain: string) => `#e2b-server ${domain}# `
+
+interface Sources {
+  /** As Node writes them */
+  set: () => string[]
+  behindResolved: () => string[]
+  setAside: () => string[]
+}
+
+/**
+ * The resolvers that this machine is set to use, without `own`, the address of this server's own responder for a domain.
+ * Not systemd-resolved but those behind it: a responder that is among its servers would ask who asks it. Where the machine
+ * asks nobody but this server, those that it asked before.
+ */
+export function systemResolvers(
+  own: ResolverAddress,
+  domain: string,
+  {
+    set = () => new Resolver().getServers(),
+    behindResolved = () => nameserversOf(resolvedList),
+    setAside = () => nameserversOf(resolvConf, asidePrefix(domain)),
+  }: Partial<Sources> = {},
+): () => ResolverAddress[] {
+  const isOther = ({ address, port }: ResolverAddress) => address !== own.address || port !== own.port
   let known: ResolverAddress[] = []
   let readAtMs = Number.NEGATIVE_INFINITY
   return () => {
     if (performance.now() - readAtMs < keepMs) return known
     readAtMs = performance.now()
-    known = new Resolver()
-      .getServers()
-      .map(parse)
-      .filter(({ address, port }) => address !== own.address || port !== own.port)
+    const found = set().flatMap((text) => {
+      const resolver = parse(text)
+      if (!resolvedListensOn.includes(resolver.address)) return [resolver]
+      const behind = behindResolved().map(parse)
+      return behind.length > 0 ? behind : [resolver]
+    })
+    const others = found.filter(isOther)
+    known = others.length > 0 ? others : setAside().map(parse).filter(isOther)
     return known
+  }
+}
+
+/** Those of a file like resolv.conf whose lines begin with a prefix; none where there is no such file. */
+function nameserversOf(path: string, prefix = ''): string[] {
+  try {
+    const lines = readFileSync(path, 'utf8').split('\n')
+    const ours = lines.flatMap((line) => (line.startsWith(prefix) ? [line.slice(prefix.length)] : []))
+    return ours.flatMap((line) => /^nameserver[ \t]+(\S+)/.exec(line)?.[1] ?? [])
+  } catch {
+    return []
   }
 }
 

@@ -53,7 +53,7 @@ export async function startDns({ listen, zone, log, resolvers }: DnsOptions): Pr
     tcp.close()
     throw error
   }
-  const forwarder = createForwarder(resolvers ?? systemResolvers(address))
+  const forwarder = createForwarder(resolvers ?? systemResolvers(address, zone.domain))
   const answer = (query: Buffer, via: Via) => answerQuery(query, via, { zone, forwarder })
   const report = (error: Error) => log.warn({ err: error }, 'the DNS responder could not send or receive')
   serveUdp(udp, answer)

@@ -20,8 +20,11 @@ export function clientEnv(
     E2B_API_URL: null,
     E2B_SANDBOX_URL: null,
     ...(authority !== null && {
+      // Node.js adds this file to what it trusts; the others trust the file that they are given and no more.
       NODE_EXTRA_CA_CERTS: authority.file,
       SSL_CERT_FILE: authority.bundleFile,
+      REQUESTS_CA_BUNDLE: authority.bundleFile,
+      CURL_CA_BUNDLE: authority.bundleFile,
     }),
   }
 }
@@ -36,13 +39,9 @@ export function reachOf(config: Config): Pick<Reach, 'domain' | 'authority'> {
   return { domain: publicDomain(config, port), authority: isLocal ? authority : null }
 }
 
-/** What a person does so that clients trust a local authority. */
-export function howToTrust({ file, bundleFile }: Authority): string {
-  return `Its certificate comes from an authority of its own, ${file}, which clients have to trust:
-  Node.js   NODE_EXTRA_CA_CERTS=${file}
-  Python    SSL_CERT_FILE=${bundleFile}
-  curl      curl --cacert ${file}
-  Debian    cp ${file} /usr/local/share/ca-certificates/e2b-server.crt && update-ca-certificates
-  browsers  import that file as an authority for web sites
-It vouches for names under this domain only. Other users of this machine can't read it there: copy it for them.`
+/** What a person does so that clients trust a local authority. `where`: the flag that commands need to find the server. */
+export function howToTrust({ file }: Authority, where: string): string {
+  return `Its certificate comes from an authority of its own, which vouches for names under this domain only: ${file}
+"npx e2b-server domain on${where}", as root, makes this machine trust it and find the names. Node.js and some others have stores
+of their own: "env" prints their variables. Browsers import the file as an authority for web sites.`
 }

@@ -11,6 +11,7 @@ import { deleteApiKey, keySource, serverApiKey } from './api-keys.ts'
 import { clientEnv, howToTrust, reachOf } from './client-env.ts'
 import { ConfigError, readConfig } from './config.ts'
 import { diagnose } from './doctor/diagnose.ts'
+import { domainStatus, turnOff, turnOn } from './domain/domain.ts'
 import { farewell } from './farewell.ts'
 import { programVersion } from './installation.ts'
 import { readLogs } from './log/logs.ts'
@@ -43,6 +44,12 @@ const actions: Actions = {
   },
 
   logs: showLogs,
+
+  domain: {
+    on: (flags) => turnOn(readConfig(flags).stateDir, { isDry: flags.dryRun === true }),
+    off: (flags) => turnOff(readConfig(flags).stateDir, { isDry: flags.dryRun === true }),
+    status: (flags) => domainStatus(readConfig(flags).stateDir),
+  },
 
   teams: {
     list: (flags) => withStore(flags, listTeams),
@@ -116,8 +123,10 @@ async function runUntilSignal(flags: Flags): Promise<void> {
     process.once('SIGTERM', resolve)
   })
   console.log(`e2b-server answers on ${server.url}`)
-  if (server.authority !== null) console.log(howToTrust(server.authority))
   const where = config.stateDir === readConfig({}, {}).stateDir ? '' : ` --state-dir ${config.stateDir}`
+  if (server.authority !== null && domainStatus(config.stateDir) === null) {
+    console.log(howToTrust(server.authority, where))
+  }
   console.log(`Point your programs at it:  eval "$(npx e2b-server env${where})"`)
   const source = keySource(config)
   if (source !== null && 'variable' in source) console.log(`(where ${source.variable} is set as it is here)`)

@@ -7,6 +7,7 @@ import type { Log } from '../lib/log.ts'
 import { localCredentials } from '../tls/local-credentials.ts'
 import { userCredentials } from '../tls/user-credentials.ts'
 import { type Config, ConfigError } from './config.ts'
+import { followResponder } from './domain/domain.ts'
 
 type NamedConfig = Pick<Config, 'domain' | 'tls' | 'host'>
 
@@ -42,7 +43,7 @@ export function authorityFolder(stateDir: string, domain: string): string {
 
 /** The DNS responder; undefined: none is asked for. `listening`: the listener's address. Errors: `ConfigError`. */
 export async function openDns(
-  { domain, dns }: Config,
+  { domain, dns, stateDir }: Config,
   listening: string,
   log: Log,
 ): Promise<DnsResponder | undefined> {
@@ -51,7 +52,22 @@ export async function openDns(
   const isEverywhere = listening === '0.0.0.0' || listening === '::' || isIP(listening) === 0
   const zone = { domain: domain.name, address: isEverywhere ? dns.address : listening }
   try {
-    return await startDns({ listen: dns, zone, log })
+    const responder = await startDns({ listen: dns, zone, log })
+    const follow = (to: Parameters<typeof followResponder>[1]) => {
+      try {
+        followResponder(stateDir, to)
+      } catch (error) {
+        log.warn({ err: error }, 'what "domain on" has set up could not follow')
+      }
+    }
+    follow({ domain: domain.name, address: dns.address })
+    return {
+      address: responder.address,
+      close() {
+        follow(null)
+        responder.close()
+      },
+    }
   } catch (error) {
     throw new ConfigError(
       `Can't answer DNS on ${dns.address} port ${dns.port} (${(error as Error).message}). Choose another address with --dns.`,

@@ -9,11 +9,12 @@ import { existsSync } from 'node:fs'
 import { isIP, isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
-import type { Check } from '../../cli/actions.ts'
+import type { Check, DomainStatus } from '../../cli/actions.ts'
 import { connectSocket } from '../../lib/connect-socket.ts'
 import { silentLog } from '../../lib/log.ts'
 import { userCredentials } from '../../tls/user-credentials.ts'
 import type { Config } from '../config.ts'
+import { domainStatus } from '../domain/domain.ts'
 import { authorityFolder } from '../names.ts'
 import type { Reach } from '../state-dir.ts'
 import { check, type Finding, lookTimeoutMs, Trouble } from './check.ts'
@@ -23,7 +24,12 @@ const dayMs = 86_400_000
 const expiresSoonMs = 14 * dayMs
 
 export function lookAtNames(config: Config, running: Running | undefined): Promise<Check>[] {
-  if (running === undefined) return lookAhead(config)
+  const status = domainStatus(config.stateDir)
+  const set = status === null ? [] : [check('domain on', async () => settings(status, running))]
+  return [...set, ...(running === undefined ? lookAhead(config) : lookAtServer(running))]
+}
+
+function lookAtServer(running: Running): Promise<Check>[] {
   const { url, reach } = running
   if (reach.domain === null) return [check('names', localhost)]
   const domain = reach.domain.replace(/:\d+$/, '')
@@ -34,6 +40,23 @@ export function lookAtNames(config: Config, running: Running | undefined): Promi
     ...(isEncrypted ? [check('certificate', () => certificate(domain, running))] : []),
     ...(isEncrypted ? [check('trust', () => trust(domain, running))] : []),
   ]
+}
+
+/** Whether what `domain on` changed is there still, and is about the server that runs. */
+function settings({ domain, isWhole, parts }: DomainStatus, running: Running | undefined): Finding {
+  const remedy = 'Run "npx e2b-server domain on" again, or "domain off".'
+  const served = running?.reach.domain?.replace(/:\d+$/, '')
+  if (running !== undefined && served !== domain) {
+    const detail = `it was run for ${domain}, and the server has ${served ?? 'no domain'}`
+    return { detail, state: 'warn', remedy }
+  }
+  if (!isWhole) return { detail: 'it broke off, or failed', state: 'warn', remedy }
+  const amiss = parts.filter(({ state }) => state === 'missing' || state === 'changed')
+  if (amiss.length === 0) return { detail: `what it changed for ${domain} is there` }
+  const found = amiss.map(
+    ({ path, state }) => `${path} ${state === 'missing' ? 'lacks its lines' : 'was edited'}`,
+  )
+  return { detail: found.join(', '), state: 'warn', remedy }
 }
 
 /** What a start will need. */
@@ -87,7 +110,7 @@ async function resolution(domain: string, reach: Pick<Reach, 'host' | 'dns'>): P
   const remedy =
     reach.dns === null
       ? `Point *.${domain} at this machine in your DNS, or let the server answer for it with --dns 127.0.0.1:53.`
-      : `Make ${reach.dns.address} the first "nameserver" of /etc/resolv.conf, or with systemd-resolved that of this domain: "DNS=${reach.dns.address}" and "Domains=~${domain}" under [Resolve].`
+      : 'Run "npx e2b-server domain on" as root, which tells the resolver of this machine to ask the server.'
   let address: string
   try {
     address = (await dns.lookup(name)).address
@@ -126,7 +149,7 @@ async function trust(domain: string, running: Running): Promise<Finding> {
   const remedy =
     file === undefined
       ? 'Let --tls-cert have the certificates between it and its authority too, or use one of a known authority.'
-      : `Run eval "$(npx e2b-server env)" in this shell; browsers and others have to be told of ${file}.`
+      : `Run eval "$(npx e2b-server env)" in this shell; "npx e2b-server domain on" tells this machine's store; browsers have to be told of ${file}.`
   return { detail: `this shell's Node.js programs refuse the certificate (${error}).`, state: 'warn', remedy }
 }
 

@@ -74,7 +74,7 @@ test('the system’s resolver finds every name of the domain', async () => {
   }
 })
 
-test('env prints the two variables that programs need, and what makes them trust it', async () => {
+test('env prints the two variables that programs need, and those that make them trust it', async () => {
   const authority = `${server.stateDir}/tls/${testDomain}`
   expect((await cli('env')).stdout.split('\n')).toEqual([
     `export E2B_API_KEY='${server.apiKey}'`,
@@ -82,10 +82,13 @@ test('env prints the two variables that programs need, and what makes them trust
     'unset E2B_API_URL',
     'unset E2B_SANDBOX_URL',
     `export NODE_EXTRA_CA_CERTS='${authority}/ca.pem'`,
-    `export SSL_CERT_FILE='${authority}/ca-bundle.pem'`,
+    ...['SSL_CERT_FILE', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'].map(
+      (name) => `export ${name}='${authority}/ca-bundle.pem'`,
+    ),
     '',
   ])
-  expect(server.output()).toContain(`NODE_EXTRA_CA_CERTS=${authority}/ca.pem`)
+  expect(server.output()).toContain(`${authority}/ca.pem`)
+  expect(server.output()).toContain(`npx e2b-server domain on --state-dir ${server.stateDir}`)
 })
 
 test('doctor finds everything well', async () => {

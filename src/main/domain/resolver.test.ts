@@ -1,0 +1,127 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { planNames } from './resolver.ts'
+
+let root: string
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'e2b-resolver-'))
+})
+afterEach(() => rmSync(root, { recursive: true }))
+
+function put(path: string, text: string): void {
+  mkdirSync(dirname(join(root, path)), { recursive: true })
+  writeFileSync(join(root, path), text)
+}
+
+function runs(pid: number, name: string, ...args: string[]): void {
+  put(`/proc/${pid}/comm`, `${name}\n`)
+  put(`/proc/${pid}/cmdline`, `/usr/sbin/${name}\0${args.join('\0')}\0`)
+}
+
+const plan = (address = '127.0.0.1', port = 53) => planNames('e2b.local', { address, port }, root)
+
+describe('systemd-resolved', () => {
+  beforeEach(() => {
+    runs(7, 'systemd-resolve')
+    put('/run/systemd/resolve/stub-resolv.conf', 'nameserver 127.0.0.53\n')
+    mkdirSync(join(root, 'etc'))
+    symlinkSync('../run/systemd/resolve/stub-resolv.conf', join(root, 'etc/resolv.conf'))
+  })
+
+  test('is asked to ask the server about the domain alone', () => {
+    expect(plan()).toMatchObject({ isAskedEverything: false, notes: [] })
+    expect(plan().change).toMatchObject({
+      path: '/etc/systemd/resolved.conf.d/e2b-server-e2b.local.conf',
+      text: expect.stringContaining('\n[Resolve]\nDNS=127.0.0.1\nDomains=~e2b.local\n'),
+    })
+    expect(plan('127.0.0.1', 5353).change?.text).toContain('\nDNS=127.0.0.1:5353\n')
+    expect(plan('::1', 5353).change?.text).toContain('\nDNS=[::1]:5353\n')
+  })
+
+  test('that programs do not ask is left alone', () => {
+    rmSync(join(root, 'etc/resolv.conf'))
+    put('/etc/resolv.conf', 'nameserver 192.0.2.1\n')
+    expect(plan().change?.path).toBe('/etc/resolv.conf')
+    put('/etc/nsswitch.conf', 'passwd: files\nhosts: files resolve [!UNAVAIL=return] dns\n')
+    expect(plan().change?.path).toContain('resolved.conf.d')
+  })
+
+  test('that has ended is not', () => {
+    rmSync(join(root, 'proc'), { recursive: true })
+    expect(plan()).toMatchObject({ change: { path: '/etc/resolv.conf' } })
+    expect(plan().notes.join()).toMatch(/a link to .*systemd-resolved writes it anew/)
+  })
+})
+
+describe('dnsmasq', () => {
+  beforeEach(() => put('/etc/resolv.conf', 'nameserver 127.0.0.1\n'))
+
+  test('as a service reads a file of the folder that it was given', () => {
+    runs(8, 'dnsmasq', '-x', '/run/dnsmasq/dnsmasq.pid', '-7', '/etc/dnsmasq.d,.dpkg-dist,.dpkg-old')
+    expect(plan('127.0.0.2', 5353)).toMatchObject({
+      change: {
+        path: '/etc/dnsmasq.d/e2b-server-e2b.local.conf',
+        text: expect.stringContaining('\nserver=/e2b.local/127.0.0.2#5353\n'),
+      },
+      commands: [['service', 'dnsmasq', 'restart']],
+    })
+    mkdirSync(join(root, 'run/systemd/system'), { recursive: true })
+    expect(plan('127.0.0.2').commands).toEqual([['systemctl', 'restart', 'dnsmasq']])
+  })
+
+  test('of NetworkManager is restarted by that', () => {
+    runs(8, 'dnsmasq', '--no-resolv', '--conf-dir=/etc/NetworkManager/dnsmasq.d')
+    expect(plan('127.0.0.2')).toMatchObject({
+      change: { path: '/etc/NetworkManager/dnsmasq.d/e2b-server-e2b.local.conf' },
+      commands: [['nmcli', 'general', 'reload', 'dns-full']],
+    })
+  })
+
+  test('that programs do not ask, as that of virtual machines, is left alone', () => {
+    runs(8, 'dnsmasq', '--conf-file=/var/lib/libvirt/dnsmasq/default.conf')
+    expect(plan('127.0.0.2').change?.path).toBe('/etc/resolv.conf')
+    runs(9, 'dnsmasq', '-7', '/etc/dnsmasq.d')
+    put('/etc/resolv.conf', 'nameserver 192.0.2.1\n')
+    expect(plan('127.0.0.2').change?.path).toBe('/etc/resolv.conf')
+  })
+})
+
+describe('resolv.conf', () => {
+  test('names the server and sets the others aside', () => {
+    put('/etc/resolv.conf', 'search example\nnameserver 192.0.2.1\n')
+    expect(plan()).toMatchObject({
+      isAskedEverything: true,
+      change: {
+        path: '/etc/resolv.conf',
+        text: expect.stringContaining('\nnameserver 127.0.0.1\n'),
+        aside: { begin: 'nameserver', prefix: '#e2b-server e2b.local# ' },
+      },
+      commands: [],
+    })
+    expect(plan().notes).toHaveLength(1)
+  })
+
+  test('can name no port', () => {
+    put('/etc/resolv.conf', 'nameserver 192.0.2.1\n')
+    expect(() => plan('127.0.0.1', 5353)).toThrow(/--dns 127.0.0.1:53/)
+    expect(() => plan('::1', 5353)).toThrow(/--dns \[::1\]:53/)
+  })
+
+  test('that names the server alone stays', () => {
+    put('/etc/resolv.conf', 'nameserver 127.0.0.1\n')
+    expect(plan().change).toBeNull()
+    put('/etc/resolv.conf', 'nameserver 127.0.0.1\nnameserver 192.0.2.1\n')
+    expect(plan().change).not.toBeNull()
+  })
+
+  test('that another program writes is said to be', () => {
+    put('/etc/resolv.conf', '# Generated by NetworkManager\nnameserver 192.0.2.1\n')
+    expect(plan().notes.join()).toMatch(/made by NetworkManager: NetworkManager writes it anew/)
+    rmSync(join(root, 'etc/resolv.conf'))
+    put('/run/resolvconf/resolv.conf', 'nameserver 192.0.2.1\n')
+    symlinkSync('../run/resolvconf/resolv.conf', join(root, 'etc/resolv.conf'))
+    expect(plan().notes.join()).toMatch(/a link to .*resolvconf writes it anew/)
+  })
+})
