@@ -39,8 +39,13 @@ import { addUpdateNetwork } from './routes/sandboxes/update-network.ts'
 import { addListSnapshots } from './routes/snapshots/list.ts'
 import { addListTeams } from './routes/teams/list.ts'
 import { addTeamMetrics } from './routes/teams/metrics.ts'
+import { addBuildStatus } from './routes/templates/build-status.ts'
 import { addDeleteTemplate } from './routes/templates/delete.ts'
 import { addFindAlias } from './routes/templates/find-alias.ts'
+import { addGetTemplate } from './routes/templates/get.ts'
+import { addListTemplates } from './routes/templates/list.ts'
+import { addTags } from './routes/templates/tags.ts'
+import { addUpdateTemplate } from './routes/templates/update.ts'
 import { addUnimplemented } from './routes/unimplemented.ts'
 import { addWebhooks } from './routes/webhooks/webhooks.ts'
 
@@ -82,6 +87,11 @@ export function createApi(parts: ApiParts): FastifyInstance {
     addListSnapshots(scope, parts)
     addDeleteTemplate(scope, parts)
     addFindAlias(scope, parts)
+    addListTemplates(scope, parts)
+    addGetTemplate(scope, parts)
+    addUpdateTemplate(scope, parts)
+    addBuildStatus(scope, parts)
+    addTags(scope, parts)
     addSandboxMetrics(scope, parts)
     addSandboxLogs(scope, parts)
     addListEvents(scope, parts)

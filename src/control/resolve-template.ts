@@ -57,7 +57,7 @@ export async function resolveBuild(
   const reference = readBuildReference(identifier)
   const template = reference && (await findTemplate(ctx, teamId, reference))
   if (reference === undefined || template === undefined) throw await templateNotFound(ctx, teamId, identifier)
-  const build = await buildOf(ctx, template, reference)
+  const build = await findBuild(ctx, template, reference)
   if (build?.status === 'ready') return { template, build }
   const what = reference.buildId === null ? `the tag '${reference.tag ?? defaultTag}'` : 'that id'
   // Clients look for "does not exist" in this while a first build runs.
@@ -67,7 +67,8 @@ export async function resolveBuild(
   )
 }
 
-async function buildOf(
+/** The build of a template that a reference to it means, in whatever status it is. */
+export async function findBuild(
   { store }: ControlContext,
   { id }: Template,
   { tag, buildId }: Pick<BuildReference, 'tag' | 'buildId'>,
@@ -102,7 +103,7 @@ export async function findAlias(ctx: ControlContext, teamId: string, alias: stri
 }
 
 /** The error for a template that isn't there, or isn't the asker's: it names those that are. */
-async function templateNotFound(
+export async function templateNotFound(
   { store }: ControlContext,
   teamId: string,
   identifier: string,

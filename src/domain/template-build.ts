@@ -55,6 +55,24 @@ export interface TemplateBuild {
   finishedAt: number | null
 }
 
+/** What was asked for when a build was made, and counts once it is started. */
+export interface BuildPlan {
+  /** What it is to be known by once it is ready */
+  tags: string[]
+  /** In MiB; null: whatever there is */
+  minFreeDiskMb: number | null
+  /** A whole specification, in the words of the wire, where it came at once; null: it comes with the start */
+  specification: object | null
+}
+
+/** What lists say of a template's builds. */
+export interface LatestBuilds {
+  buildCount: number
+  newest: TemplateBuild
+  /** The newest that is ready */
+  current: TemplateBuild | undefined
+}
+
 export interface BuildFilter {
   templateId?: string
   teamId?: string
@@ -92,8 +110,12 @@ export interface BuildStore {
    * With `template`: together with the template it is the first build of. Errors: `conflict` (an id, or a name that is
    * taken meanwhile), `not_found` (template).
    */
-  create(build: TemplateBuild, options?: { template?: Template }): Promise<void>
+  create(build: TemplateBuild, options?: { template?: Template; plan?: BuildPlan }): Promise<void>
   find(id: string): Promise<TemplateBuild | undefined>
+  /** Of a build that was made with one. */
+  plan(id: string): Promise<BuildPlan | undefined>
+  /** By template; one without builds isn't there. */
+  latest(templateIds: readonly string[]): Promise<Map<string, LatestBuilds>>
   /** Newest first. */
   list(filter: BuildFilter): Promise<TemplateBuild[]>
   count(filter: Pick<BuildFilter, 'templateId' | 'teamId' | 'statuses'>): Promise<number>

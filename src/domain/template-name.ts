@@ -49,3 +49,13 @@ export function parseTemplateName(text: string): TemplateName {
     `Invalid name '${text.slice(0, 64)}': use letters, digits, '-' and '_', at most ${nameMaxLength}, with an optional ':tag' that is no UUID.`,
   )
 }
+
+/** A tag alone, in lower case. Errors: `invalid_argument`. */
+export function parseTag(text: string): string {
+  const tag = text.toLowerCase()
+  if (/^[a-z0-9_.-]+$/.test(tag) && tag.length <= nameMaxLength && !uuid.test(tag)) return tag
+  throw new ServerError(
+    'invalid_argument',
+    `Invalid tag '${text.slice(0, 64)}': use letters, digits, '-', '_' and '.', at most ${nameMaxLength}, and no UUID.`,
+  )
+}

@@ -5,11 +5,19 @@ import { lifecycle } from './migrations/002-lifecycle.ts'
 import { tenancy } from './migrations/003-tenancy.ts'
 import { observability } from './migrations/004-observability.ts'
 import { templates } from './migrations/005-templates.ts'
+import { buildPlans } from './migrations/006-build-plans.ts'
 import type { Migration } from './migrations/migration.ts'
 import type { Tables } from './schema.ts'
 
 /** Every step, in order. */
-export const migrations: readonly Migration[] = [initial, lifecycle, tenancy, observability, templates]
+export const migrations: readonly Migration[] = [
+  initial,
+  lifecycle,
+  tenancy,
+  observability,
+  templates,
+  buildPlans,
+]
 
 /**
  * Brings the database to the newest version, all of it or nothing. Errors: `failed_precondition` when a newer

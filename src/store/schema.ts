@@ -17,6 +17,7 @@ export interface Tables {
   template_aliases: TemplateAliasRow
   sandboxes: SandboxRow
   template_builds: TemplateBuildRow
+  template_build_plans: TemplateBuildPlanRow
   template_tags: TemplateTagRow
   template_build_logs: TemplateBuildLogRow
   template_layers: TemplateLayerRow
@@ -130,6 +131,12 @@ export interface TemplateBuildRow {
   created_at: number
   started_at: number | null
   finished_at: number | null
+}
+
+export interface TemplateBuildPlanRow {
+  build_id: string
+  /** JSON of `BuildPlan` */
+  plan: string
 }
 
 export interface TemplateTagRow {

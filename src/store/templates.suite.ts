@@ -144,6 +144,29 @@ export function testBuilds(store: () => Store): void {
     expect(await builds.count({ teamId: 'team', statuses: ['building', 'ready'] })).toBe(2)
   })
 
+  test('what was asked for goes with its build, and lists have the newest of each template', async () => {
+    const { builds } = store()
+    const plan = { tags: ['v1'], minFreeDiskMb: 5, specification: { fromImage: 'x' } }
+    const template = templateOf({ id: 't' })
+    const old = buildOf({ templateId: 't', createdAt: 1 })
+    const newer = buildOf({ templateId: 't', createdAt: 2 })
+    const newest = buildOf({ templateId: 't', createdAt: 3, status: 'waiting' })
+    await builds.create(newest, { template, plan })
+    for (const build of [newer, old]) await builds.create(build)
+    const alone = await add({ templateId: 'u', status: 'error' })
+    expect(await builds.plan(newest.id)).toEqual(plan)
+    expect(await builds.plan(old.id)).toBeUndefined()
+    expect(await builds.latest(['t', 'u', 'none'])).toEqual(
+      new Map([
+        ['t', { buildCount: 3, newest, current: newer }],
+        ['u', { buildCount: 1, newest: alone, current: undefined }],
+      ]),
+    )
+    expect(await builds.latest([])).toEqual(new Map())
+    await builds.remove(newest.id)
+    expect(await builds.plan(newest.id)).toBeUndefined()
+  })
+
   test('a tag stands for one build, the newest it was given to', async () => {
     const { builds, tags } = store()
     await add({ id: 'a' })

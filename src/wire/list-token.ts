@@ -12,7 +12,7 @@ export function encodeListToken({ startedAt, id }: ListPosition): string {
 
 /** Errors: `invalid_argument`. */
 export function decodeListToken(token: string): ListPosition {
-  const match = /^(\d{1,16}(?:\.\d{1,9})?)__([a-z0-9_]{1,64})$/.exec(
+  const match = /^(\d{1,16}(?:\.\d{1,9})?)__([a-z0-9_-]{1,64})$/.exec(
     Buffer.from(token, 'base64url').toString(),
   )
   if (match === null) {

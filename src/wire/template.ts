@@ -1,6 +1,109 @@
-/** Bodies about templates in E2B's spelling (e2b-wire 2.2). */
+/** Bodies about templates in E2B's spelling (e2b-wire 2.2, 4). */
+import type { BuildStatus } from '../domain/template-build.ts'
 
 export interface TemplateAliasBody {
   templateID: string
   public: boolean
+}
+
+/** What both a template in a list and one with its builds say. */
+interface TemplateCommonBody {
+  templateID: string
+  public: boolean
+  /** Without namespace */
+  aliases: string[]
+  /** With namespace */
+  names: string[]
+  createdAt: string
+  updatedAt: string
+  lastSpawnedAt: string | null
+  spawnCount: number
+}
+
+export interface TemplateBody extends TemplateCommonBody {
+  /** Of the newest build that is ready, else of the newest */
+  buildID: string
+  /** Of the newest build */
+  buildStatus: BuildStatus
+  buildCount: number
+  cpuCount: number
+  memoryMB: number
+  diskSizeMB: number
+  envdVersion: string
+  /** There are no users here */
+  createdBy: null
+}
+
+export interface TemplateWithBuildsBody extends TemplateCommonBody {
+  builds: TemplateBuildBody[]
+}
+
+export interface TemplateBuildBody {
+  buildID: string
+  status: BuildStatus
+  createdAt: string
+  updatedAt: string
+  finishedAt?: string
+  cpuCount: number
+  memoryMB: number
+  diskSizeMB: number
+  envdVersion: string
+}
+
+export interface TemplateTagBody {
+  tag: string
+  buildID: string
+  createdAt: string
+}
+
+export interface BuildLogEntryBody {
+  timestamp: string
+  message: string
+  level: string
+  step?: string
+}
+
+export interface TemplateBuildInfoBody {
+  templateID: string
+  buildID: string
+  status: BuildStatus
+  /** Always empty, as with E2B: `logEntries` has them */
+  logs: string[]
+  logEntries: BuildLogEntryBody[]
+  reason?: { message: string; step?: string; logEntries: BuildLogEntryBody[] }
+}
+
+export interface ListTemplatesQuery {
+  teamID?: string
+  nextToken?: string
+  limit: number
+}
+
+export interface BuildStatusQuery {
+  logsOffset: number
+  limit: number
+  level?: string
+}
+
+export interface BuildLogsQuery {
+  cursor?: number
+  limit: number
+  direction: 'forward' | 'backward'
+  level?: string
+  /** Of no effect: there is one log */
+  source?: 'temporary' | 'persistent'
+}
+
+export interface UpdateTemplateBody {
+  public?: boolean | null
+}
+
+export interface AssignTagsBody {
+  target: string
+  tags: string[]
+}
+
+export interface RemoveTagsBody {
+  name: string
+  tags: string[]
 }

@@ -28,5 +28,14 @@ export function credentialsOf(request: FastifyRequest): Credentials {
     const value = request.headers[name]
     return Array.isArray(value) ? value[0] : value
   }
-  return { apiKey: header('x-api-key'), adminToken: header('x-admin-token'), teamId: header('x-team-id') }
+  return {
+    // Older clients send what they have from a login as a bearer token, which an API key is here (see `GET /teams`).
+    apiKey: header('x-api-key') ?? bearerOf(request),
+    adminToken: header('x-admin-token'),
+    teamId: header('x-team-id'),
+  }
+}
+
+function bearerOf({ headers }: FastifyRequest): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
 }

@@ -2,6 +2,7 @@ import { type ExpressionBuilder, type Kysely, sql } from 'kysely'
 import { ServerError } from '../../domain/error.ts'
 import type { BuildFilter, BuildStore, TaggedSnapshot, TemplateBuild } from '../../domain/template-build.ts'
 import type { Tables, TemplateBuildRow } from '../schema.ts'
+import { latestBuilds } from './latest-builds.ts'
 import { appendEvent } from './lifecycle-events.ts'
 import { assignTags } from './template-tags.ts'
 import { insertTemplate, withAliases } from './templates.ts'
@@ -9,7 +10,7 @@ import { insertTemplate, withAliases } from './templates.ts'
 /** Builds of templates, snapshots among them. */
 export function createBuildStore(db: Kysely<Tables>): BuildStore {
   return {
-    create: (build, { template } = {}) =>
+    create: (build, { template, plan } = {}) =>
       db.transaction().execute(async (part) => {
         if (template !== undefined) await insertTemplate(part, template)
         await requireTemplate(part, build.templateId)
@@ -21,12 +22,27 @@ export function createBuildStore(db: Kysely<Tables>): BuildStore {
         if (numInsertedOrUpdatedRows !== 1n) {
           throw new ServerError('conflict', `A build with id '${build.id}' exists already.`)
         }
+        if (plan !== undefined) {
+          const row = { build_id: build.id, plan: JSON.stringify(plan) }
+          await part.insertInto('template_build_plans').values(row).execute()
+        }
       }),
 
     async find(id) {
       const row = await db.selectFrom('template_builds').selectAll().where('id', '=', id).executeTakeFirst()
       return row && toBuild(row)
     },
+
+    async plan(id) {
+      const row = await db
+        .selectFrom('template_build_plans')
+        .select('plan')
+        .where('build_id', '=', id)
+        .executeTakeFirst()
+      return row && JSON.parse(row.plan)
+    },
+
+    latest: (templateIds) => latestBuilds(db, templateIds, toBuild),
 
     async list(filter) {
       let query = db

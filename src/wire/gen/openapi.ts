@@ -10,6 +10,9 @@ export const openapi = {
       "ApiKey": []
     },
     {
+      "BearerApiKey": []
+    },
+    {
       "AdminToken": [],
       "TeamId": []
     }
@@ -535,7 +538,25 @@ export const openapi = {
     },
     "/templates": {
       "get": {
-        "x-unimplemented": true
+        "summary": "List the team's templates (first generation)",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/ListAllTemplatesQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "All of them, newest first",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "array",
+                  "items": {
+                    "$ref": "#/components/schemas/Template"
+                  }
+                }
+              }
+            }
+          }
+        }
       },
       "post": {
         "x-unimplemented": true
@@ -543,7 +564,25 @@ export const openapi = {
     },
     "/v2/templates": {
       "get": {
-        "x-unimplemented": true
+        "summary": "List the team's templates, a page at a time",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/ListTemplatesQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "Header `X-Next-Token` only when there is another page",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "array",
+                  "items": {
+                    "$ref": "#/components/schemas/Template"
+                  }
+                }
+              }
+            }
+          }
+        }
       },
       "post": {
         "x-unimplemented": true
@@ -556,13 +595,28 @@ export const openapi = {
     },
     "/templates/{templateID}": {
       "get": {
-        "x-unimplemented": true
+        "summary": "A template with a page of its builds",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/PageQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "Header `X-Next-Token` only when there is another page",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/TemplateWithBuilds"
+                }
+              }
+            }
+          }
+        }
       },
       "post": {
         "x-unimplemented": true
       },
       "delete": {
-        "summary": "Delete a snapshot",
+        "summary": "Delete a template or a snapshot",
         "responses": {
           "204": {
             "description": "Gone"
@@ -573,12 +627,47 @@ export const openapi = {
         }
       },
       "patch": {
-        "x-unimplemented": true
+        "summary": "Publish a template, or take it back (first generation)",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/TemplateUpdate"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "Updated"
+          }
+        }
       }
     },
     "/v2/templates/{templateID}": {
       "patch": {
-        "x-unimplemented": true
+        "summary": "Publish a template, or take it back",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/TemplateUpdate"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "Updated",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/TemplateNames"
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/templates/{templateID}/files/{hash}": {
@@ -598,12 +687,42 @@ export const openapi = {
     },
     "/templates/{templateID}/builds/{buildID}/status": {
       "get": {
-        "x-unimplemented": true
+        "summary": "How far a build is, and what it has said since",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/BuildStatusQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "No entries for offsets behind the last one",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/TemplateBuildInfo"
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/templates/{templateID}/builds/{buildID}/logs": {
       "get": {
-        "x-unimplemented": true
+        "summary": "What a build said",
+        "x-query-schema": {
+          "$ref": "#/components/schemas/BuildLogsQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "In the direction that was asked for",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/TemplateBuildLogs"
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/templates/aliases/{alias}": {
@@ -631,15 +750,65 @@ export const openapi = {
     },
     "/templates/tags": {
       "post": {
-        "x-unimplemented": true
+        "summary": "Give tags to a build that is ready",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/AssignTags"
+              }
+            }
+          }
+        },
+        "responses": {
+          "201": {
+            "description": "They stand for it from now on",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/AssignedTags"
+                }
+              }
+            }
+          }
+        }
       },
       "delete": {
-        "x-unimplemented": true
+        "summary": "Take tags away",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/RemoveTags"
+              }
+            }
+          }
+        },
+        "responses": {
+          "204": {
+            "description": "They are not there any more"
+          }
+        }
       }
     },
     "/templates/{templateID}/tags": {
       "get": {
-        "x-unimplemented": true
+        "summary": "The tags of a template or snapshot",
+        "responses": {
+          "200": {
+            "description": "Newest first",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "array",
+                  "items": {
+                    "$ref": "#/components/schemas/TemplateTag"
+                  }
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/teams": {
@@ -1054,7 +1223,7 @@ export const openapi = {
       "BearerApiKey": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key"
+        "description": "An API key; counts where there is no X-API-KEY"
       },
       "AdminToken": {
         "type": "apiKey",
@@ -1549,6 +1718,524 @@ export const openapi = {
           },
           "public": {
             "type": "boolean"
+          }
+        }
+      },
+      "TemplateNames": {
+        "type": "object",
+        "required": [
+          "names"
+        ],
+        "properties": {
+          "names": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            },
+            "description": "With their namespace"
+          }
+        }
+      },
+      "TemplateUpdate": {
+        "type": "object",
+        "properties": {
+          "public": {
+            "type": [
+              "boolean",
+              "null"
+            ],
+            "description": "True: other teams may make sandboxes of it"
+          }
+        }
+      },
+      "ListAllTemplatesQuery": {
+        "type": "object",
+        "properties": {
+          "teamID": {
+            "type": "string",
+            "maxLength": 128,
+            "description": "Of the API key; there is no other"
+          }
+        }
+      },
+      "ListTemplatesQuery": {
+        "type": "object",
+        "properties": {
+          "teamID": {
+            "type": "string",
+            "maxLength": 128,
+            "description": "Of the API key; there is no other"
+          },
+          "nextToken": {
+            "type": "string",
+            "maxLength": 512
+          },
+          "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100,
+            "default": 100
+          }
+        }
+      },
+      "PageQuery": {
+        "type": "object",
+        "properties": {
+          "nextToken": {
+            "type": "string",
+            "maxLength": 512
+          },
+          "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100,
+            "default": 100
+          }
+        }
+      },
+      "Template": {
+        "type": "object",
+        "required": [
+          "templateID",
+          "buildID",
+          "buildStatus",
+          "buildCount",
+          "cpuCount",
+          "memoryMB",
+          "diskSizeMB",
+          "envdVersion",
+          "public",
+          "aliases",
+          "names",
+          "createdAt",
+          "updatedAt",
+          "createdBy",
+          "lastSpawnedAt",
+          "spawnCount"
+        ],
+        "properties": {
+          "templateID": {
+            "type": "string"
+          },
+          "buildID": {
+            "type": "string",
+            "description": "Of the newest build that is ready, else of the newest"
+          },
+          "buildStatus": {
+            "$ref": "#/components/schemas/BuildStatus"
+          },
+          "buildCount": {
+            "type": "integer"
+          },
+          "cpuCount": {
+            "type": "integer"
+          },
+          "memoryMB": {
+            "type": "integer"
+          },
+          "diskSizeMB": {
+            "type": "integer"
+          },
+          "envdVersion": {
+            "type": "string"
+          },
+          "public": {
+            "type": "boolean"
+          },
+          "aliases": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            },
+            "description": "Without namespace"
+          },
+          "names": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            },
+            "description": "With their namespace"
+          },
+          "createdAt": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "updatedAt": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "createdBy": {
+            "type": "null",
+            "description": "There are no users here"
+          },
+          "lastSpawnedAt": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "format": "date-time"
+          },
+          "spawnCount": {
+            "type": "integer",
+            "description": "Sandboxes that were ever made of it"
+          }
+        }
+      },
+      "BuildStatus": {
+        "type": "string",
+        "enum": [
+          "building",
+          "waiting",
+          "ready",
+          "error"
+        ]
+      },
+      "TemplateWithBuilds": {
+        "type": "object",
+        "required": [
+          "templateID",
+          "public",
+          "aliases",
+          "names",
+          "createdAt",
+          "updatedAt",
+          "lastSpawnedAt",
+          "spawnCount",
+          "builds"
+        ],
+        "properties": {
+          "templateID": {
+            "type": "string"
+          },
+          "public": {
+            "type": "boolean"
+          },
+          "aliases": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            },
+            "description": "Without namespace"
+          },
+          "names": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            },
+            "description": "With their namespace"
+          },
+          "createdAt": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "updatedAt": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "lastSpawnedAt": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "format": "date-time"
+          },
+          "spawnCount": {
+            "type": "integer"
+          },
+          "builds": {
+            "type": "array",
+            "items": {
+              "$ref": "#/components/schemas/TemplateBuild"
+            }
+          }
+        }
+      },
+      "TemplateBuild": {
+        "type": "object",
+        "required": [
+          "buildID",
+          "status",
+          "createdAt",
+          "updatedAt",
+          "cpuCount",
+          "memoryMB"
+        ],
+        "properties": {
+          "buildID": {
+            "type": "string",
+            "format": "uuid"
+          },
+          "status": {
+            "$ref": "#/components/schemas/BuildStatus"
+          },
+          "createdAt": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "updatedAt": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "finishedAt": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "cpuCount": {
+            "type": "integer"
+          },
+          "memoryMB": {
+            "type": "integer"
+          },
+          "diskSizeMB": {
+            "type": "integer"
+          },
+          "envdVersion": {
+            "type": "string"
+          }
+        }
+      },
+      "BuildStatusQuery": {
+        "type": "object",
+        "properties": {
+          "logsOffset": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 2147483647,
+            "default": 0
+          },
+          "limit": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 100,
+            "default": 100
+          },
+          "level": {
+            "type": "string",
+            "maxLength": 16,
+            "description": "This one and those above it"
+          }
+        }
+      },
+      "BuildLogsQuery": {
+        "type": "object",
+        "properties": {
+          "cursor": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 9223372036854776000,
+            "description": "Unix milliseconds"
+          },
+          "limit": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 100,
+            "default": 100
+          },
+          "direction": {
+            "type": "string",
+            "enum": [
+              "forward",
+              "backward"
+            ],
+            "default": "forward"
+          },
+          "level": {
+            "type": "string",
+            "maxLength": 16,
+            "description": "This one and those above it"
+          },
+          "source": {
+            "type": "string",
+            "enum": [
+              "temporary",
+              "persistent"
+            ],
+            "description": "There is one log"
+          }
+        }
+      },
+      "BuildLogEntry": {
+        "type": "object",
+        "required": [
+          "timestamp",
+          "message",
+          "level"
+        ],
+        "properties": {
+          "timestamp": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "message": {
+            "type": "string"
+          },
+          "level": {
+            "type": "string",
+            "enum": [
+              "debug",
+              "info",
+              "warn",
+              "error"
+            ]
+          },
+          "step": {
+            "type": "string",
+            "description": "`base`, `finalize`, or a step's number from 1 on"
+          }
+        }
+      },
+      "TemplateBuildLogs": {
+        "type": "object",
+        "required": [
+          "logs"
+        ],
+        "properties": {
+          "logs": {
+            "type": "array",
+            "items": {
+              "$ref": "#/components/schemas/BuildLogEntry"
+            }
+          }
+        }
+      },
+      "TemplateBuildInfo": {
+        "type": "object",
+        "required": [
+          "templateID",
+          "buildID",
+          "status",
+          "logs",
+          "logEntries"
+        ],
+        "properties": {
+          "templateID": {
+            "type": "string"
+          },
+          "buildID": {
+            "type": "string"
+          },
+          "status": {
+            "$ref": "#/components/schemas/BuildStatus"
+          },
+          "logs": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            },
+            "description": "Empty; `logEntries` has them"
+          },
+          "logEntries": {
+            "type": "array",
+            "items": {
+              "$ref": "#/components/schemas/BuildLogEntry"
+            }
+          },
+          "reason": {
+            "type": "object",
+            "required": [
+              "message"
+            ],
+            "properties": {
+              "message": {
+                "type": "string"
+              },
+              "step": {
+                "type": "string",
+                "description": "As of log entries"
+              },
+              "logEntries": {
+                "type": "array",
+                "items": {
+                  "$ref": "#/components/schemas/BuildLogEntry"
+                }
+              }
+            }
+          }
+        }
+      },
+      "AssignTags": {
+        "type": "object",
+        "required": [
+          "target",
+          "tags"
+        ],
+        "properties": {
+          "target": {
+            "type": "string",
+            "maxLength": 512,
+            "description": "Name or id, with an optional `:tag`"
+          },
+          "tags": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 100,
+            "items": {
+              "type": "string",
+              "maxLength": 256
+            }
+          }
+        }
+      },
+      "AssignedTags": {
+        "type": "object",
+        "required": [
+          "tags",
+          "buildID"
+        ],
+        "properties": {
+          "tags": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            }
+          },
+          "buildID": {
+            "type": "string",
+            "format": "uuid"
+          }
+        }
+      },
+      "RemoveTags": {
+        "type": "object",
+        "required": [
+          "name",
+          "tags"
+        ],
+        "properties": {
+          "name": {
+            "type": "string",
+            "maxLength": 512,
+            "description": "Name or id"
+          },
+          "tags": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 100,
+            "items": {
+              "type": "string",
+              "maxLength": 256
+            }
+          }
+        }
+      },
+      "TemplateTag": {
+        "type": "object",
+        "required": [
+          "tag",
+          "buildID",
+          "createdAt"
+        ],
+        "properties": {
+          "tag": {
+            "type": "string"
+          },
+          "buildID": {
+            "type": "string",
+            "format": "uuid"
+          },
+          "createdAt": {
+            "type": "string",
+            "format": "date-time"
           }
         }
       },

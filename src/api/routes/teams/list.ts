@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Authenticator } from '../../../auth/authenticate.ts'
 import type { ControlContext } from '../../../control/context.ts'
 import { findTeam } from '../../../control/find-team.ts'
@@ -13,7 +13,7 @@ import { credentialsOf } from '../../plugins/authentication.ts'
  */
 export function addListTeams(app: FastifyInstance, { control, authenticator }: ApiParts): void {
   app.get('/teams', async (request): Promise<TeamBody[]> => {
-    const { apiKey = bearerOf(request), adminToken } = credentialsOf(request)
+    const { apiKey, adminToken } = credentialsOf(request)
     if (apiKey === undefined && adminToken !== undefined) return allTeams(control, authenticator, adminToken)
     const { teamId } = await authenticator.key(apiKey)
     const { id, name } = await findTeam(control, teamId)
@@ -29,8 +29,4 @@ async function allTeams(
   authenticator.operator(adminToken)
   const teams = await store.teams.list()
   return teams.map(({ id, name }, index) => ({ teamID: id, name, apiKey: '', isDefault: index === 0 }))
-}
-
-function bearerOf({ headers }: FastifyRequest): string | undefined {
-  return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
 }
