@@ -6,7 +6,14 @@ import { killSandbox } from './kill-sandbox.ts'
 import { reconcile, runtimeListener } from './reconcile.ts'
 
 const quiet = { signal: AbortSignal.timeout(60_000), phase: () => {} }
-const spec = { image: 'none', cpuCount: 1, memoryMb: 128, diskMb: 1024, hostname: 'h' }
+const spec = {
+  image: 'none',
+  cpuCount: 1,
+  memoryMb: 128,
+  diskMb: 1024,
+  hostname: 'h',
+  egress: 'open',
+} as const
 
 test('every remainder of a crash is settled, and what is well is left alone', async () => {
   await using parts = await startControl()

@@ -3,7 +3,7 @@
  * what was under way is completed or undone, so that the row is in a state that lasts.
  *
  *  creating      undone: nobody was told of it
- *  running       takes traffic; a guest that was frozen by nobody's wish is thawed
+ *  running       its egress is what the row says, and it takes traffic; a guest that was frozen by nobody's wish is thawed
  *  pausing       completed; where that fails, undone
  *  paused        left; a guest that runs all the same is paused again
  *  resuming      undone
@@ -66,7 +66,10 @@ async function settleRunning(
   signal: AbortSignal,
 ): Promise<void> {
   const condition = await ctx.node.recover(handle, signal)
-  if (condition === 'running') return ctx.node.admit(row)
+  if (condition === 'running') {
+    await ctx.node.applyEgress(row, signal)
+    return ctx.node.admit(row)
+  }
   if (condition === 'paused') {
     ctx.log.warn({ sandboxId: row.id }, 'a running sandbox was found frozen')
     await ctx.node.resume(row, { signal, phase: () => {} })

@@ -52,6 +52,12 @@ export interface SandboxNode {
     options: { signal: AbortSignal; phase: (name: string) => void },
   ): Promise<{ handle: GuestHandle; booted: boolean }>
 
+  /**
+   * Makes a guest's traffic out what its record says, where that says anything. Cheap for what is so already. Errors: those
+   * of `Runtime.setEgress`.
+   */
+  applyEgress(sandbox: Sandbox, signal: AbortSignal): Promise<void>
+
   /** Errors: those of `Runtime.snapshot`. */
   snapshot(handle: GuestHandle, image: string, signal: AbortSignal): Promise<void>
 

@@ -6,6 +6,7 @@
  */
 import type { Duplex } from 'node:stream'
 import type { AgentAddress } from './data-plane.ts'
+import type { Egress } from './network.ts'
 
 /** What a runtime truly does, as data: a request that needs more gets a typed error naming the capability. */
 export interface Capabilities {
@@ -13,7 +14,8 @@ export interface Capabilities {
   memoryPause: 'none' | 'resident' | 'durable'
   memorySnapshot: boolean
   filesystemSnapshot: boolean
-  egressPolicy: boolean
+  /** What of traffic out is enforced: nothing, or whether there is any (`Egress`) */
+  egressPolicy: 'none' | 'switch'
   /** Whether `diskMb` is enforced */
   diskLimit: boolean
   /** Whether CPU, memory and pids limits are enforced */
@@ -46,6 +48,8 @@ export interface GuestSpec {
   memoryMb: number
   diskMb: number
   hostname: string
+  /** `closed` from before its agent does anything (capability `egressPolicy`) */
+  egress: Egress
 }
 
 /**
@@ -103,7 +107,8 @@ export interface Runtime {
 
   /**
    * Starts a guest whose agent accepts connections by the time this resolves. On failure nothing is left behind,
-   * but for what `list` finds after a crash. Errors: `not_found` (image), `resource_exhausted`.
+   * but for what `list` finds after a crash. Errors: `not_found` (image), `resource_exhausted`, `unimplemented` (naming
+   * the capability), `failed_precondition` (what keeps guests closed isn't there).
    */
   start(spec: GuestSpec, signal: AbortSignal): Promise<GuestHandle>
 
@@ -121,9 +126,21 @@ export interface Runtime {
    * Thaws a frozen guest (`booted: false`), or boots a stopped one from its file system: a new agent, a new boot id,
    * to be configured anew (`booted: true`). Resolves when the agent accepts connections; a running guest is left as
    * it is. On failure the guest is `paused` or `stopped` as before. The handle replaces the one given.
-   * Errors: `not_found` (guest), `resource_exhausted`.
+   * By the time it runs its traffic out is as `egress` says, absent: as it was, open after a boot.
+   * Errors: `not_found` (guest), `resource_exhausted`, `unimplemented` and `failed_precondition` as `start`.
    */
-  resume(handle: GuestHandle, signal: AbortSignal): Promise<{ handle: GuestHandle; booted: boolean }>
+  resume(
+    handle: GuestHandle,
+    signal: AbortSignal,
+    options?: { egress?: Egress | undefined },
+  ): Promise<{ handle: GuestHandle; booted: boolean }>
+
+  /**
+   * Opens or closes a guest's traffic out until its processes end: with `closed` nothing leaves it, connections that are
+   * open included, but for what the server itself asked for. Idempotent, and cheap for what is so already. On failure it
+   * may be either. Errors: `not_found` (guest), `unimplemented` and `failed_precondition` as `start`.
+   */
+  setEgress(handle: GuestHandle, egress: Egress, signal: AbortSignal): Promise<void>
 
   /**
    * Copies the file system of a guest, in whatever condition, to a new image (capability `filesystemSnapshot`). A

@@ -5,6 +5,7 @@
 
 import type { TrafficCarrier } from '../domain/data-plane.ts'
 import { ServerError } from '../domain/error.ts'
+import { egressOf } from '../domain/network.ts'
 import type { SandboxNode } from '../domain/node.ts'
 import type { GuestHandle, GuestSpec, Runtime } from '../domain/runtime.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
@@ -68,7 +69,7 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
     async resume(sandbox, { signal, phase }) {
       const { handle: known } = sandbox
       if (known === null) throw new ServerError('not_found', `Sandbox "${sandbox.id}" has no guest.`)
-      const { handle, booted } = await runtime.resume(known, signal)
+      const { handle, booted } = await runtime.resume(known, signal, { egress: egressOf(sandbox) })
       phase('resume')
       if (!booted) return { handle, booted }
       try {
@@ -85,6 +86,11 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
 
     recover: (handle, signal) => runtime.recover(handle, signal),
     pause: (handle, options, signal) => runtime.pause(handle, options, signal),
+    async applyEgress(sandbox, signal) {
+      const egress = egressOf(sandbox)
+      if (sandbox.handle !== null && egress !== undefined)
+        await runtime.setEgress(sandbox.handle, egress, signal)
+    },
     snapshot: (handle, image, signal) => runtime.snapshot(handle, image, signal),
     sample: (handle, signal) => metrics(guestOf(handle), signal),
     destroy: (handle, signal) => runtime.destroy(handle, signal),
@@ -133,5 +139,6 @@ function specOf(sandbox: Sandbox): GuestSpec {
     memoryMb: sandbox.memoryMb,
     diskMb: sandbox.diskMb,
     hostname: 'e2b.local',
+    egress: egressOf(sandbox) ?? 'open',
   }
 }

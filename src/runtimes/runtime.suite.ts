@@ -477,6 +477,19 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
       })
     }
 
+    if (capabilities.egressPolicy === 'none') {
+      test('to close a guest is unimplemented, and leaves it as it was', async () => {
+        const refusal = { code: 'unimplemented', message: expect.stringContaining('egressPolicy') }
+        await expect(start({ egress: 'closed' })).rejects.toMatchObject(refusal)
+        const handle = await start()
+        await expect(runtime.setEgress(handle, 'closed', patience())).rejects.toMatchObject(refusal)
+        await runtime.pause(handle, { memory: false }, patience())
+        await expect(runtime.resume(handle, patience(), { egress: 'closed' })).rejects.toMatchObject(refusal)
+        expect(await runtime.recover(handle, patience())).toBe('stopped')
+        await runtime.setEgress(handle, 'open', patience())
+      })
+    }
+
     if (!capabilities.resourceLimits) return
 
     test('memory limit', async () => {
@@ -496,7 +509,16 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
 
 export function guestSpec(image: string, spec: Partial<GuestSpec> = {}): GuestSpec {
   const sandboxId = spec.sandboxId ?? newSandboxId()
-  return { sandboxId, image, cpuCount: 1, memoryMb: 128, diskMb: 1024, hostname: 'e2b', ...spec }
+  return {
+    sandboxId,
+    image,
+    cpuCount: 1,
+    memoryMb: 128,
+    diskMb: 1024,
+    hostname: 'e2b',
+    egress: 'open',
+    ...spec,
+  }
 }
 
 export function guestOf(runtime: Runtime, handle: GuestHandle): Guest {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseEgress, parseNetwork, presentNetwork, restrictsEgress } from './network.ts'
+import { parseEgress, parseNetwork, presentNetwork } from './network.ts'
 
 /** What stands for the port in a mask. */
 const port = ['$', '{PORT}'].join('')
@@ -48,16 +48,6 @@ test('what is right comes back as it was said', () => {
   }
   expect(presentNetwork(parseNetwork(body))).toEqual(body)
   expect(presentNetwork(parseNetwork({}))).toEqual({ allowPublicTraffic: true })
-})
-
-test('what closes something is named', () => {
-  const open = parseEgress({})
-  expect(restrictsEgress(open, null)).toBeUndefined()
-  expect(restrictsEgress(open, true)).toBeUndefined()
-  expect(restrictsEgress(open, false)).toBe('allow_internet_access: false')
-  expect(restrictsEgress(parseEgress({ denyOut: ['1.1.1.1'] }), null)).toBe('network.denyOut')
-  expect(restrictsEgress(parseEgress({ allowOut: ['1.1.1.1'] }), null)).toBe('network.allowOut')
-  expect(restrictsEgress(parseEgress({ rules: { 'a.com': [] } }), null)).toBe('network.rules')
 })
 
 test('domains of rules are kept in lower case', () => {

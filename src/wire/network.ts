@@ -44,17 +44,6 @@ export function parseEgress(body: SandboxNetworkUpdateBody): EgressRules {
   return { allowOut, denyOut, rules: parseRules(body.rules ?? {}) }
 }
 
-/** What asks for more than open traffic out, by the name of the field; undefined where nothing does. */
-export function restrictsEgress(
-  { allowOut, denyOut, rules }: EgressRules,
-  allowInternetAccess: boolean | null,
-): string | undefined {
-  if (allowInternetAccess === false) return 'allow_internet_access: false'
-  if (denyOut.length > 0) return 'network.denyOut'
-  if (allowOut.length > 0) return 'network.allowOut'
-  return Object.keys(rules).length > 0 ? 'network.rules' : undefined
-}
-
 /** As clients see it. */
 export function presentNetwork(network: SandboxNetwork): SandboxNetworkBody {
   const rules = Object.entries(network.rules).map(([domain, transforms]) => [

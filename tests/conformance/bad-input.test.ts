@@ -68,8 +68,8 @@ describe('requests that can’t be served are answered in JSON, by name', () => 
   })
 
   test.each([
-    '{"templateID":"base","allow_internet_access":false}',
-    '{"templateID":"base","network":{"denyOut":["0.0.0.0/0"]}}',
+    '{"templateID":"base","allow_internet_access":false,"network":{"allowOut":["8.8.8.8"]}}',
+    '{"templateID":"base","network":{"denyOut":["8.8.8.0/24"]}}',
     '{"templateID":"base","volumeMounts":[{"name":"v","path":"/v"}]}',
   ])('what isn’t there yet is refused, not ignored: %s', async (body) => {
     const answer = await call('/v2/sandboxes', { body })

@@ -1,10 +1,12 @@
 /** Drives the server with E2B's published Python SDKs, by pytest in environments that the setup makes. */
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { neighbour } from '../../src/runtimes/docker/egress.fixture.ts'
 import { pythonVersions } from '../support/python.ts'
 import { startTestServer } from '../support/server.ts'
 import { proves } from './compat/proves.ts'
@@ -46,11 +48,13 @@ describe.each(runs.flatMap((run) => ['sync', 'async'].map((flavor) => ({ ...run,
 )
 
 async function runAll() {
+  const address = `203.0.113.${randomInt(1, 250)}`
+  await using next = await neighbour([address])
   await using _server = await startTestServer()
-  return await Promise.all(pythonVersions.map(runPytest))
+  return await Promise.all(pythonVersions.map((version) => runPytest(version, `${address} ${next.port}`)))
 }
 
-async function runPytest(version: string) {
+async function runPytest(version: string, outside: string) {
   const temporary = mkdtempSync(join(tmpdir(), 'e2b-pytest-'))
   const report = join(temporary, 'report')
   try {
@@ -59,7 +63,12 @@ async function runPytest(version: string) {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: runTimeoutMs,
-      env: { ...process.env, E2B_TEST_REPORT: report, PYTHONDONTWRITEBYTECODE: '1' },
+      env: {
+        ...process.env,
+        E2B_TEST_REPORT: report,
+        E2B_TEST_NEIGHBOUR: outside,
+        PYTHONDONTWRITEBYTECODE: '1',
+      },
     })
     let output = ''
     pytest.stdout.on('data', (text) => (output += text))

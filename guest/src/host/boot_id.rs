@@ -6,24 +6,19 @@
 //! namespace: no path in there but the target's is resolved. It loses its name, so that it goes with the mount.
 
 use std::ffi::{CStr, CString};
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Write};
 use std::mem;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::io::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use super::checked;
+use super::namespace::{self, refusal};
 use super::resolve::{mode_of, open_without_links};
 use crate::init::random_uuid;
 
 const TARGET: &[u8] = b"/proc/sys/kernel/random/boot_id\0";
 const EMPTY: &[u8] = b"\0";
-const PROC_DIR: &str = "/proc";
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
-/// Longest /proc/<pid>/cgroup that is read.
-const CGROUP_MAX_BYTES: u64 = 64 * 1024;
-/// Shortest part of a container's id that names it.
-const CONTAINER_MIN_CHARS: usize = 12;
 
 const OPEN_TREE_CLONE: libc::c_uint = 1;
 const OPEN_TREE_CLOEXEC: libc::c_uint = libc::O_CLOEXEC as libc::c_uint;
@@ -46,13 +41,7 @@ struct MountAttr {
 /// Binds a fresh uuid in the mount namespace of process `pid`, which has to belong to `container`, unless it has one. `scratch` is a
 /// directory that no container sees.
 pub fn bind(pid: u32, container: &str, scratch: &str) -> io::Result<()> {
-    let process = File::open(format!("{}/{}", PROC_DIR, pid))?;
-    // All that is read through this directory is of one process, also if its pid is given to another meanwhile.
-    check_container(&process, container)?;
-    let namespace = open_at(&process, b"ns/mnt\0")?;
-    if namespace.metadata()?.ino() == fs::metadata("/proc/self/ns/mnt")?.ino() {
-        return Err(refusal("the process shares the host's mounts"));
-    }
+    let namespace = namespace::open(pid, container, "mnt")?;
     let scratch = File::open(scratch)?;
     let name = CString::new(format!(".boot-id-{}", random_uuid()))?;
     let text = format!("{}\n", random_uuid());
@@ -74,19 +63,6 @@ fn move_into(scratch: &File, name: &CStr, namespace: &File) -> io::Result<()> {
     let (from, to, empty) = (tree.as_raw_fd(), target.as_raw_fd(), c_str(EMPTY).as_ptr());
     checked(unsafe { libc::syscall(libc::SYS_move_mount, from, empty, to, empty, flags) })?;
     Ok(())
-}
-
-/// A process belongs to a container whose id is in the path of one of its control groups.
-fn check_container(process: &File, container: &str) -> io::Result<()> {
-    if container.len() < CONTAINER_MIN_CHARS || !container.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(refusal("the container's id is not one"));
-    }
-    let mut groups = String::new();
-    open_at(process, b"cgroup\0")?.take(CGROUP_MAX_BYTES).read_to_string(&mut groups)?;
-    if groups.contains(container) {
-        return Ok(());
-    }
-    Err(refusal("the process is not of that container"))
 }
 
 /// A new file that nobody can write to once this is closed.
@@ -122,31 +98,6 @@ fn is_kernels(file: &OwnedFd) -> io::Result<bool> {
     Ok(system.f_type as i64 == PROC_SUPER_MAGIC)
 }
 
-fn open_at(dir: &File, name: &'static [u8]) -> io::Result<File> {
-    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-    let fd = checked(unsafe { libc::openat(dir.as_raw_fd(), c_str(name).as_ptr(), flags) }.into())?;
-    Ok(unsafe { File::from_raw_fd(fd as RawFd) })
-}
-
 fn c_str(bytes: &'static [u8]) -> &'static CStr {
     CStr::from_bytes_with_nul(bytes).expect("ends with its only zero")
-}
-
-fn refusal(reason: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::Other, reason)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refuses_a_process_that_is_not_of_the_container() {
-        let error = bind(std::process::id(), "0123456789abcdef", "/nowhere").unwrap_err();
-        assert!(error.to_string().contains("not of that container"), "{}", error);
-        for container in ["", "0123", "not hexadecimal!", "/"] {
-            let error = bind(std::process::id(), container, "/nowhere").unwrap_err();
-            assert!(error.to_string().contains("is not one"), "{}", error);
-        }
-    }
 }

@@ -3,12 +3,15 @@
 
 mod boot_id;
 mod metadata;
+mod namespace;
+mod network;
 mod resolve;
 mod run_dir;
 
 use std::io;
 
 pub const USAGE: &str = "usage: e2b-guest host bind-boot-id --pid <n> --container <id> --scratch <dir>\n       \
+                         e2b-guest host apply-rules --pid <n> --container <id>\n       \
                          e2b-guest host copy-metadata --from <dir> --to <dir>\n       \
                          e2b-guest host check-mounts --engine <socket>\n       \
                          e2b-guest host mount-run-dir --directory <dir>\n       \
@@ -20,11 +23,15 @@ pub fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
     let mut flags = Flags(args.collect());
     match command.as_str() {
         "bind-boot-id" => {
-            let pid = flags.take("--pid")?;
-            let pid = pid.parse().ok().filter(|pid| *pid > 1).ok_or_else(|| format!("'{}' is no pid.", pid))?;
+            let pid = flags.take_pid()?;
             let (container, scratch) = (flags.take("--container")?, flags.take("--scratch")?);
             flags.end()?;
             boot_id::bind(pid, &container, &scratch).map_err(|error| format!("The boot id can't be bound: {}.", error))
+        }
+        "apply-rules" => {
+            let (pid, container) = (flags.take_pid()?, flags.take("--container")?);
+            flags.end()?;
+            Err(format!("No rules can be made there: {}.", network::apply_rules(pid, &container)))
         }
         "copy-metadata" => {
             let (from, to) = (flags.take("--from")?, flags.take("--to")?);
@@ -56,6 +63,12 @@ impl Flags {
             Some(at) if at + 1 < self.0.len() => Ok(self.0.drain(at..at + 2).nth(1).unwrap_or_default()),
             _ => Err(format!("{} is missing.\n{}", name, USAGE)),
         }
+    }
+
+    /// Of a process that isn't the machine's first.
+    fn take_pid(&mut self) -> Result<u32, String> {
+        let pid = self.take("--pid")?;
+        pid.parse().ok().filter(|pid| *pid > 1).ok_or_else(|| format!("'{}' is no pid.", pid))
     }
 
     fn end(self) -> Result<(), String> {
@@ -90,6 +103,8 @@ mod tests {
             "bind-boot-id --pid 0 --container a --scratch /tmp",
             "bind-boot-id --pid 1 --container a --scratch /tmp",
             "bind-boot-id --pid 2 --container a --scratch",
+            "apply-rules --pid 1 --container 0123456789abcdef",
+            "apply-rules --pid 2",
             "copy-metadata --from /nowhere",
             "copy-metadata --from /nowhere --to /nowhere --more",
             "check-mounts --engine /nowhere",

@@ -66,7 +66,14 @@ async function startAndAsk(runtime: Runtime) {
   const image = baseImage()
   const { isolation } = runtime.capabilities
   if (isolation && image === undefined) throw new Error('the image of template "base" is missing.')
-  const spec = { image: image ?? 'base', cpuCount: 1, memoryMb: 128, diskMb: 1024, hostname: 'doctor' }
+  const spec = {
+    image: image ?? 'base',
+    cpuCount: 1,
+    memoryMb: 128,
+    diskMb: 1024,
+    hostname: 'doctor',
+    egress: 'open',
+  } as const
   const handle = await runtime.start({ ...spec, sandboxId: newSandboxId() }, AbortSignal.timeout(stepMs))
   try {
     const shell = (script: string) => output(runtime, handle, script)

@@ -10,8 +10,12 @@ import { promisify } from 'node:util'
 const execute = promisify(execFile)
 const ip = (...args: string[]) => execute('ip', args)
 
-/** Answers everything on one port of the addresses in its arguments, over TCP and UDP; prints the port. */
+/**
+ * Answers everything on one port of the addresses in its arguments, over TCP and UDP, and goes on talking on another over
+ * TCP; prints the two ports.
+ */
 const echo = `
+const talk = require('node:net').createServer((socket) => socket.on('error', () => {}).pipe(socket))
 const tcp = require('node:net').createServer((socket) => socket.on('error', () => {}).end('here'))
 tcp.listen(0, '0.0.0.0', async () => {
   const { port } = tcp.address()
@@ -20,7 +24,7 @@ tcp.listen(0, '0.0.0.0', async () => {
     udp.on('message', (_, from) => udp.send('here', from.port, from.address))
     await new Promise((resolve) => udp.bind(port, address, resolve))
   }
-  console.log(port)
+  talk.listen(0, '0.0.0.0', () => console.log(port, talk.address().port))
 })`
 
 /** Connects from where it runs; prints what it reads or how it fails. */
@@ -52,9 +56,11 @@ export async function neighbour(addresses: readonly string[]) {
   const child = spawn('ip', ['netns', 'exec', space, process.execPath, '-e', echo, ...addresses], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const [line] = await once(createInterface(child.stdout), 'line')
+  const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
+  const [port = 0, talkPort = 0] = line.split(' ').map(Number)
   return {
-    port: Number(line),
+    port,
+    talkPort,
     /** What becomes of a connection from there. */
     async visit(address: string, port: number): Promise<string> {
       const command = ['netns', 'exec', space, process.execPath, '-e', visit, address, String(port)]

@@ -5,12 +5,13 @@ const outputMaxBytes = 64 * 1024
 
 /**
  * Has the agent's program do on this machine what Node.js can't (spec/guest.md, On the host). Rejects with what it says
- * when it fails, when it can't be run, and when it is killed because the time is over or the signal aborts.
+ * when it fails, when it can't be run, and when it is killed because the time is over or the signal aborts. `input` is what
+ * it reads.
  */
 export function runHostTool(
   guestBinary: string,
   args: string[],
-  { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal },
+  { timeoutMs, signal, input = '' }: { timeoutMs: number; signal?: AbortSignal; input?: string },
 ): Promise<void> {
   const options = {
     timeout: timeoutMs,
@@ -20,9 +21,12 @@ export function runHostTool(
     signal,
   } as const
   return new Promise((resolve, reject) => {
-    execFile(guestBinary, ['host', ...args], options, (error, _, stderr) => {
+    const child = execFile(guestBinary, ['host', ...args], options, (error, _, stderr) => {
       if (error === null) resolve()
       else reject(new Error(stderr.trim() || error.message, { cause: error }))
     })
+    // One that ends before it has read all says why by itself.
+    child.stdin?.on('error', () => {})
+    child.stdin?.end(input)
   })
 }

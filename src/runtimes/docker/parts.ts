@@ -1,6 +1,7 @@
 import type { Log } from '../../lib/log.ts'
 import type { Semaphore } from '../../lib/semaphore.ts'
 import type { BootIds } from './boot-ids.ts'
+import type { EgressSwitch } from './egress-switch.ts'
 import type { Engine } from './engine.ts'
 import type { EngineHost } from './engine-host.ts'
 import type { ExpectedEnds } from './expected-ends.ts'
@@ -21,6 +22,7 @@ export interface DockerParts {
   transports: Transports
   ends: ExpectedEnds
   bootIds: BootIds
+  egress: EgressSwitch
   reclaim: MemoryReclaim
   /** Of starts and boots at once */
   slots: Semaphore

@@ -10,6 +10,7 @@ const retryPausesMs = [100, 400, 1000]
 export async function removeGuest(parts: DockerParts, sandboxId: string, signal: AbortSignal): Promise<void> {
   parts.ends.expect(sandboxId)
   parts.reclaim.end(sandboxId)
+  parts.egress.forget(sandboxId)
   try {
     await parts.transports.release(sandboxId)
     await removeContainer(parts, sandboxId, signal)

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Egress } from '../../domain/network.ts'
 import { abortable } from '../../lib/deadline.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import { getContainer } from './find-container.ts'
@@ -21,6 +22,7 @@ const staleTaskMs = 200
 export async function resumeGuest(
   parts: DockerParts,
   known: DockerGuest,
+  egress: Egress | undefined,
   signal: AbortSignal,
 ): Promise<{ guest: DockerGuest; booted: boolean }> {
   const { condition, guest } = await getContainer(parts, known, signal)
@@ -28,11 +30,13 @@ export async function resumeGuest(
   if (condition === 'stopped') {
     const release = await parts.slots.acquire(signal)
     try {
-      return { guest: await boot(parts, guest, signal), booted: true }
+      return { guest: await boot(parts, guest, egress, signal), booted: true }
     } finally {
       release()
     }
   }
+  // Its rules are there, unless a crash came between their change and its record.
+  if (egress !== undefined) await parts.egress.set(guest, egress, signal)
   if (condition === 'paused') await thaw(parts, guest)
   try {
     // One that runs already may have come from a boot that a crash interrupted.
@@ -46,7 +50,12 @@ export async function resumeGuest(
   }
 }
 
-async function boot(parts: DockerParts, guest: DockerGuest, signal: AbortSignal): Promise<DockerGuest> {
+async function boot(
+  parts: DockerParts,
+  guest: DockerGuest,
+  egress: Egress | undefined,
+  signal: AbortSignal,
+): Promise<DockerGuest> {
   const options = agentOptions(parts, guest)
   const deadline = patientSignal(launchMs)
   parts.ends.expect(guest.sandboxId)
@@ -55,7 +64,9 @@ async function boot(parts: DockerParts, guest: DockerGuest, signal: AbortSignal)
   const running = runAgain(parts, guest.containerId, options, deadline)
   try {
     const booted = { ...guest, port: await abortable(running, signal) }
-    await Promise.all([awaitAgent(booted, options, signal), parts.bootIds.bind(guest.containerId)])
+    // Each boot has a network of its own, which is open.
+    const closed = egress === 'closed' ? parts.egress.set(booted, 'closed', signal) : undefined
+    await Promise.all([awaitAgent(booted, options, signal), parts.bootIds.bind(guest.containerId), closed])
     parts.ends.unexpect(guest.sandboxId)
     return booted
   } catch (error) {

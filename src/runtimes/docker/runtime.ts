@@ -11,6 +11,7 @@ import type { Log } from '../../lib/log.ts'
 import { createSemaphore, type Semaphore } from '../../lib/semaphore.ts'
 import { createBootIds } from './boot-ids.ts'
 import { checkSpec, containerName } from './container.ts'
+import { createEgressSwitch } from './egress-switch.ts'
 import { createEngine } from './engine.ts'
 import { createEngineHost } from './engine-host.ts'
 import { watchEngine } from './engine-watch.ts'
@@ -39,7 +40,7 @@ const capabilities: Capabilities = {
   memoryPause: 'resident',
   memorySnapshot: false,
   filesystemSnapshot: true,
-  egressPolicy: false,
+  egressPolicy: 'switch',
   diskLimit: false,
   resourceLimits: true,
   isolation: true,
@@ -100,6 +101,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     transports,
     ends,
     bootIds,
+    egress: createEgressSwitch({ engine, engineHost, instanceId, guestBinary }),
     reclaim,
     slots,
     log,
@@ -125,12 +127,13 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     recover: (handle, signal) => typed(() => recoverGuest(parts, fromHandle(handle), signal)),
     pause: (handle, how, signal) =>
       typed(() => inTurn(changes, signal, () => pauseGuest(parts, fromHandle(handle), how, signal))),
-    resume: (handle, signal) =>
+    resume: (handle, signal, { egress } = {}) =>
       typed(async () => {
-        const resumed = () => resumeGuest(parts, fromHandle(handle), signal)
+        const resumed = () => resumeGuest(parts, fromHandle(handle), egress, signal)
         const { guest, booted } = await inTurn(changes, signal, resumed)
         return { handle: toHandle(guest), booted }
       }),
+    setEgress: (handle, egress, signal) => typed(() => parts.egress.set(fromHandle(handle), egress, signal)),
     snapshot: (handle, image, signal) =>
       typed(() => inTurn(copies, signal, () => snapshotGuest(parts, fromHandle(handle), image, signal))),
     connect: (handle, signal) =>

@@ -28,7 +28,9 @@ export async function startGuest(
   const launched = launchContainer(spec, options)
   try {
     const guest = await abortable(launched, signal)
-    await Promise.all([awaitAgent(guest, options, signal), parts.bootIds.bind(guest.containerId)])
+    // The agent does nothing yet, as nobody asks it to before this resolves.
+    const closed = spec.egress === 'closed' ? parts.egress.set(guest, 'closed', signal) : undefined
+    await Promise.all([awaitAgent(guest, options, signal), parts.bootIds.bind(guest.containerId), closed])
     parts.ends.unexpect(sandboxId)
     return guest
   } catch (error) {

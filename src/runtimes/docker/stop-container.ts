@@ -16,6 +16,7 @@ export async function stopContainer(
   const { sandboxId, containerId } = guest
   parts.ends.expect(sandboxId)
   parts.reclaim.end(sandboxId)
+  parts.egress.forget(sandboxId)
   await parts.transports.release(sandboxId)
   await parts.engine.call(signal, async (docker, both) => {
     const container = docker.getContainer(containerId)

@@ -7,6 +7,7 @@
  */
 import { join } from 'node:path'
 import { ServerError, toError } from '../../domain/error.ts'
+import type { Egress } from '../../domain/network.ts'
 import type { Capabilities, Runtime } from '../../domain/runtime.ts'
 import { checkSandboxId } from '../../domain/sandbox-id.ts'
 import { abortable } from '../../lib/deadline.ts'
@@ -38,7 +39,7 @@ const capabilities: Capabilities = {
   memoryPause: 'resident',
   memorySnapshot: false,
   filesystemSnapshot: true,
-  egressPolicy: false,
+  egressPolicy: 'none',
   diskLimit: false,
   resourceLimits: false,
   isolation: false,
@@ -137,8 +138,9 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     images,
     fingerprint: () => fingerprintProcess(options.guestBinary),
 
-    start: ({ sandboxId, image }, signal) =>
+    start: ({ sandboxId, image, egress }, signal) =>
       typed(async () => {
+        checkEgress(egress)
         checkSandboxId(sandboxId)
         const { pid, startTicks } = await startGuest(parts, { sandboxId, image }, signal)
         return toHandle({ sandboxId, pid, startTicks })
@@ -154,13 +156,15 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
         const { sandboxId } = fromHandle(handle)
         return inTurn(sandboxId, signal, () => pauseGuest(parts, { sandboxId, memory }, signal))
       }),
-    resume: (handle, signal) =>
+    resume: (handle, signal, { egress } = {}) =>
       typed(async () => {
+        checkEgress(egress)
         const guest = fromHandle(handle)
         const { sandboxId } = guest
         const { agent, booted } = await inTurn(sandboxId, signal, () => resumeGuest(parts, guest, signal))
         return { handle: toHandle({ sandboxId, pid: agent.pid, startTicks: agent.startTicks }), booted }
       }),
+    setEgress: (_, egress) => typed(async () => checkEgress(egress)),
     snapshot: (handle, image, signal) =>
       typed(() => {
         const { sandboxId } = fromHandle(handle)
@@ -201,6 +205,15 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       await dirs.tidy()
     },
   }
+}
+
+/** Errors: `unimplemented`. */
+function checkEgress(egress: Egress | undefined): void {
+  if (egress !== 'closed') return
+  throw new ServerError(
+    'unimplemented',
+    'Sandboxes of the process runtime have the network of this machine (capability egressPolicy).',
+  )
 }
 
 /** Runs a method's body; what it throws becomes an error of the contract. */

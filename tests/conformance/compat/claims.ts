@@ -81,7 +81,7 @@ export const sections: Section[] = [
       claim(
         'works',
         'Sandbox.updateNetwork sandbox.updateNetwork',
-        'checked and kept; rules that close something are refused (501) on runtimes that don’t enforce them, which Docker doesn’t yet',
+        'closes sandboxes and opens them, all of their traffic out at once; lists are refused (501)',
       ),
       claim('not yet', 'sandbox.getMcpUrl sandbox.getMcpToken'),
     ],

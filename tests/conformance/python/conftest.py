@@ -1,7 +1,7 @@
 """Fixtures, and the report that python.test.ts reads.
 
-The server is named by E2B_API_KEY, E2B_API_URL and E2B_SANDBOX_URL; E2B_TEST_REPORT is the file for the report: one
-JSON object for each test.
+The server is named by E2B_API_KEY, E2B_API_URL and E2B_SANDBOX_URL; E2B_TEST_NEIGHBOUR is address and port of a machine
+that sandboxes reach where they reach any; E2B_TEST_REPORT is the file for the report: one JSON object for each test.
 """
 
 import asyncio

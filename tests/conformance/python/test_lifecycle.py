@@ -1,5 +1,7 @@
+import os
+
 import pytest
-from e2b import NotFoundException, SandboxQuery, SandboxState
+from e2b import ALL_TRAFFIC, CommandExitException, NotFoundException, SandboxQuery, SandboxState
 from pytest import mark
 
 from flavors import Face
@@ -120,13 +122,52 @@ async def test_forks(flavor):
         assert await sandbox.kill() is True
 
 
+async def reaches(sandbox):
+    """Whether each user inside reaches the machine next door."""
+    host, port = os.environ["E2B_TEST_NEIGHBOUR"].split()
+    look = f"timeout 5 bash -c 'exec 3<>/dev/tcp/{host}/{port} && cat <&3'"
+    outcomes = []
+    for user in ["root", "user"]:
+        try:
+            outcomes.append((await sandbox.commands.run(look, user=user)).stdout == "here")
+        except CommandExitException:
+            outcomes.append(False)
+    return outcomes
+
+
+async def test_no_internet(flavor):
+    """without internet access nothing outside is reached, also after a pause; the sandbox goes on"""
+    sandbox = await flavor.Sandbox.create(allow_internet_access=False)
+    assert await reaches(sandbox) == [False, False]
+    await sandbox.files.write("note.txt", "here")
+    await sandbox.beta_pause()
+    await sandbox.connect()
+    assert await reaches(sandbox) == [False, False]
+    assert await sandbox.files.read("note.txt") == "here"
+    await sandbox.kill()
+
+
+async def test_denied_traffic(flavor):
+    """a sandbox that is made with all traffic denied reaches nothing, one without does"""
+    sandbox = await flavor.Sandbox.create(network={"deny_out": [ALL_TRAFFIC]})
+    assert await reaches(sandbox) == [False, False]
+    other = await flavor.Sandbox.create()
+    assert await reaches(other) == [True, True]
+    for each in [sandbox, other]:
+        await each.kill()
+
+
 @mark.needs("Sandbox.update_network")
 @mark.proves("sandbox.updateNetwork", "Sandbox.updateNetwork")
 async def test_update_network(flavor):
-    """an update that asks for nothing is taken, one that would not hold is refused"""
+    """a running sandbox is closed and opened again; lists are refused"""
     sandbox = await flavor.Sandbox.create()
-    await sandbox.update_network({})
+    await sandbox.update_network({"deny_out": [ALL_TRAFFIC]})
+    assert await reaches(sandbox) == [False, False]
     await flavor.Sandbox.update_network(sandbox.sandbox_id, {})
+    assert await reaches(sandbox) == [True, True]
+    await sandbox.update_network({"allow_internet_access": False})
+    assert await reaches(sandbox) == [False, False]
     with pytest.raises(Exception, match="egressPolicy"):
-        await sandbox.update_network({"deny_out": ["0.0.0.0/0"]})
+        await sandbox.update_network({"deny_out": ["8.8.8.8"]})
     await sandbox.kill()

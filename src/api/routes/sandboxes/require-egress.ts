@@ -1,9 +1,6 @@
 import { ServerError } from '../../../domain/error.ts'
-import type { EgressRules } from '../../../domain/network.ts'
+import { type EgressRules, ruleBeyondSwitch } from '../../../domain/network.ts'
 import type { Capabilities } from '../../../domain/runtime.ts'
-import { restrictsEgress } from '../../../wire/network.ts'
-
-const openEgress: EgressRules = { allowOut: [], denyOut: [], rules: {} }
 
 /**
  * Refuses rules for traffic out that the runtime wouldn't enforce: a sandbox that is thought to be closed must not be
@@ -14,9 +11,15 @@ export function requireEgress(
   egress: EgressRules | null,
   allowInternetAccess: boolean | null,
 ): void {
-  const field = restrictsEgress(egress ?? openEgress, allowInternetAccess)
-  if (egressPolicy || field === undefined) return
-  throw new ServerError(
+  const rule = egress === null ? undefined : ruleBeyondSwitch(egress)
+  if (rule !== undefined) throw unsupported(`network.${rule}`)
+  if (egressPolicy !== 'none') return
+  if (allowInternetAccess === false) throw unsupported('allow_internet_access: false')
+  if (egress !== null && egress.denyOut.length > 0) throw unsupported('network.denyOut')
+}
+
+function unsupported(field: string): ServerError {
+  return new ServerError(
     'unimplemented',
     `'${field}' is not implemented by this server yet (capability egressPolicy); see docs/compat.md.`,
   )
