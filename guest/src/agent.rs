@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::blocking;
 use crate::error::Failure;
@@ -58,6 +59,8 @@ pub struct Agent {
     pub is_stopping: Cell<bool>,
     pub cpu: RefCell<CpuMeter>,
     pub watching: Watching,
+    /// Each archive that is being unpacked holds one more of it
+    pub unpacking: Arc<()>,
 }
 
 impl Agent {
@@ -72,6 +75,7 @@ impl Agent {
             is_stopping: Cell::new(false),
             cpu: RefCell::new(CpuMeter::start()),
             watching: Watching::default(),
+            unpacking: Arc::new(()),
         }
     }
 
@@ -113,6 +117,14 @@ impl Subject {
             user.home = home.clone();
         }
         Ok(Actor { user, workdir: self.workdir.clone(), is_unprivileged: self.home.is_some() })
+    }
+
+    /// As `find`, where `user:group` and numbers are understood too. Errors: `unauthenticated`, `invalid_argument` (group).
+    pub fn find_owner(&self) -> Result<Actor, Failure> {
+        match self.home {
+            None => Ok(Actor { user: users::find_owner(&self.user)?, workdir: None, is_unprivileged: false }),
+            Some(_) => self.find(),
+        }
     }
 
     /// Runs `work` for the user, beside the event loop.

@@ -4,6 +4,7 @@
 //! One thread runs everything but calls that a disk can hold up. State is shared by `Rc` and `Cell`, and borrowed only
 //! between two awaits.
 
+mod accounts;
 mod agent;
 mod args;
 mod blocking;

@@ -35,6 +35,38 @@ pub fn find(name: &str) -> Result<User, Failure> {
     Ok(user)
 }
 
+/// Whom files are to belong to: `user` or `user:group`, each a name or a number. A number needs no account. Without a
+/// group it is the user's own, and that of the same number where there is no such account. Errors: `unauthenticated`
+/// (user), `invalid_argument` (group).
+pub fn find_owner(owner: &str) -> Result<User, Failure> {
+    let (name, group) = match owner.split_once(':') {
+        Some((name, group)) => (name, Some(group)),
+        None => (owner, None),
+    };
+    let mut user = find(name).or_else(|failure| match name.parse() {
+        Ok(uid) => Ok(by_number(&read_database(PASSWD).unwrap_or_default(), uid)),
+        Err(_) => Err(failure),
+    })?;
+    if let Some(group) = group.filter(|group| !group.is_empty()) {
+        let found = parse_group(&read_database(GROUP).unwrap_or_default(), group).or_else(|| group.parse().ok());
+        user.gid = found.ok_or_else(|| Failure::invalid(format!("There is no group '{}'.", group)))?;
+    }
+    Ok(user)
+}
+
+fn by_number(passwd: &str, uid: u32) -> User {
+    let named = parse_names(passwd).remove(&uid).and_then(|name| parse_user(passwd, &name));
+    named.unwrap_or_else(|| User { name: uid.to_string(), uid, gid: uid, home: "/".to_owned(), groups: vec![uid] })
+}
+
+/// The number of a group.
+pub fn parse_group(group: &str, name: &str) -> Option<u32> {
+    group.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next()? == name).then(|| fields.nth(1)?.parse().ok()).flatten()
+    })
+}
+
 /// Names of ids, for the owners of files.
 #[derive(Default)]
 pub struct Names {
@@ -66,7 +98,7 @@ fn root() -> Option<User> {
 }
 
 /// Reads a regular file of bounded size; never waits on a pipe that somebody put in its place.
-fn read_database(path: &str) -> io::Result<String> {
+pub fn read_database(path: &str) -> io::Result<String> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -77,7 +109,7 @@ fn read_database(path: &str) -> io::Result<String> {
 }
 
 /// `name:password:uid:gid:comment:home:shell`
-fn parse_user(passwd: &str, name: &str) -> Option<User> {
+pub fn parse_user(passwd: &str, name: &str) -> Option<User> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         if fields.next()? != name {
@@ -135,6 +167,20 @@ mod tests {
         let user = parse_user(PASSWD, "user").unwrap();
         assert_eq!((user.uid, user.gid, user.home.as_str()), (1000, 1000, "/home/user"));
         assert_eq!(parse_groups(GROUP, &user), [27, 999]);
+    }
+
+    #[test]
+    fn owners_may_be_numbers() {
+        let numbered = by_number(PASSWD, 1000);
+        assert_eq!((numbered.name.as_str(), numbered.home.as_str()), ("user", "/home/user"));
+        assert_eq!(by_number(PASSWD, 4242).gid, 4242);
+        assert_eq!(parse_group(GROUP, "sudo"), Some(27));
+        assert_eq!(parse_group(GROUP, "broken"), None);
+        assert_eq!(find_owner("4242").unwrap().uid, 4242);
+        assert_eq!(find_owner("4242:7").unwrap().gid, 7);
+        assert_eq!(find_owner("root").unwrap().gid, 0);
+        assert_eq!(find_owner("no-such-user:0").unwrap_err().message, "invalid username: 'no-such-user'");
+        assert_eq!(find_owner("0:no-such-group").unwrap_err().code, Code::InvalidArgument);
     }
 
     #[test]

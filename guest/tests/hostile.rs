@@ -31,6 +31,8 @@ fn requests() -> Vec<Value> {
         json!({ "op": "stat", "path": "f", "user": "root" }),
         json!({ "op": "list-dir", "path": "", "depth": 2 }),
         json!({ "op": "read", "path": "f", "offset": 1, "length": 2 }),
+        json!({ "op": "unpack", "src": ".", "dest": "d", "mode": "755", "maxBytes": 1000, "maxEntries": 10 }),
+        json!({ "op": "ensure-user", "name": "user", "sudo": true }),
         json!({ "op": "dial", "port": 1 }),
         json!({ "op": "watch", "path": "", "recursive": true, "includeEntry": true, "allowNetworkMounts": false }),
         json!({ "op": "create-watcher", "path": "", "user": "root", "recursive": true }),

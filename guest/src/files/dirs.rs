@@ -32,7 +32,8 @@ pub fn make_parents(path: &str, actor: &Actor) -> Result<(), Failure> {
     }
 }
 
-fn make_all(path: &str, actor: &Actor) -> Result<(), Failure> {
+/// Makes the directory and its parents. Success where it is there already.
+pub fn make_all(path: &str, actor: &Actor) -> Result<(), Failure> {
     let mut missing = Vec::new();
     let mut next = Some(path);
     while let Some(path) = next {

@@ -1,5 +1,6 @@
 //! Files: what they are, walks, reading, writing. All of it blocks and runs beside the event loop.
 
+pub mod attributes;
 pub mod compose;
 pub mod dirs;
 pub mod entry;
@@ -9,6 +10,7 @@ pub mod remove;
 pub mod rename;
 pub mod source;
 pub mod target;
+pub mod unpack;
 pub mod xattr;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod list_dir;
 mod process;
 mod read;
 mod session;
+mod unpack;
 mod watch;
 mod write;
 
@@ -49,6 +50,7 @@ pub async fn serve(call: Call<'_>) -> Served {
         "list-dir" => list_dir::list_dir(call).await,
         "read" => read::read(call).await,
         "write" => write::write(call).await,
+        "unpack" => unpack::unpack(call).await,
         "compose" => compose::compose(call).await,
         "watch" => watch::watch(call).await,
         "create-watcher" => watch::create(call).await,
@@ -75,6 +77,7 @@ async fn unary(op: &str, agent: &Rc<Agent>, fields: &Fields) -> Result<serde_jso
         "move" => files::rename(agent, fields).await,
         "remove" => files::remove(agent, fields).await,
         "remove-watcher" => watch::remove(agent, fields).await,
+        "ensure-user" => session::ensure_user(agent, fields).await,
         "sync" => files::sync().await,
         _ => Err(Failure::new(Code::Unimplemented, format!("The agent has no operation '{}'.", op))),
     }

@@ -1,15 +1,17 @@
 //! The unary operations on the agent itself.
 
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{json, Value};
 
 use crate::agent::{Agent, Settings};
-use crate::error::Failure;
+use crate::error::{Code, Failure};
 use crate::fields::Fields;
 use crate::process::environment;
-use crate::{blocking, init, metrics as sampling, shutdown as stopping};
+use crate::users::User;
+use crate::{accounts, blocking, init, metrics as sampling, shutdown as stopping};
 
 /// Version of the protocol in spec/guest.md.
 const PROTOCOL: u32 = 1;
@@ -56,6 +58,20 @@ pub async fn configure(agent: &Agent, fields: &Fields) -> Result<Value, Failure>
     agent.settings.replace(settings);
     agent.is_configured.set(true);
     Ok(json!({}))
+}
+
+/// Makes an account that is missing.
+pub async fn ensure_user(agent: &Agent, fields: &Fields) -> Result<Value, Failure> {
+    let name = fields.string("name")?.to_owned();
+    let has_sudo = fields.opt_boolean("sudo")?.unwrap_or(false);
+    if agent.is_unprivileged() {
+        // Here every account has the agent's own id, and the files are this machine's.
+        let failure = Failure::new(Code::FailedPrecondition, "Accounts can't be made without a sandbox of one's own.");
+        return Err(failure);
+    }
+    let account = blocking::run(move || accounts::ensure(Path::new("/"), &name, has_sudo)).await?;
+    let User { name, uid, gid, home, .. } = account.user;
+    Ok(json!({ "user": name, "uid": uid, "gid": gid, "home": home, "created": account.is_new }))
 }
 
 pub async fn metrics(agent: &Agent) -> Result<Value, Failure> {
