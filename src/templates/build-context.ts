@@ -1,0 +1,45 @@
+import type { Readable } from 'node:stream'
+import type { Runtime } from '../domain/runtime.ts'
+import type { Store } from '../domain/store.ts'
+import type { TemplateBuild } from '../domain/template-build.ts'
+import type { Guest } from '../guest/guest.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { BuildLog } from './build-log.ts'
+import type { BuildDefaults } from './build-state.ts'
+import type { Hold } from './holds.ts'
+import type { LayerCache } from './layer-cache.ts'
+import type { CommandOptions } from './run-command.ts'
+import type { Workbench } from './workbench.ts'
+
+/** Makes any image one that sandboxes can be of. */
+export interface Provision {
+  /** Changes whenever what it does is another thing */
+  version: string
+  /** Errors: `failed_precondition`, saying why the image can't be used. */
+  run(guest: Guest, options: CommandOptions): Promise<void>
+}
+
+/** What all builds of a server share. */
+export interface BuilderParts {
+  runtime: Runtime
+  store: Pick<Store, 'builds' | 'buildLogs' | 'layers'>
+  /** The archive of a COPY step, as it was uploaded. Errors: `not_found`. */
+  openFile: (teamId: string, filesHash: string) => Promise<Readable>
+  defaults: BuildDefaults
+  /** Null where images are used as they are */
+  provision: Provision | null
+  clock: Clock
+  log: Log
+}
+
+/** What one build has while it runs. */
+export interface BuildContext {
+  parts: BuilderParts
+  build: TemplateBuild
+  bench: Workbench
+  hold: Hold
+  cache: LayerCache
+  log: BuildLog
+  signal: AbortSignal
+}

@@ -1,0 +1,236 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import {
+  buildSpec,
+  env,
+  run,
+  startBuilder,
+  type TestBuilder,
+  user,
+  workdir,
+} from '../../tests/support/builder.ts'
+import { sleep } from '../lib/deadline.ts'
+
+let t: TestBuilder
+beforeEach(async () => {
+  t = await startBuilder()
+})
+afterEach(() => t[Symbol.asyncDispose]())
+
+const patience = () => AbortSignal.timeout(30_000)
+
+describe('a build', () => {
+  test('runs its steps one after another and says what they say', async () => {
+    const { build, log } = await t.build({
+      steps: [
+        env(['NAME', 'world'], ['GREETING', 'hello $NAME']),
+        run('echo "$GREETING"; echo oops >&2'),
+        workdir('app'),
+        run('pwd > ../where; cat ../where; ls -A ..'),
+      ],
+      tags: ['default', 'v1'],
+    })
+    expect(build.reason).toBeNull()
+    expect(log).toEqual([
+      '[base] FROM none',
+      '[builder 1/4] ENV NAME=world GREETING=hello $NAME',
+      '[builder 2/4] RUN echo "$GREETING"; echo oops >&2',
+      '[builder 2/4] [stdout]: hello world',
+      '[builder 2/4] [stderr]: oops',
+      '[builder 3/4] WORKDIR app',
+      '[builder 4/4] RUN pwd > ../where; cat ../where; ls -A ..',
+      expect.stringMatching(/^\[builder 4\/4\] \[stdout\]: .*\/app$/),
+      '[builder 4/4] [stdout]: app',
+      '[builder 4/4] [stdout]: where',
+    ])
+    expect(build).toMatchObject({
+      status: 'ready',
+      diskMb: 1024,
+      defaults: {
+        env: { NAME: 'world', GREETING: 'hello world' },
+        user: 'root',
+        workdir: '~/app',
+        startCmd: null,
+      },
+    })
+    expect((await t.store.tags.list(build.templateId)).map(({ tag, buildId }) => [tag, buildId])).toEqual([
+      ['default', build.id],
+      ['v1', build.id],
+    ])
+    expect(await t.runtime.images.has(build.image ?? '', patience())).toBe(true)
+    expect(await t.guests()).toEqual([])
+    const entries = await t.store.buildLogs.list({ buildId: build.id, limit: 100 })
+    expect(entries.map(({ step }) => step).join()).toBe('base,base,1,2,2,2,3,4,4,4,4,finalize')
+  })
+
+  test('without steps is its base', async () => {
+    const { build } = await t.build()
+    expect(build.status).toBe('ready')
+    const child = await t.build({ from: { build } })
+    expect(child.build).toMatchObject({ status: 'ready', image: build.image })
+    expect(child.log).toEqual([`[base] FROM TEMPLATE ${build.templateId} [${build.id}]`])
+  })
+
+  test("goes on from a template with that one's files, variables, directory and commands", async () => {
+    const { build: parent } = await t.build({
+      steps: [run('echo kept > file'), env(['A', '1']), workdir('sub')],
+      startCmd: 'touch started; sleep 60',
+      readyCmd: 'test -f started',
+    })
+    expect(parent.reason).toBeNull()
+    const { build, log } = await t.build({
+      from: { build: parent },
+      steps: [run('echo $A; cat ../file; ls')],
+    })
+    expect(build.defaults).toEqual(parent.defaults)
+    expect(log.filter((line) => line.includes('[stdout]'))).toEqual([
+      '[builder 1/1] [stdout]: 1',
+      '[builder 1/1] [stdout]: kept',
+    ])
+    const other = await t.build({ from: { build: parent }, startCmd: 'true', readyCmd: 'true' })
+    expect(other.build.defaults).toMatchObject({ startCmd: 'true', readyCmd: 'true' })
+  })
+
+  test('is refused when it has begun, or is over', async () => {
+    const row = await t.create()
+    await t.builder.start(row, buildSpec({ steps: [run('sleep 60')] }))
+    expect((await t.store.builds.find(row.id))?.status).toBe('building')
+    await expect(t.builder.start(row, buildSpec())).rejects.toMatchObject({ code: 'conflict' })
+    await t.builder.cancel(row.id, 'enough')
+    await expect(t.builder.start(row, buildSpec())).rejects.toMatchObject({ code: 'conflict' })
+    expect(t.builder.owns(row.id)).toBe(false)
+  })
+
+  test('whose step fails names it, shows its output and leaves what came before it to the next', async () => {
+    const failing = { steps: [run('echo one'), run('echo last words; exit 3')] }
+    const { build, log } = await t.build(failing)
+    expect(build).toMatchObject({
+      status: 'error',
+      image: null,
+      reason: { step: '2', message: "failed to run command 'echo last words; exit 3': exit status 3" },
+    })
+    expect(log.at(-1)).toBe('[builder 2/2] [stdout]: last words')
+    expect(await t.store.buildLogs.list({ buildId: build.id, minLevel: 'error', limit: 9 })).toMatchObject([
+      { message: `Build failed: ${build.reason?.message}`, step: '2' },
+    ])
+    expect(await t.guests()).toEqual([])
+    const again = await t.build(failing)
+    expect(again.log.slice(0, 2)).toEqual(['CACHED [base] FROM none', 'CACHED [builder 1/2] RUN echo one'])
+  })
+
+  test('with a user that there is none of fails in the words that programs compare', async () => {
+    const { build } = await t.build({ steps: [run('whoami', { user: 'root123' })] })
+    const message =
+      "failed to run command 'whoami': command failed: unauthenticated: invalid username: 'root123'"
+    expect(build.reason).toEqual({ step: '1', message })
+  })
+
+  test('of an image that is nowhere fails in its base', async () => {
+    const { build } = await t.build({ from: { image: 'nowhere', credentials: null } })
+    expect(build.reason).toMatchObject({ step: 'base', message: expect.stringContaining('nowhere') })
+  })
+
+  test('of a template whose image is gone, or of another runtime, fails in its base', async () => {
+    const { build } = await t.build()
+    const gone = await t.build({ from: { build: { ...build, image: 'e2b-server/template:gone' } } })
+    expect(gone.build.reason).toMatchObject({ step: 'base', message: expect.stringContaining('gone') })
+    const foreign = await t.build({ from: { build: { ...build, runtime: 'docker' } } })
+    expect(foreign.build.reason).toMatchObject({ step: 'base', message: expect.stringContaining('"docker"') })
+  })
+
+  test('of a name for a user that is none is refused', async () => {
+    const { build } = await t.build({ steps: [user('; reboot')] })
+    expect(build.reason).toMatchObject({
+      step: '1',
+      message: expect.stringContaining('; reboot'),
+    })
+  })
+
+  test('raises its disk for what is to be free', async () => {
+    const { build } = await t.build({ minFreeDiskMb: 2000 })
+    expect(build.diskMb).toBeGreaterThanOrEqual(2000)
+    const tooMuch = await t.build({ minFreeDiskMb: 2 ** 40 })
+    expect(tooMuch.build.reason).toMatchObject({ step: 'finalize', message: expect.stringContaining('MiB') })
+  })
+})
+
+describe('start and ready commands', () => {
+  test('run until the template is ready', async () => {
+    const { build, log } = await t.build({
+      startCmd: 'echo up; touch up; sleep 60',
+      readyCmd: 'test -f up',
+    })
+    expect(build.reason).toBeNull()
+    expect(log).toContain('[start] [stdout]: up')
+    expect(log.at(-1)).toBe('[finalize] Template is ready')
+    expect(await t.guests()).toEqual([])
+    // What it did is no part of the template: it runs in each sandbox.
+    const child = await t.build({ from: { build }, steps: [run('ls -A')] })
+    expect(child.log.filter((line) => line.includes('[builder 1/1] [stdout]'))).toEqual([])
+  })
+
+  test('are proven once for an image', async () => {
+    const spec = { startCmd: 'echo x >> runs; sleep 60', readyCmd: 'test -f runs' }
+    await t.build(spec)
+    expect((await t.build(spec)).log.at(-1)).toMatch(/^CACHED \[finalize\]/)
+    expect((await t.build({ ...spec, force: true })).log.at(-1)).toBe('[finalize] Template is ready')
+  })
+
+  test('a start command that fails fails the build', async () => {
+    const { build } = await t.build({ startCmd: 'exit 7', readyCmd: 'false' })
+    expect(build.reason).toMatchObject({
+      step: 'finalize',
+      message: expect.stringContaining('exit status 7'),
+    })
+  })
+})
+
+describe('a cancelled build', () => {
+  const phases = {
+    'in a command': { steps: [run('echo here; sleep 60')] },
+    'in a start command': { startCmd: 'echo here; sleep 60', readyCmd: 'false' },
+  }
+  test.each(Object.entries(phases))('ends at once: %s', async (_where, spec) => {
+    const row = await t.create()
+    await t.builder.start(row, buildSpec(spec))
+    await t.said(row.id, ': here')
+    await t.builder.cancel(row.id, 'The operator has ended it.')
+    const build = await t.store.builds.find(row.id)
+    expect(build).toMatchObject({ status: 'error', reason: { message: 'The operator has ended it.' } })
+    expect(await t.guests()).toEqual([])
+    await t.builder.cancel(row.id, 'again')
+    expect((await t.store.builds.find(row.id))?.reason).toEqual(build?.reason)
+  })
+
+  test('that has not begun never begins', async () => {
+    const row = await t.create()
+    await t.builder.cancel(row.id, 'not wanted')
+    expect(await t.store.builds.find(row.id)).toMatchObject({
+      status: 'error',
+      reason: { message: 'not wanted' },
+    })
+    await expect(t.builder.start(row, buildSpec())).rejects.toMatchObject({ code: 'conflict' })
+  })
+
+  test('all end when the builder closes, and none begins any more', async () => {
+    const rows = [await t.create(), await t.create()]
+    for (const row of rows) await t.builder.start(row, buildSpec({ steps: [run('sleep 60')] }))
+    await t.builder.close()
+    for (const { id } of rows) {
+      expect(await t.store.builds.find(id)).toMatchObject({ status: 'error', reason: { message: /stopped/ } })
+    }
+    expect(await t.guests()).toEqual([])
+    await expect(t.builder.start(await t.create(), buildSpec())).rejects.toMatchObject({
+      code: 'unavailable',
+    })
+  })
+})
+
+test('a build that is removed while it runs leaves nothing', async () => {
+  const row = await t.create()
+  await t.builder.start(row, buildSpec({ steps: [run('echo here; sleep 0.2')] }))
+  await t.said(row.id, ': here')
+  await t.store.templates.remove(row.templateId)
+  while (t.builder.owns(row.id)) await sleep(10)
+  expect(await t.store.builds.find(row.id)).toBeUndefined()
+  expect(await t.guests()).toEqual([])
+})

@@ -1,0 +1,222 @@
+/**
+ * Makes templates: each step of a build runs in a guest, through the agent, and what it leaves is kept as an image, so
+ * that later builds that begin alike go on from there. What a build is made of is recorded before anybody can use it; an
+ * image that no row refers to, and a guest that no build here has, are removed by reconciliation.
+ */
+import { ServerError, toError } from '../domain/error.ts'
+import type { TemplateBuild } from '../domain/template-build.ts'
+import type { BuildSpec, TemplateBuilder } from '../domain/template-builder.ts'
+import { createFairSemaphore } from '../lib/fair-semaphore.ts'
+import { linkSignals } from '../lib/linked-signal.ts'
+import type { BuilderParts } from './build-context.ts'
+import { type BuildLog, createBuildLog } from './build-log.ts'
+import { createHolds } from './holds.ts'
+import { createLayerCache } from './layer-cache.ts'
+import { runBuild } from './run-build.ts'
+import { buildTimeouts, within } from './timeouts.ts'
+import { createWorkbench } from './workbench.ts'
+
+export interface BuilderOptions extends BuilderParts {
+  /** Builds that run at once; others wait for their turn */
+  maxRunning: number
+}
+
+/** Builds of one team that wait or run (e2b-behaviour 4.1), and of all. */
+const teamMax = 20
+const waitingMax = 1_000
+/** When those who find no room may come again, in seconds. */
+const busyRetryAfterS = 10
+
+interface Running {
+  teamId: string
+  ending: AbortController
+  /** Resolves when nothing of the build is left running. Never rejects */
+  done: Promise<void>
+}
+
+export function createBuilder(options: BuilderOptions): TemplateBuilder {
+  const { maxRunning, ...parts } = options
+  const { runtime, store, clock, log } = parts
+  const holds = createHolds()
+  const cache = createLayerCache({
+    layers: store.layers,
+    images: runtime.images,
+    runtime: runtime.name,
+    clock,
+  })
+  const turns = createFairSemaphore({ permits: maxRunning, lineMax: teamMax, waitingMax })
+  const running = new Map<string, Running>()
+  let isClosed = false
+
+  return {
+    async start(build, spec) {
+      const { id, teamId: owner } = build
+      const teamId = owner ?? ''
+      if (isClosed)
+        throw new ServerError('unavailable', 'The server is stopping.', { retryAfterS: busyRetryAfterS })
+      if (running.has(id)) throw new ServerError('conflict', `Build '${id}' is building already.`)
+      const ofTeam = [...running.values()].filter((each) => each.teamId === teamId).length
+      if (ofTeam >= teamMax) {
+        throw busy(`You have reached the maximum number of concurrent template builds (${teamMax}).`)
+      }
+      const ending = new AbortController()
+      const turn = turns.acquire(teamId, ending.signal)
+      if (turn === undefined)
+        throw busy('The server has reached the maximum number of concurrent template builds.')
+      const isWaiting = turns.waiting() > 0
+      turn.catch(() => {})
+      let begin = (_begun: boolean) => {}
+      const begun = new Promise<boolean>((resolve) => {
+        begin = resolve
+      })
+      const done = begun.then(async (isBegun) => {
+        if (isBegun) await run(build, spec, { ending: ending.signal, turn, isWaiting })
+        else
+          await turn.then(
+            (release) => release(),
+            () => {},
+          )
+        running.delete(id)
+      })
+      running.set(id, { teamId, ending, done })
+      try {
+        await store.builds.update(id, { status: 'building', startedAt: clock.now() }, 'waiting')
+        begin(true)
+      } catch (error) {
+        ending.abort(error)
+        begin(false)
+        throw error
+      }
+    },
+
+    async cancel(buildId, reason) {
+      const entry = running.get(buildId)
+      if (entry !== undefined) {
+        entry.ending.abort(new ServerError('canceled', reason))
+        return entry.done
+      }
+      for (const status of ['waiting', 'building'] as const)
+        await fail(buildId, { message: reason, step: null }, status)
+    },
+
+    owns: (name) => holds.has(name) || running.has(name),
+
+    async close() {
+      isClosed = true
+      const message = 'The server was stopped while this build ran. Start it again.'
+      for (const { ending } of running.values()) ending.abort(new ServerError('canceled', message))
+      await Promise.all([...running.values()].map(({ done }) => done))
+    },
+  }
+
+  /** A build that is recorded as `building`, up to its end. Never rejects. */
+  async function run(
+    build: TemplateBuild,
+    spec: BuildSpec,
+    { ending, turn, isWaiting }: { ending: AbortSignal; turn: Promise<() => void>; isWaiting: boolean },
+  ): Promise<void> {
+    const { id } = build
+    const startedAt = clock.now()
+    const buildLog = createBuildLog({ buildId: id, store: store.buildLogs, clock, log })
+    let step: string | null = null
+    const at = (next: string) => {
+      step = next
+      buildLog.at(next)
+    }
+    try {
+      if (isWaiting) buildLog.write('Waiting for a turn: other builds are running.')
+      const release = await inTime(turn, ending)
+      try {
+        await complete(build, spec, { ending, at, buildLog, startedAt })
+      } finally {
+        release()
+      }
+    } catch (thrown) {
+      const error = toError(ending.aborted ? ending.reason : thrown)
+      const internal = error.code === 'internal'
+      log[internal ? 'error' : 'info'](
+        { buildId: id, step, ...(internal && { err: thrown }) },
+        'a build has failed',
+      )
+      buildLog.write(`Build failed: ${error.message}`, 'error')
+      await buildLog.flush()
+      await fail(id, { message: error.message, step }, 'building')
+    }
+  }
+
+  /** Runs a build in its turn and records what it has become. */
+  async function complete(
+    build: TemplateBuild,
+    spec: BuildSpec,
+    {
+      ending,
+      at,
+      buildLog,
+      startedAt,
+    }: {
+      ending: AbortSignal
+      at: (step: string) => void
+      buildLog: BuildLog
+      startedAt: number
+    },
+  ): Promise<void> {
+    const hold = holds.open()
+    const bench = createWorkbench({ runtime, hold, size: build, log })
+    try {
+      await within(buildTimeouts.buildMs, 'The build', ending, async (signal) => {
+        const context = { parts, build, bench, hold, cache, log: buildLog, signal }
+        const outcome = await runBuild(context, spec, at)
+        signal.throwIfAborted()
+        const seconds = Math.round((clock.now() - startedAt) / 1000)
+        buildLog.write(`Build finished, took ${seconds}s`)
+        await buildLog.flush()
+        await store.builds.complete(build.id, { ...outcome, at: clock.now(), tags: spec.tags })
+      })
+      log.info({ buildId: build.id, templateId: build.templateId }, 'a template is built')
+    } finally {
+      await bench.close()
+      hold.close()
+    }
+  }
+
+  /** Records that a build is over; one that has been removed meanwhile, or is over already, stays as it is. */
+  async function fail(
+    id: string,
+    reason: { message: string; step: string | null },
+    from: 'waiting' | 'building',
+  ): Promise<void> {
+    try {
+      await store.builds.update(id, { status: 'error', reason, finishedAt: clock.now() }, from)
+    } catch (error) {
+      if (error instanceof ServerError && (error.code === 'conflict' || error.code === 'not_found')) return
+      log.error({ buildId: id, err: error }, "a build's failure is not recorded")
+    }
+  }
+}
+
+function busy(message: string): ServerError {
+  return new ServerError('resource_exhausted', message, { retryAfterS: busyRetryAfterS })
+}
+
+/** Waits for a turn for as long as builds may. */
+async function inTime(turn: Promise<() => void>, ending: AbortSignal): Promise<() => void> {
+  const waiting = linkSignals([ending], buildTimeouts.turnMs)
+  try {
+    return await Promise.race([turn, aborted(waiting.signal)])
+  } catch (error) {
+    turn.then(
+      (release) => release(),
+      () => {},
+    )
+    throw error
+  } finally {
+    waiting.dispose()
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}

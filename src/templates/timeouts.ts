@@ -1,0 +1,36 @@
+import { ServerError } from '../domain/error.ts'
+import { linkSignals } from '../lib/linked-signal.ts'
+
+const minuteMs = 60_000
+
+/** How long parts of a build may take, in ms (e2b-behaviour 4.2). */
+export const buildTimeouts = {
+  /** In line, before it begins */
+  turnMs: 60 * minuteMs,
+  buildMs: 60 * minuteMs,
+  baseMs: 10 * minuteMs,
+  copyMs: 10 * minuteMs,
+  readyMs: 10 * minuteMs,
+}
+
+/** Runs a task that may take so long. Errors: `deadline_exceeded`, naming what; those of the task. */
+export async function within<T>(
+  timeoutMs: number,
+  what: string,
+  signal: AbortSignal,
+  task: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const bounded = linkSignals([signal], timeoutMs)
+  try {
+    return await task(bounded.signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!bounded.signal.aborted) throw error
+    const minutes = Math.round(timeoutMs / minuteMs)
+    throw new ServerError('deadline_exceeded', `${what} took longer than ${minutes} minutes.`, {
+      cause: error,
+    })
+  } finally {
+    bounded.dispose()
+  }
+}
