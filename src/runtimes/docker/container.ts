@@ -10,6 +10,8 @@ import { guestFolder, type TransportPart } from './transport.ts'
 const mebibyte = 2 ** 20
 /** Length of a CPU accounting period, in microseconds: the kernel's own default */
 const cpuPeriodMicros = 100_000
+/** The weight of one of its CPUs: a service of the machine, as the server with its workers, has 1024, under systemd 2600. */
+const cpuSharesEach = 64
 /** Smallest memory limit that the engine accepts, in MiB */
 const memoryMinMb = 6
 /** Part of a sandbox's memory that may be in /dev/shm, as Linux has it on any machine */
@@ -65,7 +67,8 @@ export function checkSpec({ cpuCount, memoryMb, hostname }: GuestSpec): void {
  *
  * Capabilities are the engine's defaults but for raw sockets: with those a sandbox could answer ARP for its neighbours
  * on the bridge and read their traffic.
- * CPU is a quota and not `NanoCpus`, because the engine refuses the latter when the machine has fewer CPUs.
+ * CPU is a quota and not `NanoCpus`, because the engine refuses the latter when the machine has fewer CPUs. Where there is
+ * not enough for all, sandboxes share by their CPUs, and the server comes before them.
  */
 export function containerOptions(options: {
   spec: GuestSpec
@@ -107,6 +110,7 @@ export function containerOptions(options: {
       NetworkMode: options.network,
       CpuPeriod: cpuPeriodMicros,
       CpuQuota: Math.max(1000, Math.round(spec.cpuCount * cpuPeriodMicros)),
+      CpuShares: Math.max(2, Math.round(spec.cpuCount * cpuSharesEach)),
       Memory: memory,
       MemorySwap: memory,
       ShmSize: Math.floor(memory * sharedMemoryShare),

@@ -156,6 +156,7 @@ describe('docker runtime', () => {
       Memory: 256 * 2 ** 20,
       MemorySwap: 256 * 2 ** 20,
       CpuQuota: 6_400_000,
+      CpuShares: 4096,
       Privileged: false,
       LogConfig: { Type: 'none' },
       RestartPolicy: { Name: 'no' },
