@@ -1,6 +1,11 @@
+import { execFileSync } from 'node:child_process'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   buildSpec,
+  copy,
   env,
   run,
   startBuilder,
@@ -137,11 +142,11 @@ describe('a build', () => {
     expect(foreign.build.reason).toMatchObject({ step: 'base', message: expect.stringContaining('"docker"') })
   })
 
-  test('of a name for a user that is none is refused', async () => {
+  test('with a user who cannot be made fails at that step', async () => {
     const { build } = await t.build({ steps: [user('; reboot')] })
     expect(build.reason).toMatchObject({
       step: '1',
-      message: expect.stringContaining('; reboot'),
+      message: expect.stringContaining("can't be made"),
     })
   })
 
@@ -233,4 +238,47 @@ test('a build that is removed while it runs leaves nothing', async () => {
   while (t.builder.owns(row.id)) await sleep(10)
   expect(await t.store.builds.find(row.id)).toBeUndefined()
   expect(await t.guests()).toEqual([])
+})
+
+describe('COPY', () => {
+  const archive = (...args: string[]) => execFileSync('tar', ['-cz', ...args], { maxBuffer: 2 ** 24 })
+  const hash = 'a'.repeat(64)
+
+  test('puts files of an archive where the step says, and is cached by its hash', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'e2b-copy-'))
+    await mkdir(join(folder, 'src/deep'), { recursive: true })
+    await writeFile(join(folder, 'src/deep/a.txt'), 'A')
+    await writeFile(join(folder, 'src/b.sh'), 'B')
+    t.files.set(hash, archive('-C', folder, 'src'))
+    await rm(folder, { recursive: true })
+    const steps = [
+      env(['WHERE', 'to']),
+      workdir('app'),
+      copy('src', '$WHERE', { filesHash: hash }),
+      copy('src/b.sh', '.', { filesHash: hash, mode: 0o755 }),
+      run('cat to/deep/a.txt b.sh; stat -c %a b.sh to/b.sh'),
+    ]
+    const { build, log } = await t.build({ steps })
+    expect(build.reason).toBeNull()
+    expect(log).toContain('[builder 3/5] COPY src $WHERE')
+    const said = log.filter((line) => line.includes('[stdout]')).map((line) => line.split(': ')[1])
+    expect(said).toEqual(['AB755', '644'])
+    t.files.clear()
+    expect((await t.build({ steps })).build.image).toBe(build.image)
+  })
+
+  test('of an archive that is missing, bad or has no such file fails at its step', async () => {
+    const missing = await t.build({ steps: [copy('x', '.', { filesHash: hash })] })
+    expect(missing.build.reason).toMatchObject({
+      step: '1',
+      message: expect.stringMatching(/^failed to copy 'x' to '.': There is no such archive/),
+    })
+    t.files.set(hash, Buffer.from('no archive'))
+    const bad = await t.build({ steps: [copy('x', '.', { filesHash: hash })] })
+    expect(bad.build.reason?.message).toMatch(/^failed to copy 'x' to '.': /)
+    t.files.set(hash, archive('-C', '/', 'etc/hostname'))
+    const other = await t.build({ steps: [run('true'), copy('x', '.', { filesHash: hash })] })
+    expect(other.build.reason).toMatchObject({ step: '2', message: expect.stringContaining("'x'") })
+    expect(await t.guests()).toEqual([])
+  })
 })

@@ -160,3 +160,8 @@ export const run = (command: string, more: { user?: string; force?: boolean } = 
 export const env = (...pairs: [string, string][]): BuildStep => ({ type: 'ENV', pairs, force: false })
 export const workdir = (path: string): BuildStep => ({ type: 'WORKDIR', path, force: false })
 export const user = (name: string): BuildStep => ({ type: 'USER', name, force: false })
+export const copy = (
+  source: string,
+  destination: string,
+  { filesHash, mode = null }: { filesHash: string; mode?: number | null },
+): BuildStep => ({ type: 'COPY', source, destination, user: null, mode, filesHash, force: false })
