@@ -40,6 +40,15 @@ export interface BuildSpec {
   tags: readonly string[]
 }
 
+/** What was freed. */
+export interface Collected {
+  builds: number
+  layers: number
+  files: number
+  /** Of layers and files; what a build had may still be in use by layers */
+  bytes: number
+}
+
 /** Makes builds. One build is one task: it ends as `ready` or `error`, and nobody waits for it. */
 export interface TemplateBuilder {
   /**
@@ -49,8 +58,14 @@ export interface TemplateBuilder {
   start(build: TemplateBuild, spec: BuildSpec): Promise<void>
   /** Ends a build as `error` with that reason and resolves when nothing of it is left running. Idempotent. */
   cancel(buildId: string, reason: string): Promise<void>
-  /** Whether a guest or image belongs to a build that is under way, so that it is nobody's orphan. */
-  owns(guestOrImage: string): boolean
+  /** Whether a guest or image belongs to a build that is under way, so that it is nobody's orphan; or whether a build is one. */
+  owns(guestOrImageOrBuild: string): boolean
+  /**
+   * Removes what nobody uses: builds without a tag, some time after a newer one, and the least recently used layers and
+   * archives beyond the cache's quota, or beyond `quotaBytes` where that is given. It happens after builds by itself.
+   * Errors: `unavailable`, `canceled`.
+   */
+  collectGarbage(signal: AbortSignal, options?: { quotaBytes?: number }): Promise<Collected>
   /** Ends all builds. */
   close(): Promise<void>
 }

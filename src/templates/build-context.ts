@@ -23,9 +23,11 @@ export interface Provision {
 /** What all builds of a server share. */
 export interface BuilderParts {
   runtime: Runtime
-  store: Pick<Store, 'builds' | 'buildLogs' | 'layers'>
+  store: Pick<Store, 'builds' | 'buildLogs' | 'layers' | 'sandboxes' | 'tags' | 'templateFiles'>
   /** The archive of a COPY step, as it was uploaded. Errors: `not_found`. */
   openFile: (teamId: string, filesHash: string) => Promise<Readable>
+  /** Removes such an archive with its record. Idempotent. */
+  removeFile: (teamId: string, filesHash: string) => Promise<void>
   defaults: BuildDefaults
   /** Null where images are used as they are */
   provision: Provision | null

@@ -7,9 +7,11 @@ import { ServerError, toError } from '../domain/error.ts'
 import type { TemplateBuild } from '../domain/template-build.ts'
 import type { BuildSpec, TemplateBuilder } from '../domain/template-builder.ts'
 import { createFairSemaphore } from '../lib/fair-semaphore.ts'
+import { createKeyedQueue } from '../lib/keyed-queue.ts'
 import { linkSignals } from '../lib/linked-signal.ts'
 import type { BuilderParts } from './build-context.ts'
 import { type BuildLog, createBuildLog } from './build-log.ts'
+import { collectGarbage } from './collect-garbage.ts'
 import { createHolds } from './holds.ts'
 import { createLayerCache } from './layer-cache.ts'
 import { runBuild } from './run-build.ts'
@@ -19,6 +21,8 @@ import { createWorkbench } from './workbench.ts'
 export interface BuilderOptions extends BuilderParts {
   /** Builds that run at once; others wait for their turn */
   maxRunning: number
+  /** What layers that no build has and uploaded archives may take together, in bytes */
+  quotaBytes: number
 }
 
 /** Builds of one team that wait or run (e2b-behaviour 4.1), and of all. */
@@ -26,6 +30,8 @@ const teamMax = 20
 const waitingMax = 1_000
 /** When those who find no room may come again, in seconds. */
 const busyRetryAfterS = 10
+/** How long removing what nobody uses may take, in ms. */
+const garbageMs = 10 * 60_000
 
 interface Running {
   teamId: string
@@ -35,7 +41,7 @@ interface Running {
 }
 
 export function createBuilder(options: BuilderOptions): TemplateBuilder {
-  const { maxRunning, ...parts } = options
+  const { maxRunning, quotaBytes, ...parts } = options
   const { runtime, store, clock, log } = parts
   const holds = createHolds()
   const cache = createLayerCache({
@@ -46,13 +52,26 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
   })
   const turns = createFairSemaphore({ permits: maxRunning, lineMax: teamMax, waitingMax })
   const running = new Map<string, Running>()
-  let isClosed = false
+  const closing = new AbortController()
+  const cleaner = createKeyedQueue()
+  const collect = (signal: AbortSignal, more?: { quotaBytes?: number }) => {
+    const garbage = { ...parts, images: runtime.images, cache, isHeld: holds.has, quotaBytes }
+    return cleaner.run('', () => collectGarbage(garbage, signal, more), signal)
+  }
+  /** One that begins later than this is enough for all who ask meanwhile. */
+  const collectLater = () => {
+    if (closing.signal.aborted || cleaner.waiting('') > 1) return
+    const bounded = linkSignals([closing.signal], garbageMs)
+    void collect(bounded.signal)
+      .catch((error) => log.warn({ err: error }, 'what templates no longer use is left to a later time'))
+      .finally(bounded.dispose)
+  }
 
   return {
     async start(build, spec) {
       const { id, teamId: owner } = build
       const teamId = owner ?? ''
-      if (isClosed)
+      if (closing.signal.aborted)
         throw new ServerError('unavailable', 'The server is stopping.', { retryAfterS: busyRetryAfterS })
       if (running.has(id)) throw new ServerError('conflict', `Build '${id}' is building already.`)
       const ofTeam = [...running.values()].filter((each) => each.teamId === teamId).length
@@ -77,6 +96,7 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
             () => {},
           )
         running.delete(id)
+        collectLater()
       })
       running.set(id, { teamId, ending, done })
       try {
@@ -99,13 +119,16 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
         await fail(buildId, { message: reason, step: null }, status)
     },
 
+    collectGarbage: collect,
+
     owns: (name) => holds.has(name) || running.has(name),
 
     async close() {
-      isClosed = true
       const message = 'The server was stopped while this build ran. Start it again.'
-      for (const { ending } of running.values()) ending.abort(new ServerError('canceled', message))
+      closing.abort(new ServerError('canceled', message))
+      for (const { ending } of running.values()) ending.abort(closing.signal.reason)
       await Promise.all([...running.values()].map(({ done }) => done))
+      await cleaner.idle()
     },
   }
 

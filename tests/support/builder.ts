@@ -65,6 +65,11 @@ export async function startBuilder({
       if (archive === undefined) throw new ServerError('not_found', 'There is no such archive.')
       return Readable.from([archive])
     },
+    removeFile: async (teamId, hash) => {
+      files.delete(hash)
+      await store.templateFiles.remove(teamId, hash)
+    },
+    quotaBytes: 2 ** 40,
     defaults: { user: 'root', workdir: null },
     provision: null,
     maxRunning: 8,
