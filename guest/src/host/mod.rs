@@ -1,18 +1,25 @@
 //! What the server has this binary do on the host: system calls that Node.js lacks, each in a process of its own. It
 //! runs as root beside file systems that sandboxes have filled, so nothing here follows a link or trusts a name in them.
 
-mod boot_id;
+mod bind;
+mod cgroup;
+mod figures;
+mod keep;
 mod metadata;
+mod mounts;
 mod namespace;
 mod network;
 mod resolve;
 mod run_dir;
+mod view;
+mod waiting;
 
 use std::io;
 
-pub const USAGE: &str = "usage: e2b-guest host bind-boot-id --pid <n> --container <id> --scratch <dir>\n       \
+pub const USAGE: &str = "usage: e2b-guest host bind-view --pid <n> --container <id> --directory <dir>\n       \
                          e2b-guest host apply-rules --pid <n> --container <id>\n       \
                          e2b-guest host copy-metadata --from <dir> --to <dir>\n       \
+                         e2b-guest host keep-views --directory <dir>\n       \
                          e2b-guest host check-mounts --engine <socket>\n       \
                          e2b-guest host mount-run-dir --directory <dir>\n       \
                          e2b-guest host unmount-run-dir --directory <dir>";
@@ -22,11 +29,17 @@ pub fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
     let command = args.next().unwrap_or_default();
     let mut flags = Flags(args.collect());
     match command.as_str() {
-        "bind-boot-id" => {
+        "bind-view" => {
             let pid = flags.take_pid()?;
-            let (container, scratch) = (flags.take("--container")?, flags.take("--scratch")?);
+            let (container, directory) = (flags.take("--container")?, flags.take("--directory")?);
             flags.end()?;
-            boot_id::bind(pid, &container, &scratch).map_err(|error| format!("The boot id can't be bound: {}.", error))
+            bind::bind(pid, &container, &directory)
+                .map_err(|error| format!("What the container sees of its machine can't be bound: {}.", error))
+        }
+        "keep-views" => {
+            let directory = flags.take("--directory")?;
+            flags.end()?;
+            keep::run(&directory).map_err(|error| format!("What containers see can't be kept true: {}.", error))
         }
         "apply-rules" => {
             let (pid, container) = (flags.take_pid()?, flags.take("--container")?);
@@ -100,9 +113,11 @@ mod tests {
         for line in [
             "",
             "format-disk",
-            "bind-boot-id --pid 0 --container a --scratch /tmp",
-            "bind-boot-id --pid 1 --container a --scratch /tmp",
-            "bind-boot-id --pid 2 --container a --scratch",
+            "bind-view --pid 0 --container a --directory /tmp",
+            "bind-view --pid 1 --container a --directory /tmp",
+            "bind-view --pid 2 --container a --directory",
+            "keep-views",
+            "keep-views --directory /nowhere",
             "apply-rules --pid 1 --container 0123456789abcdef",
             "apply-rules --pid 2",
             "copy-metadata --from /nowhere",

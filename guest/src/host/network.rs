@@ -6,14 +6,16 @@ use std::os::unix::io::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use super::{checked, namespace};
+use super::checked;
+use super::namespace::Process;
 
 /// Where the program is; `PATH` of users other than root has none of them on some systems.
 const PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
 
 /// Becomes `nft -f -` in the network namespace of process `pid`, which has to belong to `container`: returns only an error.
 pub fn apply_rules(pid: u32, container: &str) -> io::Error {
-    let entered = namespace::open(pid, container, "net")
+    let entered = Process::open(pid, container)
+        .and_then(|process| process.namespace("net"))
         .and_then(|namespace| checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }.into()));
     match entered {
         Err(error) => error,

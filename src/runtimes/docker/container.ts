@@ -21,6 +21,8 @@ const oomScoreAdj = 50
 
 export const instanceLabel = 'e2b-server.instance'
 export const sandboxLabel = 'e2b-server.sandbox'
+/** CPUs that it has, such as `0,5`; '' is all */
+export const cpusLabel = 'e2b-server.cpus'
 export const transportLabel = 'e2b-server.transport'
 /** Of an image that is a snapshot: the name it was made under */
 export const snapshotLabel = 'e2b-server.snapshot'
@@ -78,6 +80,8 @@ export function containerOptions(options: {
   transport: TransportName
   part: TransportPart
   confinement: Confinement
+  /** CPUs that it has, such as `0,5`, or '' for all */
+  cpus: string
 }): ContainerCreateOptions {
   const { spec, instanceId, part, confinement } = options
   const agent: MountSettings = {
@@ -101,6 +105,7 @@ export function containerOptions(options: {
       [instanceLabel]: instanceId,
       [sandboxLabel]: spec.sandboxId,
       [transportLabel]: options.transport,
+      [cpusLabel]: options.cpus,
       // An image that is a snapshot has it, and a container isn't one.
       [snapshotLabel]: '',
     },
@@ -111,6 +116,7 @@ export function containerOptions(options: {
       CpuPeriod: cpuPeriodMicros,
       CpuQuota: Math.max(1000, Math.round(spec.cpuCount * cpuPeriodMicros)),
       CpuShares: Math.max(2, Math.round(spec.cpuCount * cpuSharesEach)),
+      CpusetCpus: options.cpus,
       Memory: memory,
       MemorySwap: memory,
       ShmSize: Math.floor(memory * sharedMemoryShare),

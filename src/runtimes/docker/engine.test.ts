@@ -30,6 +30,7 @@ describe('transport', () => {
     versions: {},
     cpuCount: 1,
     memoryMb: 1,
+    hasCpuSets: true,
     dataDir: '/var/lib/docker',
   }
   test.each([

@@ -16,6 +16,8 @@ export interface EngineInfo {
   versions: Record<string, string>
   cpuCount: number
   memoryMb: number
+  /** Whether containers may be held to some CPUs */
+  hasCpuSets: boolean
   /** Where it keeps images and containers */
   dataDir: string
 }
@@ -42,6 +44,7 @@ export function engineInfo(engine: Engine, signal: AbortSignal): Promise<EngineI
       },
       cpuCount: number('NCPU'),
       memoryMb: Math.floor(number('MemTotal') / 2 ** 20),
+      hasCpuSets: info.CPUSet === true,
       dataDir: text('DockerRootDir'),
     }
   })

@@ -1,6 +1,6 @@
 import type { Log } from '../../lib/log.ts'
 import type { Semaphore } from '../../lib/semaphore.ts'
-import type { BootIds } from './boot-ids.ts'
+import type { CpuSets } from './cpu-sets.ts'
 import type { EgressSwitch } from './egress-switch.ts'
 import type { Engine } from './engine.ts'
 import type { EngineHost } from './engine-host.ts'
@@ -9,6 +9,7 @@ import type { MemoryReclaim } from './memory-reclaim.ts'
 import type { InstanceNetwork } from './network.ts'
 import type { RunDirs } from './run-dir.ts'
 import type { Transports } from './transports.ts'
+import type { Views } from './views.ts'
 
 /** What the runtime's operations work with. */
 export interface DockerParts {
@@ -17,12 +18,13 @@ export interface DockerParts {
   instanceId: string
   /** Path of the agent on the host */
   guestBinary: string
+  cpuSets: CpuSets
   network: InstanceNetwork
   dirs: RunDirs
   transports: Transports
   ends: ExpectedEnds
-  bootIds: BootIds
   egress: EgressSwitch
+  views: Views
   reclaim: MemoryReclaim
   /** Of starts and boots at once */
   slots: Semaphore

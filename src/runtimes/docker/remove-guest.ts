@@ -14,6 +14,8 @@ export async function removeGuest(parts: DockerParts, sandboxId: string, signal:
   try {
     await parts.transports.release(sandboxId)
     await removeContainer(parts, sandboxId, signal)
+    parts.cpuSets.release(sandboxId)
+    await parts.views.remove(sandboxId)
     await parts.dirs.remove(sandboxId, signal)
   } finally {
     parts.ends.forget(sandboxId)

@@ -40,7 +40,7 @@ export async function resumeGuest(
   if (condition === 'paused') await thaw(parts, guest)
   try {
     // One that runs already may have come from a boot that a crash interrupted.
-    const bound = condition === 'running' ? parts.bootIds.bind(guest.containerId) : undefined
+    const bound = condition === 'running' ? parts.views.bind(guest) : undefined
     await Promise.all([awaitAgent(guest, agentOptions(parts, guest), signal), bound])
     parts.ends.unexpect(guest.sandboxId)
     return { guest, booted: false }
@@ -66,7 +66,7 @@ async function boot(
     const booted = { ...guest, port: await abortable(running, signal) }
     // Each boot has a network of its own, which is open.
     const closed = egress === 'closed' ? parts.egress.set(booted, 'closed', signal) : undefined
-    await Promise.all([awaitAgent(booted, options, signal), parts.bootIds.bind(guest.containerId), closed])
+    await Promise.all([awaitAgent(booted, options, signal), parts.views.bind(guest), closed])
     parts.ends.unexpect(guest.sandboxId)
     return booted
   } catch (error) {

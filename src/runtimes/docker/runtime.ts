@@ -9,8 +9,8 @@ import { checkSandboxId } from '../../domain/sandbox-id.ts'
 import { linkSignals } from '../../lib/linked-signal.ts'
 import type { Log } from '../../lib/log.ts'
 import { createSemaphore, type Semaphore } from '../../lib/semaphore.ts'
-import { createBootIds } from './boot-ids.ts'
 import { checkSpec, containerName } from './container.ts'
+import { createCpuSets } from './cpu-sets.ts'
 import { createEgressSwitch } from './egress-switch.ts'
 import { createEngine } from './engine.ts'
 import { createEngineHost } from './engine-host.ts'
@@ -35,6 +35,7 @@ import { enginePath } from './socket-path.ts'
 import { startGuest } from './start-guest.ts'
 import { containerStats } from './stats.ts'
 import { createTransports } from './transports.ts'
+import { createViews } from './views.ts'
 
 const capabilities: Capabilities = {
   memoryPause: 'resident',
@@ -77,7 +78,8 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   const dirs = createRunDirs(options.stateDir, mounts)
   const transports = createTransports(engineHost, mounts, options.transport)
   const ends = createExpectedEnds()
-  const bootIds = createBootIds({ engine, engineHost, guestBinary, scratch: dirs.root, log })
+  const views = createViews({ engine, engineHost, guestBinary, instanceId, log })
+  const cpuSets = createCpuSets({ engine, engineHost, instanceId })
   const reclaim = createMemoryReclaim({ engineHost, log })
   const slots = createSemaphore(options.startConcurrency ?? Math.max(4, 2 * availableParallelism()))
   // A freeze takes the engine a process or two: fifty at once would keep it from answering anything else.
@@ -96,12 +98,13 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     engineHost,
     instanceId,
     guestBinary,
+    cpuSets,
     network,
     dirs,
     transports,
     ends,
-    bootIds,
     egress: createEgressSwitch({ engine, engineHost, instanceId, guestBinary }),
+    views,
     reclaim,
     slots,
     log,
@@ -155,6 +158,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
       watched = true
       const until = linkSignals([signal, closing.signal])
       const what = { engine, instanceId, isExpected: ends.has, listener, log }
+      void views.begin()
       void keepClosed(network, log, until.signal)
       void watchEngine(what, until.signal).finally(() => {
         until.dispose()
@@ -169,6 +173,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
       engine.close()
       await transports.close()
       ends.close()
+      await views.close()
     },
   }
 }

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ServerError, toError } from '../../domain/error.ts'
 import { abortable } from '../../lib/deadline.ts'
 import { patientSignal } from '../../lib/patience.ts'
-import { instanceLabel, sandboxLabel, snapshotLabel, transportLabel } from './container.ts'
+import { cpusLabel, instanceLabel, sandboxLabel, snapshotLabel, transportLabel } from './container.ts'
 import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
 import { containerNotFound, type FoundContainer, getContainer, overlayLayer } from './find-container.ts'
 import { freeze, thaw } from './freeze.ts'
@@ -62,6 +62,7 @@ async function copy(
     [snapshotLabel]: image,
     [sandboxLabel]: '',
     [transportLabel]: '',
+    [cpusLabel]: '',
   }
   const request = {
     _query: { container: guest.containerId, repo, tag, pause: 'false' },

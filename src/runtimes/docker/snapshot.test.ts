@@ -38,6 +38,7 @@ test('nothing of the source shows in an image or in what is made of it', async (
   const { Config: config } = await docker.getImage(name).inspect()
   expect(JSON.stringify(config)).not.toContain(source.sandboxId)
   expect(config.Labels).toEqual({
+    'e2b-server.cpus': '',
     'e2b-server.instance': one.instanceId,
     'e2b-server.snapshot': name,
     'e2b-server.sandbox': '',

@@ -5,6 +5,7 @@ import type { GuestSpec } from '../../domain/runtime.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import { confinementOf } from './confinement.ts'
 import { containerName, containerOptions } from './container.ts'
+import type { CpuSets } from './cpu-sets.ts'
 import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
 import type { EngineHost } from './engine-host.ts'
 import { agentPortOf } from './find-container.ts'
@@ -23,6 +24,7 @@ export interface StartOptions {
   engineHost: EngineHost
   instanceId: string
   guestBinary: string
+  cpuSets: CpuSets
   network: InstanceNetwork
   transport: Transport
   /** The guest's run directory, empty */
@@ -38,8 +40,9 @@ export async function launchContainer(spec: GuestSpec, options: StartOptions): P
   const deadline = patientSignal(launchMs)
   const part = await transport.prepare(options.directory, deadline)
   const confinement = await confinementOf(options.engineHost, spec.memoryMb, deadline)
+  const cpus = await options.cpuSets.take(spec.sandboxId, spec.cpuCount, deadline)
   const names = { network: network.name, transport: transport.name }
-  const body = containerOptions({ ...options, ...names, spec, part, confinement })
+  const body = containerOptions({ ...options, ...names, spec, part, confinement, cpus })
   const request = { _query: { name: containerName(options.instanceId, spec.sandboxId) }, _body: body }
   const containerId = await engine.call(deadline, async (docker, both) => {
     try {

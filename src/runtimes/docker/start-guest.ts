@@ -30,7 +30,7 @@ export async function startGuest(
     const guest = await abortable(launched, signal)
     // The agent does nothing yet, as nobody asks it to before this resolves.
     const closed = spec.egress === 'closed' ? parts.egress.set(guest, 'closed', signal) : undefined
-    await Promise.all([awaitAgent(guest, options, signal), parts.bootIds.bind(guest.containerId), closed])
+    await Promise.all([awaitAgent(guest, options, signal), parts.views.bind(guest), closed])
     parts.ends.unexpect(sandboxId)
     return guest
   } catch (error) {

@@ -1,0 +1,67 @@
+/** What programs in a sandbox take their machine for. */
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { sdks } from '../support/sdks.ts'
+import { startTestServer, type TestServer } from '../support/server.ts'
+
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+const isRoot = process.getuid?.() === 0
+const { Sandbox } = sdks[0]!.sdk
+
+let server: TestServer
+beforeAll(async () => {
+  server = await startTestServer()
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+// Only root may mount.
+describe.runIf(isRoot)('the machine that a sandbox sees', () => {
+  test('has the memory and the CPUs that getInfo and getMetrics name', async () => {
+    const sandbox = await Sandbox.create()
+    const { memoryMB, cpuCount } = await sandbox.getInfo()
+    const print = async (command: string) => (await sandbox.commands.run(command)).stdout.trim()
+    const bytes = memoryMB * 2 ** 20
+    expect(await print("free -b | awk '/Mem:/ { print $2 }'")).toBe(String(bytes))
+    expect(await print("free -b | awk '/Swap:/ { print $2 }'")).toBe('0')
+    expect(await print("awk '/MemTotal/ { print $2 * 1024 }' /proc/meminfo")).toBe(String(bytes))
+    expect(await print('node -p "os.totalmem()"')).toBe(String(bytes))
+    expect(Number(await print('node -p "os.freemem()"'))).toBeLessThanOrEqual(bytes)
+    expect(Number(await print('node -p "v8.getHeapStatistics().heap_size_limit"'))).toBeLessThan(bytes)
+    const cpus = String(Math.min(cpuCount, availableParallelism()))
+    for (const command of [
+      'nproc',
+      'getconf _NPROCESSORS_ONLN',
+      'grep -c ^processor /proc/cpuinfo',
+      'grep -c "^cpu[0-9]" /proc/stat',
+      'python3 -c "import os; print(os.cpu_count())"',
+      'python3 -c "import os; print(len(os.sched_getaffinity(0)))"',
+      'node -p "os.cpus().length"',
+    ])
+      expect([command, await print(command)]).toEqual([command, cpus])
+    await expect.poll(async () => (await sandbox.getMetrics()).length, { timeout: 30_000 }).toBeGreaterThan(0)
+    expect((await sandbox.getMetrics()).at(-1)).toMatchObject({ memTotal: bytes, cpuCount })
+    await sandbox.kill()
+  })
+
+  test('has a load and CPU times that tools can show', async () => {
+    const sandbox = await Sandbox.create()
+    const { stdout } = await sandbox.commands.run(
+      'uptime; top -bn1 | head -5; vmstat 1 2 | tail -1; ps aux | wc -l',
+    )
+    expect(stdout).toMatch(/load average: \d+\.\d\d, \d+\.\d\d, \d+\.\d\d/)
+    expect(stdout).toMatch(/%Cpu\(s\): +\d/)
+    expect(stdout).not.toMatch(/nan|error/i)
+    await sandbox.kill()
+  })
+})
+
+test('FUSE and mounts are not there, as README says', async () => {
+  const sandbox = await Sandbox.create()
+  const { stdout } = await sandbox.commands.run(
+    'test -e /dev/fuse && echo device; sudo mount -t tmpfs none /mnt 2>/dev/null && echo mount; sudo mknod /tmp/fuse c 10 229 && sudo dd if=/tmp/fuse of=/dev/null count=0 2>/dev/null && echo made; echo end',
+  )
+  expect(stdout).toBe('end\n')
+  expect(readme).toMatch(/^- `mount`, FUSE \(`\/dev\/fuse`\).*don't work, also for root/m)
+  await sandbox.kill()
+})
