@@ -22,6 +22,7 @@ export const paths = {
     requirements: join(root, 'tests', 'conformance', 'frameworks', 'requirements'),
     folder: join(root, 'build', 'frameworks'),
     stamp: join(root, 'build', 'stamps', 'frameworks'),
+    newer: join(root, 'build', 'newer-python'),
   },
   lock: join(root, 'build', 'setup.lock'),
 }

@@ -3,21 +3,24 @@
  * drive, as tests/conformance/python/requirements/<version>.txt pins it; in the same way build/frameworks/<name>/ for
  * what docs/works-with.md says is tested.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { installPackages } from './apt.mjs'
 import { findProgram } from './find-program.mjs'
 import { runCommand } from './run-command.mjs'
 import { SetupError } from './setup-error.mjs'
 import { hashFiles, readStamp, writeStamp } from './stamp.mjs'
+import { newerPip, newerPython } from './step-newer-python.mjs'
 
 const probeTimeoutMs = 20_000
 const createTimeoutMs = 2 * 60_000
 const installTimeoutMs = 10 * 60_000
 /** The system's own comes first: apt completes that one, and no other. */
 const systemPython = '/usr/bin/python3'
-/** A Python that can make virtual environments and that the newest SDK runs on. */
-const probe = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))'
+/** A Python that can make virtual environments and isn't too old. */
+const probe = (minor) => `import sys, venv, ensurepip; sys.exit(sys.version_info < (3, ${minor}))`
+/** What the newest SDK runs on. */
+const oldestMinor = 10
 
 /**
  * A Python that can make virtual environments.
@@ -28,13 +31,13 @@ const probe = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))
 export function pythonStep({ isNeeded }) {
   return {
     name: 'Python',
-    isDone: async () => !(await isNeeded()) || (await findPython()) !== undefined,
+    isDone: async () => !(await isNeeded()) || (await findPython(oldestMinor)) !== undefined,
     run: async (progress) => {
       await installPackages(['python3', 'python3-venv'], {
         missing: 'Python with its module venv is missing',
         progress,
       })
-      if ((await findPython()) === undefined) {
+      if ((await findPython(oldestMinor)) === undefined) {
         throw new SetupError(
           "The Python SDKs need Python 3.10 or newer with its module venv, which can't be found.",
           { advice: 'Install one so that `python3 -m venv` works, then run this command again.' },
@@ -45,11 +48,11 @@ export function pythonStep({ isNeeded }) {
 }
 
 /**
- * @param {{ name?: string, requirements: string, folder: string, stamp: string }} options `requirements`: the folder of the pins;
- *   `folder`: where the environments go
+ * @param {{ name?: string, requirements: string, folder: string, stamp: string, newer?: string }} options `requirements`: the
+ *   folder of the pins; `folder`: where the environments go; `newer`: that of `newerPythonStep`
  * @returns {import('./run-steps.mjs').Step}
  */
-export function pythonSdksStep({ name = 'Python SDKs', requirements, folder, stamp }) {
+export function pythonSdksStep({ name = 'Python SDKs', requirements, folder, stamp, newer }) {
   const versions = versionsIn(requirements)
   const hash = () => hashFiles(requirements, ['.'])
   return {
@@ -59,15 +62,12 @@ export function pythonSdksStep({ name = 'Python SDKs', requirements, folder, sta
       versions.every((version) => existsSync(join(folder, version, 'bin', 'python'))),
     run: async (progress) => {
       const before = hash()
-      const python = await findPython()
       rmSync(folder, { recursive: true, force: true })
       for (const version of versions) {
-        await createEnvironment({
-          python,
-          folder: join(folder, version),
-          pins: join(requirements, `${version}.txt`),
-          progress,
-        })
+        const pins = join(requirements, `${version}.txt`)
+        const python = await findPython(minorOf(pins))
+        const own = python === undefined ? newer : undefined
+        await createEnvironment({ python, newer: own, folder: join(folder, version), pins, progress })
       }
       writeStamp(stamp, before)
     },
@@ -87,31 +87,53 @@ export function versionsIn(requirements) {
     .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
 }
 
-/** The path of a usable Python; undefined where there is none. */
-async function findPython() {
+/**
+ * Whether a folder's pins need a Python that this machine doesn't have: a line "# Python 3.12" says which one they need.
+ *
+ * @param {string} requirements
+ */
+export async function needsNewerPython(requirements) {
+  for (const version of versionsIn(requirements)) {
+    const minor = minorOf(join(requirements, `${version}.txt`))
+    if (minor > oldestMinor && (await findPython(minor)) === undefined) return true
+  }
+  return false
+}
+
+/** The oldest Python 3.x that pins need. */
+function minorOf(pins) {
+  return Number(/^# Python 3\.(\d+)$/m.exec(readFileSync(pins, 'utf8'))?.[1] ?? oldestMinor)
+}
+
+/** The path of a Python 3.`minor` or newer; undefined where there is none. */
+async function findPython(minor) {
   for (const python of [systemPython, findProgram('python3')]) {
-    if (python !== undefined && existsSync(python) && (await isUsable(python))) return python
+    if (python !== undefined && existsSync(python) && (await isUsable(python, minor))) return python
   }
   return undefined
 }
 
-async function isUsable(python) {
+async function isUsable(python, minor) {
   try {
-    await runCommand(python, ['-c', probe], { timeoutMs: probeTimeoutMs })
+    await runCommand(python, ['-c', probe(minor)], { timeoutMs: probeTimeoutMs })
     return true
   } catch {
     return false
   }
 }
 
-async function createEnvironment({ python, folder, pins, progress }) {
+/** `newer`: the folder of the Python to take where there is no other. */
+async function createEnvironment({ python, newer, folder, pins, progress }) {
   progress(`making a Python environment in ${folder}`)
-  await runCommand(python, ['-m', 'venv', folder], { timeoutMs: createTimeoutMs, progress })
+  const program = python ?? newerPython(newer)
+  const withoutPip = python === undefined ? ['--without-pip'] : []
+  await runCommand(program, ['-m', 'venv', ...withoutPip, folder], { timeoutMs: createTimeoutMs, progress })
   progress(`installing what ${basename(pins)} names`)
   await runCommand(
     join(folder, 'bin', 'python'),
     ['-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', '--no-deps', '-r', pins],
     {
+      ...(python === undefined && { env: { PYTHONPATH: newerPip(newer) } }),
       timeoutMs: installTimeoutMs,
       advice: 'Check that pip reaches its package index, then run this command again.',
       progress,

@@ -10,9 +10,10 @@ import { dockerEngineStep } from './step-docker-engine.mjs'
 import { guestAgentStep } from './step-guest-agent.mjs'
 import { loadToolsStep } from './step-load-tools.mjs'
 import { networkRulesStep } from './step-network-rules.mjs'
+import { newerPythonStep } from './step-newer-python.mjs'
 import { nodeModulesStep } from './step-node-modules.mjs'
 import { nodeVersionStep } from './step-node-version.mjs'
-import { pythonSdksStep, pythonStep } from './step-python-sdks.mjs'
+import { needsNewerPython, pythonSdksStep, pythonStep } from './step-python-sdks.mjs'
 import { rustStep } from './step-rust.mjs'
 
 /** What a setup is for. */
@@ -41,12 +42,17 @@ export function stepsFor(purpose) {
   const environments = [pythonSdksStep(paths.pythonSdks), pythonSdksStep(paths.frameworks)]
   const pythonIsNeeded = async () =>
     (await Promise.all(environments.map((step) => step.isDone()))).includes(false)
+  const { requirements, newer } = paths.frameworks
+  const newerPython = newerPythonStep({
+    folder: newer,
+    isNeeded: async () => (await pythonIsNeeded()) && (await needsNewerPython(requirements)),
+  })
   return [
     nodeVersionStep(),
     ...(usesDocker ? [dockerEngineStep(), networkRulesStep()] : []),
     ...(usesGuests ? [rustStep({ root, isNeeded: rustIsNeeded })] : []),
     ...(purpose === 'bench' ? [loadToolsStep()] : []),
-    ...(purpose === 'test' ? [chromiumStep(), pythonStep({ isNeeded: pythonIsNeeded })] : []),
+    ...(purpose === 'test' ? [chromiumStep(), pythonStep({ isNeeded: pythonIsNeeded }), newerPython] : []),
     ...inLane('server', [
       nodeModulesStep({ root }),
       bundleStep({ root, bundle: paths.bundle, stamp: join(paths.stamps, 'bundle') }),

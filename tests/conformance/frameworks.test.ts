@@ -9,7 +9,9 @@ import { startTestServer, type TestServer } from '../support/server.ts'
 const root = join(import.meta.dirname, '../..')
 const folder = join(import.meta.dirname, 'frameworks')
 const requirements = join(folder, 'requirements')
-const frameworks = readdirSync(requirements).map((file) => basename(file, '.txt'))
+const inPython = readdirSync(requirements).map((file) => basename(file, '.txt'))
+/** Packages of npm, by their checks. */
+const inJavaScript: Record<string, string> = { 'computesdk-e2b': '@computesdk/e2b' }
 
 let server: TestServer
 beforeAll(async () => {
@@ -17,20 +19,29 @@ beforeAll(async () => {
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
-test.each(frameworks)('%s', { timeout: 180_000 }, async (name) => {
+test.each(inPython)('%s', { timeout: 180_000 }, async (name) => {
   const python = join(root, 'build/frameworks', name, 'bin/python')
-  const run = promisify(execFile)(python, [join(folder, `${name}.check.py`)], {
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
-    timeout: 170_000,
-  })
-  expect((await run).stdout).toMatch(/all done\n$/)
+  expect(await outputOf(python, join(folder, `${name}.check.py`))).toMatch(/all done\n$/)
+})
+
+test.each(Object.keys(inJavaScript))('%s', { timeout: 180_000 }, async (name) => {
+  expect(await outputOf(process.execPath, join(folder, `${name}.check.mjs`))).toMatch(/all done\n$/)
 })
 
 test('docs/works-with.md names each of them in the version that was run', () => {
   const page = readFileSync(join(root, 'docs/works-with.md'), 'utf8')
-  for (const name of frameworks) {
-    const pins = readFileSync(join(requirements, `${name}.txt`), 'utf8')
-    const version = new RegExp(`^${name}==(.+)$`, 'm').exec(pins)?.[1]
-    expect(page).toMatch(new RegExp(`^\\| ${name} ${version} .*\\| yes \\|`, 'm'))
+  const pinned = (name: string) => readFileSync(join(requirements, `${name}.txt`), 'utf8')
+  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const run = [
+    ...inPython.map((name) => [name, new RegExp(`^${name}==(.+)$`, 'm').exec(pinned(name))?.[1]]),
+    ...Object.values(inJavaScript).map((name) => [name, devDependencies[name]]),
+  ]
+  for (const [name, version] of run) {
+    expect(page).toMatch(new RegExp(`^\\| ${name} ${version} .*\\| yes(, [^|]*)? \\|`, 'm'))
   }
 })
+
+async function outputOf(program: string, script: string): Promise<string> {
+  const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' }
+  return (await promisify(execFile)(program, [script], { env, timeout: 170_000 })).stdout
+}
