@@ -84,6 +84,81 @@ def udp(host, port, waits=1.0):
         sock.recv(16)
 
 
+def icmp(host):
+    """An echo, as whoever may not have raw sockets asks for it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as sock:
+        sock.settimeout(1)
+        sock.sendto(bytes([8, 0, 0, 0, 0, 0, 0, 1]), (host, 0))
+        sock.recv(64)
+
+
+def udp_from(source, host, port):
+    """From an address that isn't the sandbox's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(1)
+        sock.setsockopt(socket.IPPROTO_IP, 15, 1)  # IP_FREEBIND
+        sock.bind((source, 0))
+        sock.sendto(b'x', (host, port))
+        sock.recv(16)
+
+
+def tcp_with(option, value, host, port):
+    """With an option of the socket set."""
+    with socket.socket() as sock:
+        sock.settimeout(2)
+        sock.setsockopt(socket.SOL_SOCKET, option, value)
+        sock.connect((host, port))
+
+
+def tcp_fast_open(host, port):
+    """With data in the first packet."""
+    with socket.socket() as sock:
+        sock.sendto(b'x', 0x20000000, (host, port))  # MSG_FASTOPEN
+        sock.recv(4)
+
+
+def tcp_from_port(source, host, port):
+    with socket.socket() as sock:
+        sock.settimeout(2)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(('', source))
+        sock.connect((host, port))
+
+
+def resolve(name):
+    """Succeeds with any answer, also that there is no such name."""
+    try:
+        socket.getaddrinfo(name, 80)
+    except socket.gaierror as error:
+        if error.errno != socket.EAI_NONAME:
+            raise
+
+
+def ask_engine(port):
+    """Asks the engine's resolver about a name that isn't there."""
+    question = b'\x12\x34\1\0\0\1\0\0\0\0\0\0\4name\7invalid\0\0\1\0\1'
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(2)
+        sock.sendto(question, ('127.0.0.11', port))
+        sock.recv(512)
+
+
+def engine_port(kind):
+    """Where the engine's resolver truly listens, behind port 53."""
+    lines = open(f'/proc/net/{kind}').read().split('\n')[1:]
+    return next(int(line.split()[1][9:], 16) for line in lines if '0B00007F:' in line.split()[1])
+
+
+def netlink(family, kind, body=b''):
+    """A request to the kernel's network; raises OSError with its answer."""
+    with socket.socket(16, socket.SOCK_RAW, family) as sock:
+        sock.settimeout(2)
+        sock.send(struct.pack('=IHHII', 16 + len(body), kind, 5, 1, 0) + body)
+        _, answered, _, _, _, error = struct.unpack('=IHHIIi', sock.recv(4096)[:20])
+        if answered == 2 and error != 0:
+            raise OSError(-error, os.strerror(-error))
+
+
 def attempt(code):
     reads, writes = os.pipe()
     pid = os.fork()
