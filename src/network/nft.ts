@@ -1,11 +1,12 @@
 /** The program `nft`, which gives the kernel its rules. */
 import { spawn } from 'node:child_process'
 import { ServerError } from '../domain/error.ts'
+import { chainSizes } from './rules.ts'
 
 /** Where it is; `PATH` of users other than root has none of them on some systems. */
 const path = '/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin'
 /** Most that is kept of what it says, in characters. */
-const outputMax = 4096
+const outputMax = 16_384
 /** Longest time that it may take, in milliseconds; usually some 5. */
 const timeoutMs = 10_000
 
@@ -14,13 +15,22 @@ export async function applyRules(text: string, signal?: AbortSignal): Promise<vo
   await runNft(['-f', '-'], text, signal)
 }
 
-/** Whether a table has rules for a bridge, as `instanceRules` makes them. Errors: as `applyRules`. */
-export async function hasRules(table: string, bridge: string, signal?: AbortSignal): Promise<boolean> {
+/**
+ * Chains of a table that the kernel lacks, or has with fewer rules than `text` gives them; all of them where there is no such
+ * table. Errors: as `applyRules`.
+ */
+export async function lackingChains(table: string, text: string, signal?: AbortSignal): Promise<string[]> {
+  const there = chainSizes(await listTable(table, signal))
+  return [...chainSizes(text)].filter(([name, rules]) => (there.get(name) ?? 0) < rules).map(([name]) => name)
+}
+
+/** Without what its sets have; empty where there is no such table. */
+async function listTable(table: string, signal?: AbortSignal): Promise<string> {
   try {
-    return (await runNft(['list', 'chain', 'inet', table, 'forward'], '', signal)).includes(`"${bridge}"`)
+    return await runNft(['--terse', 'list', 'table', 'inet', table], '', signal)
   } catch (error) {
     const { cause } = error as ServerError
-    if (cause instanceof Error && /no such file or directory/i.test(cause.message)) return false
+    if (cause instanceof Error && /no such file or directory/i.test(cause.message)) return ''
     throw error
   }
 }

@@ -109,6 +109,12 @@ export function instanceRules(subject: RuleSubject): string {
   return `${removalOf(table)}table inet ${table} {\n${body.join('')}}\n`
 }
 
+/** How many rules each chain of a table has, by its name, in a text as `instanceRules` makes it or the kernel lists it. */
+export function chainSizes(text: string): Map<string, number> {
+  const chains = text.matchAll(/^\s*chain (\w+) \{\n([\s\S]*?)^\s*\}$/gm)
+  return new Map([...chains].map(([, name = '', body = '']) => [name, body.trimEnd().split('\n').length]))
+}
+
 function setOf(name: string, properties: readonly string[], elements: readonly string[] = []): string {
   const filled = elements.length > 0 ? [`elements = { ${elements.join(', ')} }`] : []
   return blockOf('set', name, [...properties, ...filled])

@@ -39,6 +39,7 @@ test('doctor finds everything well', async () => {
   expect(stdout).toContain(`${server.url} answers`)
   expect(stdout).toMatch(/^ok +sandbox +the base image starts and has python3/m)
   expect(stdout).toMatch(/^ok +isolation +seccomp/m)
+  expect(stdout).toMatch(/^ok +egress rules +sandboxes are kept out .* can be closed; the server’s /m)
   for (const part of ['file watches', 'processes', 'connection table', 'name resolution'])
     expect(stdout).toMatch(new RegExp(`^(ok|WARN) +${part} `, 'm'))
   expect(code).toBe(0)

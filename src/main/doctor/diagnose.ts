@@ -17,7 +17,7 @@ export async function diagnose(config: Config): Promise<CheckGroup[]> {
     info?.url == null || info.reach === undefined ? undefined : { ...info, url: info.url, reach: info.reach }
   const looks: Record<string, Promise<Check>[]> = {
     'This machine': [...lookAtMachine(config), lookAtOpenFiles(running), ...lookAtLimits()],
-    'A sandbox': lookAtSandbox(config),
+    'A sandbox': lookAtSandbox(config, running),
     Ports: lookAtPorts(config, running),
     'The server': lookAtParts(config, running),
     'Names and trust': lookAtNames(config, running),

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Check } from '../../cli/actions.ts'
-import type { Runtime } from '../../domain/runtime.ts'
+import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
 import { exec } from '../../guest/exec.ts'
 import { newSandboxId } from '../../lib/ids.ts'
 import { silentLog } from '../../lib/log.ts'
@@ -13,6 +13,8 @@ import type { Config } from '../config.ts'
 import { baseImage } from '../installation.ts'
 import { createRuntime } from '../runtimes.ts'
 import { check, type Finding, Trouble } from './check.ts'
+import { type Closing, egressFinding, runningRules } from './egress.ts'
+import type { Running } from './running.ts'
 
 /** How long a start, a command and the removal may take, each, in milliseconds. */
 const stepMs = 30_000
@@ -22,12 +24,15 @@ const outputMaxBytes = 4096
 const programs = ['python3', 'node', 'git', 'sudo']
 const publicName = 'example.com'
 
-export function lookAtSandbox(config: Config): Promise<Check>[] {
+export function lookAtSandbox(config: Config, running: Running | undefined): Promise<Check>[] {
   const tried = trySandbox(config)
   return [
     check('isolation', async () => (await tried).isolation),
     check('sandbox', async () => (await tried).started()),
     check('name resolution', async () => (await tried).names()),
+    check('egress rules', async () =>
+      egressFinding(config, (await tried).closing(), await runningRules(config, running)),
+    ),
   ]
 }
 
@@ -35,6 +40,8 @@ interface Tried {
   isolation: Finding
   started(): Finding
   names(): Finding
+  /** What came of closing it */
+  closing(): Closing
 }
 
 /** Never rejects but for what makes every sandbox impossible. */
@@ -55,6 +62,7 @@ async function trySandbox(config: Config): Promise<Tried> {
       isolation: isolationFinding(isolation),
       started: () => programsFinding(known().missing),
       names: () => namesFinding(known().resolves, known().resolvesHere),
+      closing: () => known().closing,
     }
   } finally {
     await runtime?.close()
@@ -87,17 +95,26 @@ async function startAndAsk(runtime: Runtime) {
         () => false,
       ),
     ])
-    return { missing: missing.split('\n').filter(Boolean), resolves: address !== '', resolvesHere }
+    const closing = await close(runtime, handle)
+    return { missing: missing.split('\n').filter(Boolean), resolves: address !== '', resolvesHere, closing }
   } finally {
     await runtime.destroy(handle, AbortSignal.timeout(stepMs))
   }
 }
 
-async function output(
-  runtime: Runtime,
-  handle: Awaited<ReturnType<Runtime['start']>>,
-  script: string,
-): Promise<string> {
+/** Closes it and tries whether it is: the engine answers names in each container that is open. */
+async function close(runtime: Runtime, handle: GuestHandle): Promise<Closing> {
+  if (runtime.capabilities.egressPolicy === 'none') return 'no such power'
+  try {
+    await runtime.setEgress(handle, 'closed', AbortSignal.timeout(stepMs))
+    const look = "bash -c 'exec 3<>/dev/tcp/127.0.0.11/53' 2>/dev/null && echo open || echo closed"
+    return (await output(runtime, handle, look)).trim() === 'closed' ? 'closed' : 'still open'
+  } catch (error) {
+    return error as Error
+  }
+}
+
+async function output(runtime: Runtime, handle: GuestHandle, script: string): Promise<string> {
   const signal = AbortSignal.timeout(stepMs)
   const guest = { connect: (until: AbortSignal) => runtime.connect(handle, until) }
   const request = { cmd: '/bin/sh', args: ['-c', script], env: {}, stdin: false, timeoutMs: stepMs }

@@ -1,7 +1,7 @@
 /** Keeps the sandboxes' network closed: the kernel's rules for its bridge (src/network/rules.ts). */
 import { readFile } from 'node:fs/promises'
 import { ServerError } from '../../domain/error.ts'
-import { applyRules, hasRules } from '../../network/nft.ts'
+import { applyRules, lackingChains } from '../../network/nft.ts'
 import { hostResolvers } from '../../network/resolvers.ts'
 import { boundsFor, instanceRules, removalOf } from '../../network/rules.ts'
 import { instancePrefix } from './container.ts'
@@ -84,7 +84,7 @@ export function createFirewall(
       agentPort,
       bounds: boundsFor(await trackedMax()),
     })
-    if (applied?.text !== text || !(await hasRules(table, bridge.name))) await applyRules(text)
+    if (applied?.text !== text || (await lackingChains(table, text)).length > 0) await applyRules(text)
     applied = { bridge: bridge.name, text, at: performance.now() }
   }
 

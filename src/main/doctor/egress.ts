@@ -1,0 +1,72 @@
+/** The line about what keeps sandboxes out of networks. */
+import { existsSync } from 'node:fs'
+import Database from 'better-sqlite3'
+import { silentLog } from '../../lib/log.ts'
+import { lookAtRules } from '../../runtimes/docker/look-at-rules.ts'
+import type { Config } from '../config.ts'
+import { databasePath } from '../state-dir.ts'
+import { type Finding, lookTimeoutMs, Trouble } from './check.ts'
+import type { Running } from './running.ts'
+
+/** What came of closing a sandbox. */
+export type Closing = 'closed' | 'still open' | 'no such power' | Error
+
+/** Of a server that runs. Errors: those of `lookAtRules`. */
+export async function runningRules(
+  config: Config,
+  running: Running | undefined,
+): Promise<{ hasNetwork: boolean; lacking: string[] } | undefined> {
+  const path = databasePath(config.stateDir)
+  if (running === undefined || config.runtime === 'process' || !existsSync(path)) return undefined
+  const database = new Database(path, { readonly: true, timeout: 2000 })
+  let instanceId: unknown
+  try {
+    instanceId = database.prepare("select value from meta where key = 'instance_id'").pluck().get()
+  } finally {
+    database.close()
+  }
+  if (typeof instanceId !== 'string') return undefined
+  const { dockerHost } = config
+  return await lookAtRules({ dockerHost, instanceId, log: silentLog }, AbortSignal.timeout(lookTimeoutMs))
+}
+
+/** `closing` is of the sandbox that was just tried, whose rules are made as those of any other are. */
+export function egressFinding(
+  { openEgress }: Pick<Config, 'openEgress'>,
+  closing: Closing,
+  rules: { hasNetwork: boolean; lacking: string[] } | undefined,
+): Finding {
+  const install = 'Install the package nftables, and run the server as root on the machine of the engine.'
+  if (closing instanceof Error) throw new Trouble(`A sandbox can't be closed: ${closing.message}`, install)
+  if (closing === 'still open') {
+    throw new Trouble(
+      'A sandbox that was closed still reaches its engine.',
+      'Leave allow_internet_access out.',
+    )
+  }
+  if (closing === 'no such power') {
+    const remedy = 'Use the Docker runtime for code that you do not trust.'
+    return { state: 'warn', detail: 'none: sandboxes have the network of this machine', remedy }
+  }
+  if (openEgress) {
+    const remedy = 'Leave --open-egress out, and open ranges with --egress-allow.'
+    return {
+      state: 'warn',
+      detail: 'single sandboxes can be closed, all others reach what this machine does',
+      remedy,
+    }
+  }
+  if (rules !== undefined && rules.lacking.length > 0) {
+    throw new Trouble(
+      `The running server's rules lack ${rules.lacking.join(', ')}.`,
+      'It makes them again within half a minute. If not, its log has the cause; look for programs that flush nftables.',
+    )
+  }
+  const running =
+    rules === undefined
+      ? ''
+      : rules.hasNetwork
+        ? '; the server’s are complete'
+        : '; the server’s come with its first sandbox'
+  return { detail: `sandboxes are kept out of inner networks, and single ones can be closed${running}` }
+}
