@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../../images/base/build.mjs'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
 import { silentLog } from '../../lib/log.ts'
+import { lackingChains } from '../../network/nft.ts'
+import { boundsFor, instanceRules } from '../../network/rules.ts'
 import { guestOf, guestSpec, run } from '../runtime.suite.ts'
 import { hostAddress, hostServer, neighbour, probe, reached, unreached } from './egress.fixture.ts'
 import { createEngine } from './engine.ts'
@@ -99,18 +101,33 @@ describe.runIf(isRoot)('sandboxes', () => {
     expect(await inside(ask)).toBe('True\n')
   })
 
-  test('have rules as long as their network, made anew by whoever comes later', async () => {
-    expect(await table(one.instanceId)).toContain('chain forward')
-    await execute('nft', ['delete', 'table', 'inet', tableName(one.instanceId)])
+  test.each([
+    ['all', (name: string) => ['delete', 'table', 'inet', name]],
+    ['some', (name: string) => ['flush', 'chain', 'inet', name, 'to_host']],
+  ])('have rules as long as their network, made anew by whoever comes later: %s', async (_what, remove) => {
+    const isWhole = async () => (await table(one.instanceId))?.split('jump bounded').length === 3
+    expect(await isWhole()).toBe(true)
+    await execute('nft', remove(tableName(one.instanceId)))
+    expect(await isWhole()).toBe(false)
     // As after kill -9: another server's process finds the network.
     const later = one.create()
     const watching = new AbortController()
     later.watch(() => {}, watching.signal)
-    await expect.poll(() => table(one.instanceId), { timeout: 20_000 }).toContain('chain forward')
+    await expect.poll(isWhole, { timeout: 20_000 }).toBe(true)
     watching.abort()
-    // Somebody else's change is seen by the next start at the latest.
     await later.close()
-    expect(await table(one.instanceId)).toContain('chain forward')
+    expect(await isWhole()).toBe(true)
+  })
+
+  test('have rules of which it is known what the kernel lacks', async () => {
+    const name = tableName(one.instanceId)
+    const any = { subnet: '0.0.0.0/0', resolvers: [], allow: [], agentPort: 1, bounds: boundsFor(0) }
+    const text = instanceRules({ table: name, bridge: 'any', ...any })
+    expect(await lackingChains(name, text)).toEqual([])
+    await execute('nft', ['flush', 'chain', 'inet', name, 'output'])
+    expect(await lackingChains(name, text)).toEqual(['output'])
+    await execute('nft', ['delete', 'table', 'inet', name])
+    expect(await lackingChains(name, text)).toHaveLength(8)
   })
 })
 
