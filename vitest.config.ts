@@ -25,14 +25,14 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['src/**/*.test.ts', 'tests/*.test.ts', 'scripts/**/*.test.mjs'],
-          exclude: ['src/runtimes/docker/**'],
+          exclude: ['src/runtimes/docker/**', 'src/**/*.docker.test.ts'],
           testTimeout: 20_000,
         },
       },
       {
         test: {
           name: 'docker',
-          include: ['src/runtimes/docker/**/*.test.ts'],
+          include: ['src/runtimes/docker/**/*.test.ts', 'src/**/*.docker.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

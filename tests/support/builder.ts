@@ -42,23 +42,19 @@ export interface Built {
 
 const patience = () => AbortSignal.timeout(30_000)
 
-/** Disposing removes every guest and image. */
+/** `image`: what builds begin with unless they say. Disposing removes every guest and image. */
 export async function startBuilder({
   faults = {},
-  decorate = (runtime) => runtime,
+  image = 'none',
   ...options
-}: {
-  faults?: Faults
-  decorate?: (runtime: Runtime) => Runtime
-} & Partial<BuilderOptions> = {}): Promise<TestBuilder> {
+}: { faults?: Faults; image?: string } & Partial<BuilderOptions> = {}): Promise<TestBuilder> {
   const store = await openSqliteStore({ path: ':memory:' })
   const { instanceId } = store
   const owned = { guestBinary: agentBinary, instanceId, acknowledgeNoIsolation: true, log: silentLog }
-  const runtime = decorate(createProcessRuntime({ ...owned, faults }))
+  const { runtime = createProcessRuntime({ ...owned, faults }) } = options
   const files = new Map<string, Buffer>()
   const clock = systemClock()
   const builder = createBuilder({
-    runtime,
     store,
     openFile: async (_team, hash) => {
       const archive = files.get(hash)
@@ -76,6 +72,7 @@ export async function startBuilder({
     clock,
     log: silentLog,
     ...options,
+    runtime,
   })
   await store.teams.create({ id: 'team', name: 'team', slug: 'team', createdAt: 0, limits: {} })
 
@@ -114,7 +111,7 @@ export async function startBuilder({
     },
     async build(spec = {}, build = {}) {
       const row = await test.create(build)
-      await builder.start(row, buildSpec(spec))
+      await builder.start(row, buildSpec({ from: { image, credentials: null }, ...spec }))
       return test.ended(row.id)
     },
     async ended(buildId) {
@@ -168,5 +165,8 @@ export const user = (name: string): BuildStep => ({ type: 'USER', name, force: f
 export const copy = (
   source: string,
   destination: string,
-  { filesHash, mode = null }: { filesHash: string; mode?: number | null },
-): BuildStep => ({ type: 'COPY', source, destination, user: null, mode, filesHash, force: false })
+  more: { filesHash: string; mode?: number; user?: string },
+): BuildStep => ({
+  ...{ type: 'COPY', source, destination, filesHash: more.filesHash, force: false },
+  ...{ user: more.user ?? null, mode: more.mode ?? null },
+})
