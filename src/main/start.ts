@@ -92,7 +92,7 @@ async function start(
   undo: (() => unknown)[],
 ): Promise<RunningServer> {
   const { log, logLine } = await createServerLog(config)
-  log.info({ version: programVersion(), pid: process.pid }, 'starting')
+  log.info({ version: programVersion() }, 'starting')
   const store = decorateStore(await openSqliteStore({ path: databasePath(config.stateDir) }))
   undo.push(() => store.close())
   const runtime = decorateRuntime(createRuntime(config, store.instanceId, log))
