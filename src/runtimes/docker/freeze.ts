@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ServerError } from '../../domain/error.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import { reasonOf, statusOf } from './engine.ts'
-import { getContainer } from './find-container.ts'
+import { type FoundContainer, getContainer } from './find-container.ts'
 import type { DockerGuest } from './handle.ts'
 import type { DockerParts } from './parts.ts'
 
@@ -17,7 +17,7 @@ const retryPauseMs = { first: 50, last: 1000 }
 /** When those whose sandbox couldn't be frozen may come again, in seconds */
 const retryAfterS = 2
 
-type Parts = Pick<DockerParts, 'engine' | 'instanceId' | 'reclaim' | 'log'>
+type Parts = Pick<DockerParts, 'engine' | 'instanceId' | 'reclaim' | 'freezer' | 'log'>
 
 /**
  * Freezes a running container. On failure it runs, as far as the engine can still be told. Errors as `Engine.call`,
@@ -33,6 +33,10 @@ export async function freeze(parts: Parts, guest: DockerGuest, timeoutMs = freez
       // What is frozen already, or has ended meanwhile, the engine refuses.
       const found = await getContainer(parts, guest, patientSignal(freezeMs))
       if (isRefusal(error) && found.condition !== 'running') return
+      // So does what keeps its containers, where that has frozen one for an engine that died before it knew.
+      if (isRefusal(error) && /\bpaused\b/i.test(reasonOf(causeOf(error)))) {
+        return await parts.freezer.set(found, true, patientSignal(freezeMs))
+      }
       // Half frozen is none of the conditions.
       await thawOnce(parts, guest, patientSignal(freezeMs)).catch(() => {})
       throw error
@@ -54,7 +58,26 @@ async function thawOnce(parts: Parts, guest: DockerGuest, deadline: AbortSignal)
   } catch (error) {
     const found = await getContainer(parts, guest, deadline)
     if (found.condition !== 'running') throw error
+    if (await parts.freezer.isFrozen(found, deadline)) await parts.freezer.set(found, false, deadline)
   }
+}
+
+/**
+ * What a container is, also where an engine that died in the middle of a freeze or thaw doesn't know it: paused, then,
+ * and with its processes frozen. Errors as `Engine.call`.
+ */
+export async function trueCondition(
+  { freezer, log }: Pick<DockerParts, 'freezer' | 'log'>,
+  found: FoundContainer,
+  signal: AbortSignal,
+): Promise<FoundContainer['condition']> {
+  if (found.condition === 'stopped') return 'stopped'
+  const frozen = await freezer.isFrozen(found, signal)
+  if (frozen === undefined || frozen === (found.condition === 'paused')) return found.condition
+  const { sandboxId } = found.guest
+  log.warn({ sandboxId, frozen }, 'the engine is mistaken about whether a container is frozen')
+  if (!frozen) await freezer.set(found, true, signal)
+  return 'paused'
 }
 
 /** Tries until it works, the time is over or something fails that won't pass. */

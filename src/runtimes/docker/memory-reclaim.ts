@@ -8,8 +8,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '../../lib/log.ts'
 import { createSemaphore } from '../../lib/semaphore.ts'
+import { type Cgroup, cgroupOf } from './cgroup.ts'
 import type { EngineHost } from './engine-host.ts'
-import { type MemoryCgroup, memoryCgroupOf } from './memory-cgroup.ts'
 
 /** Longest time for one sandbox, in milliseconds: some gigabytes to a slow disk */
 const reclaimMs = 60_000
@@ -38,7 +38,7 @@ export function createMemoryReclaim({
     if (!(await hasSwap()) || !(await engineHost.isOurs(signal))) return
     const release = await slots.acquire(signal)
     try {
-      const cgroup = await memoryCgroupOf(pid)
+      const cgroup = await cgroupOf('memory', pid)
       if (cgroup !== undefined) await reclaimMemory(cgroup, signal)
     } finally {
       release()
@@ -70,10 +70,7 @@ export function createMemoryReclaim({
 }
 
 /** Has the kernel take what it can of a control group's memory. Rejects where it can't or when the signal aborts. */
-export async function reclaimMemory(
-  { version, directory }: MemoryCgroup,
-  signal: AbortSignal,
-): Promise<void> {
+export async function reclaimMemory({ version, directory }: Cgroup, signal: AbortSignal): Promise<void> {
   if (version === 1) return await writeApart('0', join(directory, 'memory.force_empty'), signal)
   const [usage, swapMax] = [join(directory, 'memory.current'), join(directory, 'memory.swap.max')]
   const bytes = (await readFile(usage, 'utf8')).trim()

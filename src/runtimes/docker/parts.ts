@@ -5,6 +5,7 @@ import type { EgressSwitch } from './egress-switch.ts'
 import type { Engine } from './engine.ts'
 import type { EngineHost } from './engine-host.ts'
 import type { ExpectedEnds } from './expected-ends.ts'
+import type { Freezer } from './freezer.ts'
 import type { MemoryReclaim } from './memory-reclaim.ts'
 import type { InstanceNetwork } from './network.ts'
 import type { RunDirs } from './run-dir.ts'
@@ -26,6 +27,7 @@ export interface DockerParts {
   egress: EgressSwitch
   views: Views
   reclaim: MemoryReclaim
+  freezer: Freezer
   /** Of starts and boots at once */
   slots: Semaphore
   log: Log

@@ -1,6 +1,6 @@
 import { patientSignal } from '../../lib/patience.ts'
 import { findContainer, getContainer } from './find-container.ts'
-import { freeze } from './freeze.ts'
+import { freeze, thaw, trueCondition } from './freeze.ts'
 import type { DockerGuest } from './handle.ts'
 import type { DockerParts } from './parts.ts'
 import { stopContainer } from './stop-container.ts'
@@ -20,7 +20,8 @@ export async function pauseGuest(
   { memory }: { memory: boolean },
   signal: AbortSignal,
 ): Promise<void> {
-  const { condition, pid } = await getContainer(parts, guest, signal)
+  const found = await getContainer(parts, guest, signal)
+  const condition = await trueCondition(parts, found, signal)
   signal.throwIfAborted()
   if (!memory) {
     // Of a stopped one too: an earlier attempt may have ended half-way.
@@ -29,8 +30,10 @@ export async function pauseGuest(
       throw error
     })
   }
-  if (condition === 'running') await freeze(parts, guest)
-  if (condition !== 'stopped') parts.reclaim.begin(guest.sandboxId, pid)
+  // Where it is frozen and the engine doesn't know, it is told.
+  if (condition !== found.condition) await thaw(parts, guest)
+  if (found.condition === 'running') await freeze(parts, guest)
+  if (condition !== 'stopped') parts.reclaim.begin(guest.sandboxId, found.pid)
 }
 
 /** After a failed stop: the death of a guest that still runs is news again. */

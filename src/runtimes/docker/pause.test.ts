@@ -5,7 +5,7 @@ import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
 import { dial } from '../../guest/dial.ts'
 import { read } from '../../guest/read.ts'
 import { guestOf, guestSpec, run } from '../runtime.suite.ts'
-import { memoryCgroupOf } from './memory-cgroup.ts'
+import { cgroupOf } from './cgroup.ts'
 import { reclaimMemory } from './memory-reclaim.ts'
 import { container, docker, patience, server } from './runtime.fixture.ts'
 
@@ -171,7 +171,7 @@ describe.runIf(isRoot)('memory of a frozen guest', () => {
     await runtime.pause(handle, { memory: true }, patience())
     const { Pid: pid, ...state } = (await container(handle).inspect()).State
     expect(state.Paused).toBe(true)
-    const cgroup = await memoryCgroupOf(pid)
+    const cgroup = await cgroupOf('memory', pid)
     expect(cgroup?.directory).toContain(String(handle.state.containerId))
     const name = cgroup?.version === 1 ? 'memory.usage_in_bytes' : 'memory.current'
     const used = async () => Number(await readFile(`${cgroup!.directory}/${name}`, 'utf8'))

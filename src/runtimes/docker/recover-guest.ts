@@ -2,6 +2,7 @@ import { ServerError, toError } from '../../domain/error.ts'
 import type { GuestCondition } from '../../domain/runtime.ts'
 import { isDeserted } from '../../lib/is-deserted.ts'
 import { findContainer } from './find-container.ts'
+import { trueCondition } from './freeze.ts'
 import type { DockerGuest } from './handle.ts'
 import type { DockerParts } from './parts.ts'
 
@@ -33,7 +34,9 @@ export async function recoverGuest(
     await checkEngine(parts, guest, signal)
     return 'gone'
   }
-  if (found.condition !== 'running') return found.condition
+  // A frozen agent's socket takes connections all the same.
+  const condition = await trueCondition(parts, found, signal)
+  if (condition !== 'running') return condition
   try {
     const stream = await parts.transports.connect(found.guest, parts.dirs.path(guest.sandboxId), signal)
     stream.destroy()

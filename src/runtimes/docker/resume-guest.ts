@@ -3,7 +3,7 @@ import type { Egress } from '../../domain/network.ts'
 import { abortable } from '../../lib/deadline.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import { getContainer } from './find-container.ts'
-import { freeze, thaw } from './freeze.ts'
+import { freeze, thaw, trueCondition } from './freeze.ts'
 import type { DockerGuest } from './handle.ts'
 import type { DockerParts } from './parts.ts'
 import { endShim, isStaleTask } from './stale-task.ts'
@@ -25,7 +25,9 @@ export async function resumeGuest(
   egress: Egress | undefined,
   signal: AbortSignal,
 ): Promise<{ guest: DockerGuest; booted: boolean }> {
-  const { condition, guest } = await getContainer(parts, known, signal)
+  const found = await getContainer(parts, known, signal)
+  const { guest } = found
+  const condition = await trueCondition(parts, found, signal)
   signal.throwIfAborted()
   if (condition === 'stopped') {
     const release = await parts.slots.acquire(signal)

@@ -18,6 +18,7 @@ import { watchEngine } from './engine-watch.ts'
 import { createExpectedEnds } from './expected-ends.ts'
 import { fingerprintDocker } from './fingerprint.ts'
 import { createFirewall, type EgressChoice } from './firewall.ts'
+import { createFreezer } from './freezer.ts'
 import { fromHandle, runtimeName, type TransportName, toHandle } from './handle.ts'
 import { createImages } from './images.ts'
 import { listGuests } from './list-guests.ts'
@@ -106,6 +107,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     egress: createEgressSwitch({ engine, engineHost, instanceId, guestBinary }),
     views,
     reclaim,
+    freezer: createFreezer({ engineHost }),
     slots,
     log,
   }

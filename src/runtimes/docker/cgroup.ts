@@ -1,29 +1,39 @@
 import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 
-/** The control group that accounts for a process's memory. */
-export interface MemoryCgroup {
+/** What of a process is looked at by its control group. */
+export type Controller = 'memory' | 'freezer'
+
+/** The control group that has a process under one controller. */
+export interface Cgroup {
   version: 1 | 2
   /** Its directory on this machine */
   directory: string
 }
 
-/** The memory control group of a process, or undefined where this machine shows none. Rejects when the process is gone. */
-export async function memoryCgroupOf(pid: number): Promise<MemoryCgroup | undefined> {
-  const [groups, mounts] = await Promise.all([
-    readFile(`/proc/${pid}/cgroup`, 'utf8'),
-    readFile('/proc/self/mountinfo', 'utf8'),
-  ])
-  return findMemoryCgroup(groups, mounts)
+/** The control group of a process, or undefined where this machine shows none. Rejects when the process is gone. */
+export async function cgroupOf(controller: Controller, pid: number): Promise<Cgroup | undefined> {
+  return findCgroup(controller, await cgroupsOf(pid), await cgroupMounts())
+}
+
+/** Text of /proc/<pid>/cgroup. Rejects when the process is gone. */
+export function cgroupsOf(pid: number): Promise<string> {
+  return readFile(`/proc/${pid}/cgroup`, 'utf8')
+}
+
+/** Those lines of /proc/self/mountinfo that are about control groups: the others may be thousands. */
+export async function cgroupMounts(): Promise<string> {
+  const all = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
+  return all.filter((line) => line.includes(' - cgroup')).join('\n')
 }
 
 /**
  * `groups`: text of /proc/<pid>/cgroup; `mounts`: text of /proc/self/mountinfo. On a machine with both versions the
- * memory controller is version 1's when that lists it.
+ * controller is version 1's when that lists it.
  */
-export function findMemoryCgroup(groups: string, mounts: string): MemoryCgroup | undefined {
+export function findCgroup(controller: Controller, groups: string, mounts: string): Cgroup | undefined {
   const lines = groups.split('\n').map((line) => /^\d+:([^:]*):(\/.*)$/.exec(line))
-  const own = lines.find((line) => line?.[1]?.split(',').includes('memory'))
+  const own = lines.find((line) => line?.[1]?.split(',').includes(controller))
   const unified = lines.find((line) => line?.[1] === '')
   const version = own ? 1 : 2
   const path = (own ?? unified)?.[2]
@@ -34,7 +44,7 @@ export function findMemoryCgroup(groups: string, mounts: string): MemoryCgroup |
     const [before = '', after = ''] = line.split(' - ')
     const [root, mountPoint] = before.split(' ').slice(3, 5).map(decodeOctal)
     const [type, , options = ''] = after.split(' ')
-    const fits = own ? type === 'cgroup' && options.split(',').includes('memory') : type === 'cgroup2'
+    const fits = own ? type === 'cgroup' && options.split(',').includes(controller) : type === 'cgroup2'
     if (!fits || root === undefined || mountPoint === undefined) continue
     const inside = relative(root, path)
     if (inside.split('/').includes('..')) continue

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { findMemoryCgroup } from './memory-cgroup.ts'
+import { findCgroup } from './cgroup.ts'
 
 const v1 =
   '31 24 0:27 / /sys/fs/cgroup/memory rw,nosuid shared:9 - cgroup cgroup rw,memory\n30 24 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n'
@@ -21,7 +21,7 @@ test.each([
   ],
   ['a space', '0::/a\n', v2.replace('/sys/fs', '/my\\040fs'), 2, '/my fs/cgroup/a'],
 ])('%s', (_, groups, mounts, version, directory) => {
-  expect(findMemoryCgroup(groups, mounts)).toEqual({ version, directory })
+  expect(findCgroup('memory', groups, mounts)).toEqual({ version, directory })
 })
 
 test.each([
@@ -31,5 +31,5 @@ test.each([
   ['nothing', '', hybrid],
   ['a controller that is not mounted', '4:memory:/a\n', v2],
 ])('%s is none', (_, groups, mounts) => {
-  expect(findMemoryCgroup(groups, mounts)).toBeUndefined()
+  expect(findCgroup('memory', groups, mounts)).toBeUndefined()
 })
