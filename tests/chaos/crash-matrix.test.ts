@@ -32,6 +32,9 @@ afterAll(async () => {
   await store.close()
   await server.end()
   rmSync(stateDir, { recursive: true, force: true })
+  const filters = { label: [`e2b-server.instance=${store.instanceId}`] }
+  expect(await docker.listContainers({ all: true, filters })).toEqual([])
+  expect(await docker.listNetworks({ filters })).toEqual([])
 }, 180_000)
 
 /** A sandbox whose processes tell whether it is what it was. */

@@ -15,6 +15,7 @@ export interface CrashServer {
   steps(): Promise<string[]>
   /** Resolves when the process has ended. */
   ended: Promise<unknown>
+  /** Ends it with all that it has made. */
   end(): Promise<void>
 }
 
@@ -46,7 +47,7 @@ export async function startCrashServer(stateDir: string): Promise<CrashServer> {
     arm: async (dieAt) => void (await ask({ dieAt })),
     steps: async () => (await ask<{ steps: string[] }>('steps')).steps,
     async end() {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
       await ended
     },
   }

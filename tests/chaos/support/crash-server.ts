@@ -34,7 +34,13 @@ process.on('message', (message: Armed | 'steps') => {
 })
 
 const server = await startServer(
-  readConfig({ port: '0', debugPort: '0', stateDir: process.argv[2], logLevel: 'warn' }),
+  readConfig({
+    port: '0',
+    debugPort: '0',
+    stateDir: process.argv[2],
+    logLevel: 'warn',
+    destroyOnExit: true,
+  }),
   {
     store: (store) => withFailpoints(store, 'store', hook, storeParts),
     runtime: (runtime) => withFailpoints(runtime, 'runtime', hook, runtimeParts),
@@ -42,4 +48,5 @@ const server = await startServer(
   },
 )
 process.once('disconnect', () => process.exit(0))
+process.once('SIGTERM', () => void server.stop().then(() => process.exit(0)))
 process.send?.({ url: server.url })
