@@ -6,6 +6,7 @@ const conformance = {
   hookTimeout: 180_000,
   fileParallelism: false,
 }
+const sharedServer = { globalSetup: 'tests/support/shared-server-setup.ts' }
 /** What isn't about how a server is found, or about one way only. */
 const inHeaderModeOnly = ['cli', 'domain-command', 'frameworks', 'signed-urls'].map(
   (name) => `tests/conformance/${name}.test.ts`,
@@ -26,6 +27,8 @@ export default defineConfig({
           name: 'unit',
           include: ['src/**/*.test.ts', 'tests/*.test.ts', 'scripts/**/*.test.mjs'],
           exclude: ['src/runtimes/docker/**', 'src/**/*.docker.test.ts'],
+          // A process for each of the many small files would cost more than most of them.
+          isolate: false,
           testTimeout: 20_000,
         },
       },
@@ -55,6 +58,7 @@ export default defineConfig({
       {
         test: {
           ...conformance,
+          ...sharedServer,
           name: 'conformance',
           exclude: [...inDomainModeOnly, ...inDebugModeOnly],
         },
@@ -62,11 +66,13 @@ export default defineConfig({
       {
         test: {
           ...conformance,
+          ...sharedServer,
           name: 'conformance-domain',
           exclude: [...inHeaderModeOnly, ...inDebugModeOnly],
         },
       },
       { test: { ...conformance, name: 'conformance-debug', include: inDebugMode } },
+      { test: { ...conformance, name: 'soak', include: ['tests/soak/**/*.test.ts'] } },
       { test: { ...conformance, name: 'chaos', include: ['tests/chaos/**/*.test.ts'] } },
       {
         test: {

@@ -1,5 +1,5 @@
 /**
- * Everything that `npm test` runs. The longest comes first, as others run beside it; of those, what is quick to fail.
+ * Everything that `npm test` runs. The longest come first, as others run beside them; of those, what is quick to fail.
  */
 import { join } from 'node:path'
 import { root } from '../setup/paths.mjs'
@@ -34,6 +34,11 @@ export const suites = [
     mode: 'header',
     ...vitestSuite('conformance', () => ({ keepAs: conformanceReport })),
   },
+  {
+    name: 'chaos',
+    title: 'Server, engine and machine that die in the middle',
+    ...vitestSuite('chaos'),
+  },
   { name: 'lint', title: 'Format and lint', run: (context) => check(context, 'biome', ['check', '.']) },
   { name: 'types', title: 'Types', run: (context) => check(context, 'tsc', ['--noEmit']) },
   { name: 'dead-code', title: 'Dead code', run: (context) => check(context, 'knip', []) },
@@ -52,11 +57,6 @@ export const suites = [
   },
   { name: 'docker', title: 'Docker runtime', ...vitestSuite('docker') },
   {
-    name: 'chaos',
-    title: 'Server, engine and machine that die in the middle',
-    ...vitestSuite('chaos'),
-  },
-  {
     name: 'model',
     title: 'Random schedules with faults against a model',
     ...vitestSuite('model', ({ isDeep }) => ({
@@ -68,6 +68,11 @@ export const suites = [
     name: 'fuzz',
     title: 'Parsers against random input',
     ...vitestSuite('fuzz', ({ isDeep }) => ({ env: isDeep ? { E2B_FUZZ_SECONDS: '120' } : {} })),
+  },
+  {
+    name: 'soak',
+    title: 'Sandboxes that come and go leave nothing',
+    ...vitestSuite('soak', ({ isDeep }) => ({ env: isDeep ? { E2B_SOAK_SECONDS: '600' } : {} })),
   },
   {
     name: 'security',

@@ -1,14 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Sandbox, sdks } from '../support/sdks.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
 
-let server: TestServer
+let server: SharedServer
 let sandbox: Sandbox
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await joinSharedServer()
   sandbox = await sdks[0]!.sdk.Sandbox.create({ timeoutMs: 600_000 })
 })
-afterAll(() => server[Symbol.asyncDispose]())
+afterAll(async () => {
+  await sandbox?.kill()
+  await server[Symbol.asyncDispose]()
+})
 
 /** What E2B's own `base` has, and what packages with native parts and install scripts ask for. */
 const programs =

@@ -9,15 +9,15 @@ import { type BrowserContext, chromium, type Page, type Response } from 'playwri
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { isDomainMode, testDomain } from '../support/mode.ts'
 import { type Sandbox, sdks } from '../support/sdks.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
 import { startWebServer } from '../support/web-server.ts'
 
-let server: TestServer
+let server: SharedServer
 let sandbox: Sandbox
 let home: string
 let browser: BrowserContext
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await joinSharedServer()
   sandbox = await sdks[0]!.sdk.Sandbox.create({ timeoutMs: 600_000 })
   await startWebServer(sandbox, 3000, sandbox.sandboxId)
   await networkSettles()
@@ -35,8 +35,13 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close()
   rmSync(home, { recursive: true, force: true, maxRetries: 5 })
+  await sandbox?.kill()
   await server[Symbol.asyncDispose]()
 })
+
+/** How often, and after which pause in milliseconds, the browser tries what it has broken off itself. */
+const triesMax = 30
+const retryMs = 200
 
 const scheme = isDomainMode ? 'https' : 'http'
 const authority = () => join(server.stateDir, 'tls', testDomain, 'ca.pem')
@@ -70,11 +75,14 @@ async function networkSettles(): Promise<void> {
  * breaks off what it loads meanwhile: only then it is loaded again, as a person would.
  */
 async function open(page: Page, url: string): Promise<Response | null> {
-  for (let tries = 5; ; tries--) {
+  for (let tries = triesMax; ; tries--) {
     try {
       return await page.goto(url)
     } catch (error) {
-      if (tries === 1 || !String(error).includes('ERR_NETWORK_CHANGED')) throw error
+      // Its page about that may come when the next try is under way.
+      const isBrokenOff = /ERR_NETWORK_CHANGED|interrupted by another navigation/.test(String(error))
+      if (tries === 1 || !isBrokenOff) throw error
+      await sleep(retryMs)
     }
   }
 }
@@ -143,11 +151,12 @@ async function inPage(page: Page, body: string): Promise<unknown> {
     ? { domain: testDomain }
     : { apiUrl: `${server.url}/`, sandboxUrl: `${server.sandboxUrl}/` }
   const options = JSON.stringify({ apiKey: server.apiKey, ...address })
-  for (let tries = 5; ; tries--) {
+  for (let tries = triesMax; ; tries--) {
     try {
       return await page.evaluate(`(async (options) => {${body}})(${options})`)
     } catch (error) {
       if (tries === 1 || !/Failed to fetch|network error/i.test(String(error))) throw error
+      await sleep(retryMs)
     }
   }
 }

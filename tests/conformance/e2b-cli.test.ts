@@ -4,13 +4,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
 
 const cli = join(import.meta.dirname, '../../node_modules/@e2b/cli/dist/index.js')
 const home = mkdtempSync(join(tmpdir(), 'e2b-cli-'))
-let server: TestServer
+let server: SharedServer
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await joinSharedServer()
 })
 afterAll(async () => {
   await server[Symbol.asyncDispose]()

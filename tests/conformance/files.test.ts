@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Sandbox, sdks } from '../support/sdks.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
 import { proves } from './compat/proves.ts'
 
-let server: TestServer
+let server: SharedServer
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await joinSharedServer()
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
@@ -137,9 +137,9 @@ for i in range(600): os.mkdir('d' * 10); os.chdir('d' * 10)`
     await expect(sandbox.files.read('/home/user')).rejects.toThrow(InvalidArgumentError)
     await expect(sandbox.files.write('/home/user', 'x')).rejects.toThrow(InvalidArgumentError)
     // What is left of /dev/shm, which is half of the memory.
-    await sandbox.commands.run('fallocate -l 200M /dev/shm/rest')
+    await sandbox.commands.run('fallocate -l 240M /dev/shm/rest')
     const error = await sandbox.files
-      .write('/dev/shm/full', new Blob([randomBytes(80 * 1024 * 1024)]))
+      .write('/dev/shm/full', new Blob([randomBytes(32 * 1024 * 1024)]))
       .catch((e) => e)
     expect(error).toBeInstanceOf(sdk.NotEnoughSpaceError)
     await sandbox.files.remove('/dev/shm/full')

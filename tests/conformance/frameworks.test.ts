@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
 
 const root = join(import.meta.dirname, '../..')
 const folder = join(import.meta.dirname, 'frameworks')
@@ -13,9 +13,9 @@ const inPython = readdirSync(requirements).map((file) => basename(file, '.txt'))
 /** Packages of npm, by their checks. */
 const inJavaScript: Record<string, string> = { 'computesdk-e2b': '@computesdk/e2b' }
 
-let server: TestServer
+let server: SharedServer
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await joinSharedServer()
 })
 afterAll(() => server[Symbol.asyncDispose]())
 

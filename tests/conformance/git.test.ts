@@ -1,12 +1,12 @@
 /** The SDKs' git module runs `git` inside the sandbox; the remote is a daemon in there too. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Sandbox, sdks } from '../support/sdks.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
 import { proves } from './compat/proves.ts'
 
-let server: TestServer
+let server: SharedServer
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await joinSharedServer()
 })
 afterAll(() => server[Symbol.asyncDispose]())
 

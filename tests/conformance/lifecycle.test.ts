@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openConnection } from '../support/connection.ts'
 import { isDomainMode } from '../support/mode.ts'
 import { type Sandbox, sdks } from '../support/sdks.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
 import { proves } from './compat/proves.ts'
 
 /** What older releases have for `create` with a deadline that pauses. */
@@ -11,10 +11,9 @@ interface BetaSandbox {
   betaCreate(options: { timeoutMs: number; autoPause: boolean }): Promise<Sandbox>
 }
 
-let server: TestServer
+let server: SharedServer
 beforeAll(async () => {
-  // Fifty resumes at once wait for each other.
-  server = await startTestServer({ flags: ['--start-wait', '120'] })
+  server = await joinSharedServer()
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
@@ -178,12 +177,14 @@ describe.each(sdks)('e2b $version: pause and resume', ({ sdk: { Sandbox, NotFoun
 describe.each(sdks.slice(0, 1))('e2b $version: lifecycle', ({ sdk: { Sandbox, NotFoundError } }) => {
   test('traffic wakes a sandbox that allows it, waits for it, and gives it five minutes', async () => {
     const sandbox = await Sandbox.create({
-      timeoutMs: 3_000,
+      timeoutMs: 60_000,
       lifecycle: { onTimeout: 'pause', autoResume: true },
     })
     expect((await sandbox.getInfo()).lifecycle).toEqual({ autoResume: true, onTimeout: 'pause' })
     await sandbox.commands.run('python3 -m http.server 8000', { background: true })
     await expect.poll(() => answers(sandbox.sandboxId), { timeout: 10_000 }).toBe(200)
+    // Only now: an answer after the deadline would be a wake.
+    await sandbox.setTimeout(1_000)
     await expect
       .poll(async () => (await Sandbox.getInfo(sandbox.sandboxId)).state, { timeout: 10_000 })
       .toBe('paused')

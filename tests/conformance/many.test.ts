@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { isDomainMode } from '../support/mode.ts'
 import { type Sandbox, sdks } from '../support/sdks.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
 import { startWebServer } from '../support/web-server.ts'
 
 const { Sandbox: Sandboxes } = sdks[0]!.sdk
@@ -15,10 +15,9 @@ const port = 8000
 /** How long the WebSockets stay, in milliseconds. */
 const stayMs = process.env.E2B_TEST_DEEP === undefined ? 5_000 : 60_000
 
-let server: TestServer
+let server: SharedServer
 beforeAll(async () => {
-  // Fifty starts at once wait for each other, and for those of another suite beside this one.
-  server = await startTestServer({ flags: ['--start-wait', '120'] })
+  server = await joinSharedServer()
 })
 afterAll(() => server[Symbol.asyncDispose]())
 

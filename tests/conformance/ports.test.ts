@@ -3,18 +3,21 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { openConnection } from '../support/connection.ts'
 import { isDomainMode, testDomain } from '../support/mode.ts'
 import { type Sandbox, sdks } from '../support/sdks.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
 
-let server: TestServer
+let server: SharedServer
 let sandbox: Sandbox
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await joinSharedServer()
   sandbox = await sdks[0]!.sdk.Sandbox.create({ timeoutMs: 600_000 })
   await sandbox.files.write('server.py', webServer)
   await sandbox.commands.run('python3 server.py 8000', { background: true, timeoutMs: 0 })
   await vi.waitFor(async () => expect((await visit('/hello')).status).toBe(200), { timeout: 10_000 })
 })
-afterAll(() => server[Symbol.asyncDispose]())
+afterAll(async () => {
+  await sandbox?.kill()
+  await server[Symbol.asyncDispose]()
+})
 
 /** A server inside the sandbox: echoes what it got, and streams on demand. */
 const webServer = `

@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sign } from '../../src/auth/signature.ts'
 import { type Sandbox, sdks } from '../support/sdks.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
 import { proves } from './compat/proves.ts'
 
-let server: TestServer
+let server: SharedServer
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await joinSharedServer()
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
@@ -18,6 +18,7 @@ describe.each(sdks)('e2b $version', ({ sdk }) => {
     const create = () => sdk.Sandbox.create({ timeoutMs: 600_000, secure: true })
     ;[sandbox, other] = await Promise.all([create(), create()])
   })
+  afterAll(() => sandbox.kill())
 
   async function upload(url: string, name: string, text: string): Promise<{ path: string }[]> {
     const form = new FormData()
@@ -136,4 +137,5 @@ test('a sandbox without a token is not found by them', async () => {
     `${url}&signature=${sign({ path: 'x.txt', operation: 'read', username: '' }, '')}`,
   )
   expect(guessed.status).toBe(401)
+  await open.kill()
 })

@@ -1,10 +1,14 @@
 /** How the SDKs under test find the server: `npm test -- --mode` chooses, scripts/test/domain-mode.mjs prepares. */
-import { cpSync } from 'node:fs'
+import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** A domain and addresses that only the name space of a run in domain mode knows. */
+/**
+ * A domain and addresses that only the name space of a run in domain mode knows: the one of the server that files share,
+ * and that of a file's own.
+ */
 export const testDomain = 'e2b.local'
-const testAddress = '127.53.0.1'
+const sharedAddress = '127.53.0.1'
+export const ownAddress = '127.53.0.2'
 
 /** The port that SDKs have built in for their debug mode (e2b-wire 1.6). */
 const debugPort = '49983'
@@ -14,11 +18,18 @@ export const isDomainMode = process.env.E2B_TEST_MODE === 'domain'
 export const isDebugMode = process.env.E2B_TEST_MODE === 'debug'
 
 /** Flags that make a server fit the mode. `port`: where there are no names to find it by. */
-export function modeFlags(port: string): string[] {
+export function modeFlags(port: string, { isShared }: { isShared: boolean }): string[] {
   if (isDebugMode) return ['--port', port, '--debug-port', debugPort]
   if (!isDomainMode) return ['--port', port, '--debug-port', '0']
-  const names = ['--host', testAddress, '--domain', testDomain, '--tls', '--dns', `${testAddress}:53`]
+  const address = isShared ? sharedAddress : ownAddress
+  const names = ['--host', address, '--domain', testDomain, '--tls', '--dns', `${address}:53`]
   return [...names, '--debug-port', '0']
+}
+
+/** Has the system's resolver ask the server that files share, or the own one of the file that runs. */
+export function pointResolverAt({ isShared }: { isShared: boolean }): void {
+  const file = process.env.E2B_TEST_RESOLV_CONF
+  if (file !== undefined) writeFileSync(file, `nameserver ${isShared ? sharedAddress : ownAddress}\n`)
 }
 
 /** Gives a new state directory the authority that this process trusts since its start. */

@@ -1,10 +1,13 @@
 /** A real server as a user runs it: the built program in a process of its own, with a state directory of its own. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { modeFlags, pointSdksAt, prepareState, sharedUrl } from './mode.ts'
+import { promisify } from 'node:util'
+import { databasePath } from '../../src/main/state-dir.ts'
+import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
+import { modeFlags, pointResolverAt, pointSdksAt, prepareState, sharedUrl } from './mode.ts'
 
 export interface TestServer extends AsyncDisposable {
   /** Base URL of the API */
@@ -30,6 +33,8 @@ export interface TestServer extends AsyncDisposable {
 export interface TestServerOptions {
   flags?: string[]
   env?: Record<string, string>
+  /** Whether it is the one of shared-server.ts. */
+  isShared?: boolean
 }
 
 const program = join(import.meta.dirname, '../../scripts/e2b-server.mjs')
@@ -40,8 +45,13 @@ const endTimeoutMs = 60_000
  * Starts a server on a free port and points this process's E2B SDKs at it. Disposing ends it and every sandbox it
  * has left.
  */
-export async function startTestServer({ flags = [], env = {} }: TestServerOptions = {}): Promise<TestServer> {
+export async function startTestServer({
+  flags = [],
+  env = {},
+  isShared = false,
+}: TestServerOptions = {}): Promise<TestServer> {
   const stateDir = mkdtempSync(join(tmpdir(), 'e2b-server-test-'))
+  pointResolverAt({ isShared })
   prepareState(stateDir)
   let running = await launch('0')
   const apiKey = env.E2B_SERVER_API_KEY ?? readFileSync(join(stateDir, 'api-key'), 'utf8').trim()
@@ -67,6 +77,7 @@ export async function startTestServer({ flags = [], env = {} }: TestServerOption
       if (running.child.exitCode === null && running.child.signalCode === null) await end('SIGTERM')
       running = await launch('0', ['--destroy-on-exit'])
       const said = await end('SIGTERM')
+      await removeImages(stateDir, env)
       rmSync(stateDir, { recursive: true, force: true })
       if (!said.includes('No sandboxes are left'))
         throw new Error(`the server left something behind:\n${said}`)
@@ -86,7 +97,15 @@ export async function startTestServer({ flags = [], env = {} }: TestServerOption
   }
 
   async function launch(port: string, more: string[] = []) {
-    const args = [program, 'start', ...modeFlags(port), '--state-dir', stateDir, ...flags, ...more]
+    const args = [
+      program,
+      'start',
+      ...modeFlags(port, { isShared }),
+      '--state-dir',
+      stateDir,
+      ...flags,
+      ...more,
+    ]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, E2B_SERVER_LOG_LEVEL: 'warn', ...env },
@@ -108,6 +127,19 @@ export async function startTestServer({ flags = [], env = {} }: TestServerOption
     child.kill('SIGKILL')
     throw new Error(`the server did not start:\n${printed()}`)
   }
+}
+
+/** Images outlive their server, in case that its store is put back, but not a test's. */
+async function removeImages(stateDir: string, env: Record<string, string>): Promise<void> {
+  const path = databasePath(stateDir)
+  if (!existsSync(path)) return
+  const store = await openSqliteStore({ path })
+  await store.close()
+  const docker = async (...args: string[]) =>
+    (await promisify(execFile)('docker', args, { env: { ...process.env, ...env } })).stdout
+  const filter = `label=e2b-server.instance=${store.instanceId}`
+  const images = (await docker('images', '--quiet', '--filter', filter)).split('\n').filter(Boolean)
+  if (images.length > 0) await docker('rmi', '--force', ...new Set(images))
 }
 
 function dataWorkersOf(pid: number): number[] {

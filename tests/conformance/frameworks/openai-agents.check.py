@@ -20,6 +20,7 @@ async def main() -> None:
         assert await session.running()
         await session.stop()
     finally:
+        await session.shutdown()
         await client.delete(session)
 
 

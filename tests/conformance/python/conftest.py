@@ -1,7 +1,8 @@
 """Fixtures, and the report that python.test.ts reads.
 
 The server is named by E2B_API_KEY, E2B_API_URL and E2B_SANDBOX_URL; E2B_TEST_NEIGHBOUR is address and port of a machine
-that sandboxes reach where they reach any; E2B_TEST_REPORT is the file for the report: one JSON object for each test.
+that sandboxes reach where they reach any; E2B_TEST_FLAVOR is the one flavor that is run; E2B_TEST_REPORT is the file for the
+report: one JSON object for each test.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ from flavors import flavors, has, threads
 
 def pytest_generate_tests(metafunc):
     if "flavor" in metafunc.fixturenames:
-        metafunc.parametrize("flavor", flavors, ids=lambda flavor: flavor.name, scope="module")
+        wanted = [flavor for flavor in flavors if flavor.name == os.environ["E2B_TEST_FLAVOR"]]
+        metafunc.parametrize("flavor", wanted, ids=lambda flavor: flavor.name, scope="module")
 
 
 def pytest_collection_modifyitems(config, items):

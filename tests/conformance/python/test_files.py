@@ -159,9 +159,9 @@ async def test_refusals(sandbox):
     with pytest.raises(InvalidArgumentException):
         await sandbox.files.write("/home/user", "x")
     # What is left of /dev/shm, which is half of the memory.
-    await sandbox.commands.run("fallocate -l 200M /dev/shm/rest")
+    await sandbox.commands.run("fallocate -l 240M /dev/shm/rest")
     with pytest.raises(NotEnoughSpaceException):
-        await sandbox.files.write("/dev/shm/full", os.urandom(80 * 1024 * 1024))
+        await sandbox.files.write("/dev/shm/full", os.urandom(32 * 1024 * 1024))
     await sandbox.files.remove("/dev/shm/full")
     await sandbox.files.remove("/dev/shm/rest")
 
