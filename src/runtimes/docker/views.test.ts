@@ -30,6 +30,15 @@ time.sleep(600)
 E
 for i in 1 2 3 4; do (while :; do cat ${paths} >/dev/null; done) >/dev/null 2>&1 & done; sleep 1`
 
+/** The process that writes the files of one server's sandboxes. */
+async function keeper(instanceId: string): Promise<number> {
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+    if (line.includes('keep-views') && line.includes(instanceId)) return Number(pid)
+  }
+  throw new Error('There is no such process.')
+}
+
 // Only root may mount.
 describe.runIf(process.getuid?.() === 0)('what a sandbox sees of its machine', () => {
   let one: Awaited<ReturnType<typeof server>>
@@ -146,6 +155,22 @@ describe.runIf(process.getuid?.() === 0)('what a sandbox sees of its machine', (
     stop.abort()
     await runtime.destroy(handle, patience())
     expect(await readdir(`/run/e2b-server/${one.instanceId}`)).not.toContain(handle.sandboxId)
+  })
+
+  test('whoever keeps it true can be killed, and is replaced', async () => {
+    const handle = await start()
+    const before = await memory(handle)
+    // Readers who may be waiting for it just then.
+    const reading = run(
+      guestOf(runtime, handle),
+      'for i in $(seq 2000); do read line < /proc/loadavg; done; echo read',
+    )
+    process.kill(await keeper(one.instanceId), 'SIGKILL')
+    expect((await reading).stdout).toBe('read\n')
+    await inside(handle, hold)
+    const available = async () => (await memory(handle)).available
+    await expect.poll(available, { timeout: 20_000 }).toBeLessThan(before.available - heldKb)
+    await runtime.destroy(handle, patience())
   })
 
   test('its root can neither write to it, nor take it off, nor hold up the others', async () => {
