@@ -15,9 +15,9 @@ const applyMs = 10_000
 export interface EgressSwitch {
   /**
    * Makes a guest's traffic out so, unless this has done that before; one that is stopped is left for its next boot. Works
-   * on frozen guests. Errors: `not_found`, `failed_precondition` with what to do, as `Engine.call`.
+   * on frozen guests. `isFresh`: of one that has just been started, and was never closed. Errors: `not_found`, `failed_precondition` with what to do, as `Engine.call`.
    */
-  set(guest: DockerGuest, egress: Egress, signal: AbortSignal): Promise<void>
+  set(guest: DockerGuest, egress: Egress, signal: AbortSignal, options?: { isFresh: boolean }): Promise<void>
   forget(sandboxId: string): void
 }
 
@@ -32,13 +32,16 @@ export function createEgressSwitch(options: {
   const done = new Map<string, string>()
 
   return {
-    async set(guest, egress, signal) {
+    async set(guest, egress, signal, { isFresh } = { isFresh: false }) {
       const { sandboxId, containerId, transport } = guest
       const { pid } = await getContainer(options, guest, signal)
       const step = `${egress} ${pid}`
       if (pid === 0 || done.get(sandboxId) === step) return
       if (!(await engineHost.isOurs(signal))) throw new ServerError('failed_precondition', notHere)
-      const input = egress === 'open' ? openRules() : closedRules(transport === 'tcp' ? agentPort : undefined)
+      const input =
+        egress === 'open'
+          ? openRules()
+          : closedRules({ isFresh, agentPort: transport === 'tcp' ? agentPort : undefined })
       const args = ['apply-rules', '--pid', String(pid), '--container', containerId]
       // Until it is known what it came to, nothing is.
       done.delete(sandboxId)

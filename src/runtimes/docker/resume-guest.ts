@@ -67,7 +67,8 @@ async function boot(
   try {
     const booted = { ...guest, port: await abortable(running, signal) }
     // Each boot has a network of its own, which is open.
-    const closed = egress === 'closed' ? parts.egress.set(booted, 'closed', signal) : undefined
+    const closed =
+      egress === 'closed' ? parts.egress.set(booted, 'closed', signal, { isFresh: true }) : undefined
     await Promise.all([awaitAgent(booted, options, signal), parts.views.bind(guest), closed])
     parts.ends.unexpect(guest.sandboxId)
     return booted

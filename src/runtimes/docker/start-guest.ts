@@ -29,7 +29,8 @@ export async function startGuest(
   try {
     const guest = await abortable(launched, signal)
     // The agent does nothing yet, as nobody asks it to before this resolves.
-    const closed = spec.egress === 'closed' ? parts.egress.set(guest, 'closed', signal) : undefined
+    const closed =
+      spec.egress === 'closed' ? parts.egress.set(guest, 'closed', signal, { isFresh: true }) : undefined
     await Promise.all([awaitAgent(guest, options, signal), parts.views.bind(guest), closed])
     parts.ends.unexpect(sandboxId)
     return guest
