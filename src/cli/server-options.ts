@@ -36,6 +36,11 @@ export function withServerOptions(command: Command): Command {
       joined,
     )
     .option(
+      '--registry-mirror <host>',
+      'registry to ask for images of Docker Hub instead, as host[:port][/prefix] [E2B_SERVER_REGISTRY_MIRROR]',
+    )
+    .option('--offline', 'ask no registry for images: those of the engine have to do [E2B_SERVER_OFFLINE]')
+    .option(
       '--debug-port <port>',
       'port for E2B_DEBUG=true programs, 0 for none [E2B_SERVER_DEBUG_PORT] (default: 49983)',
     )

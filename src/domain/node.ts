@@ -2,7 +2,8 @@
  * A machine that runs sandboxes, as the control plane sees it. The control plane decides and records; a node only
  * does what it is told and reports what happens to its guests.
  */
-import type { Capabilities, GuestCondition, GuestHandle, Images } from './runtime.ts'
+import type { Images } from './images.ts'
+import type { Capabilities, GuestCondition, GuestHandle } from './runtime.ts'
 import type { Sandbox } from './sandbox.ts'
 import type { SandboxMetrics } from './sandbox-metrics.ts'
 

@@ -6,6 +6,7 @@
  */
 import type { Duplex } from 'node:stream'
 import type { AgentAddress } from './data-plane.ts'
+import type { Images } from './images.ts'
 import type { Egress } from './network.ts'
 
 /** What a runtime truly does, as data: a request that needs more gets a typed error naming the capability. */
@@ -144,7 +145,8 @@ export interface Runtime {
 
   /**
    * Copies the file system of a guest, in whatever condition, to a new image (capability `filesystemSnapshot`). A
-   * running guest is frozen only for the copy and runs again by the time this settles. On failure there is no such
+   * running guest is frozen only for the copy and runs again by the time this settles. However many snapshots of one
+   * another a guest descends from, there can be one more. On failure there is no such
    * image. Errors: `not_found` (guest), `conflict` (image), `resource_exhausted` (disk).
    */
   snapshot(handle: GuestHandle, image: string, signal: AbortSignal): Promise<void>
@@ -169,17 +171,4 @@ export interface Runtime {
 
   /** Releases what the runtime itself holds (connections, timers). Guests live on. */
   close(): Promise<void>
-}
-
-/** The images a runtime can start from. */
-export interface Images {
-  has(image: string, signal: AbortSignal): Promise<boolean>
-  /** Errors: `not_found`, `unavailable` (registry). */
-  pull(image: string, signal: AbortSignal): Promise<void>
-  /** The images that this server's `snapshot` has made, for reconciliation. */
-  list(signal: AbortSignal): Promise<string[]>
-  /** Idempotent. Errors: `conflict` while guests are made of it. */
-  remove(image: string, signal: AbortSignal): Promise<void>
-  /** Size in bytes. Errors: `not_found`. */
-  size(image: string, signal: AbortSignal): Promise<number>
 }

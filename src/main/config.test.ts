@@ -101,3 +101,12 @@ test('what sandboxes and webhooks may reach is closed until ranges are opened', 
     expect(() => readConfig({ egressAllow: text }, {})).toThrow(/--egress-allow must be ranges/)
   expect(() => readConfig({ openEgress: 'perhaps' }, {})).toThrow(ConfigError)
 })
+
+test("registries: a mirror in Docker Hub's place, or none at all", () => {
+  expect(readConfig({}, {})).toMatchObject({ offline: false })
+  expect(readConfig({}, {}).registryMirror).toBeUndefined()
+  const env = { E2B_SERVER_REGISTRY_MIRROR: 'mirror.example.org:5000/hub', E2B_SERVER_OFFLINE: 'true' }
+  expect(readConfig({}, env)).toMatchObject({ registryMirror: 'mirror.example.org:5000/hub', offline: true })
+  for (const registryMirror of ['https://mirror.example.org', 'mirror/', 'a b', '/x'])
+    expect(() => readConfig({ registryMirror }, {})).toThrow(/--registry-mirror must be a host/)
+})

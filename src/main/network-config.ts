@@ -1,4 +1,4 @@
-/** The flags about networks: what sandboxes and webhooks may reach. */
+/** The flags about networks: what sandboxes and webhooks may reach, and which registries are asked for images. */
 import { z } from 'zod'
 import { parseCidr } from '../network/ranges.ts'
 
@@ -19,15 +19,26 @@ const ranges = (name: string, { ipv6 }: { ipv6: boolean }) =>
     return blocks
   })
 
+const flag = (name: string, variable: string) =>
+  z
+    .enum(['true', '1', 'false', '0', ''], { error: `${name} is a flag, and ${variable} true or false` })
+    .transform((text) => text === 'true' || text === '1')
+
 export const networkSchema = {
   /** Whether sandboxes reach whatever this machine does */
-  openEgress: z
-    .enum(['true', '1', 'false', '0', ''], {
-      error: '--open-egress is a flag, and E2B_SERVER_OPEN_EGRESS true or false',
-    })
-    .transform((text) => text === 'true' || text === '1'),
+  openEgress: flag('--open-egress', 'E2B_SERVER_OPEN_EGRESS'),
   /** Closed ranges that sandboxes reach all the same */
   egressAllow: ranges('--egress-allow', { ipv6: false }),
   /** Closed ranges that webhooks are sent to all the same */
   webhookAllow: ranges('--webhook-allow', { ipv6: true }),
+  /** Asked for images in Docker Hub's place: `host[:port][/prefix]` */
+  registryMirror: z
+    .string()
+    .regex(
+      /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?(\/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*$/,
+      '--registry-mirror must be a host with, if need be, a port and a path: registry.example.org:5000/hub',
+    )
+    .optional(),
+  /** No registry is asked for anything */
+  offline: flag('--offline', 'E2B_SERVER_OFFLINE'),
 }

@@ -18,6 +18,10 @@ export function createRuntime(config: Config, instanceId: string, log: Log): Run
     stateDir: config.stateDir,
     transport: config.dockerTransport,
     startConcurrency: config.maxStarting,
+    registries: {
+      offline: config.offline,
+      ...(config.registryMirror !== undefined && { mirror: config.registryMirror }),
+    },
     egress: config.openEgress ? { open: true } : { open: false, allow: config.egressAllow },
     ...(config.dockerHost !== undefined && { dockerHost: config.dockerHost }),
   })

@@ -105,11 +105,8 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
         code: 'not_found',
       })
       expect(await ids(runtime)).not.toContain(sandboxId)
-      expect(await runtime.images.has('e2b-server/nothing:here', patience())).toBe(false)
-      await expect(runtime.images.size('e2b-server/nothing:here', patience())).rejects.toMatchObject({
-        code: 'not_found',
-      })
-      expect(await runtime.images.has(suite.image, patience())).toBe(true)
+      expect(await runtime.images.inspect('e2b-server/nothing:here', patience())).toBeUndefined()
+      expect(await runtime.images.inspect(suite.image, patience())).toBeDefined()
     })
 
     test('a sandbox id that could be a path is refused', async () => {
@@ -430,17 +427,47 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
         expect(await runtime.images.list(patience())).toEqual([])
         const [first, second] = [await snapshot(handle), await snapshot(handle)]
         expect((await runtime.images.list(patience())).sort()).toEqual([first, second].sort())
-        expect(await runtime.images.has(first, patience())).toBe(true)
-        expect(await runtime.images.size(first, patience())).toBeGreaterThanOrEqual(1_000_000)
+        expect(await runtime.images.inspect(first, patience())).toBeDefined()
+        const info = await runtime.images.inspect(first, patience())
+        expect(info?.sizeBytes).toBeGreaterThanOrEqual(1_000_000)
+        expect(info).toMatchObject({ os: 'linux', architecture: expect.stringMatching(/^(amd|arm)64$/) })
+        expect(info?.workdir).toMatch(/^\//)
         await expect(snapshot(handle, first)).rejects.toMatchObject({ code: 'conflict' })
         expect((await hello(guestOf(runtime, handle), patience())).protocol).toBe(1)
 
         await runtime.images.remove(first, patience())
         await runtime.images.remove(first, patience())
         expect(await suite.create().images.list(patience())).toEqual([second])
-        expect(await runtime.images.has(first, patience())).toBe(false)
+        expect(await runtime.images.inspect(first, patience())).toBeUndefined()
         await expect(start({ image: first })).rejects.toMatchObject({ code: 'not_found' })
         expect(await ids(runtime)).toEqual([handle.sandboxId])
+      })
+
+      test('a flattened image has the same files, is listed, and takes no name that is taken', async () => {
+        const handle = await start()
+        await run(guestOf(runtime, handle), 'echo kept > ~/file; chmod 640 ~/file; ln -s file ~/link')
+        const image = await snapshot(handle)
+        const flat = newImage()
+        snapshots.add(flat)
+        await runtime.images.flatten(image, flat, patience())
+        expect((await runtime.images.list(patience())).sort()).toEqual([image, flat].sort())
+        const [before, after] = [image, flat].map((name) => runtime.images.inspect(name, patience()))
+        const { layers, env, user, workdir } = (await after)!
+        expect({ env, user, workdir }).toEqual(
+          (({ env, user, workdir }) => ({ env, user, workdir }))((await before)!),
+        )
+        expect(layers).toBe(1)
+        await runtime.images.remove(image, patience())
+        const clone = await start({ image: flat })
+        expect((await run(guestOf(runtime, clone), 'cat ~/link; stat -c %a ~/file')).stdout).toBe(
+          'kept\n640\n',
+        )
+        await expect(runtime.images.flatten(flat, flat, patience())).rejects.toMatchObject({
+          code: 'conflict',
+        })
+        const missing = runtime.images.flatten('e2b-server/nothing:here', newImage(), patience())
+        await expect(missing).rejects.toMatchObject({ code: 'not_found' })
+        await runtime.destroy(clone, patience())
       })
 
       test('an image outlives the guest it was made of, and guests outlive the runtime that made it', async () => {

@@ -34,7 +34,7 @@ async function fromTemplate(context: BuildContext, parent: TemplateBuild): Promi
   }
   const isThere = await cache.exclusive(image, async () => {
     hold.take(image)
-    return runtime.images.has(image, signal)
+    return (await runtime.images.inspect(image, signal)) !== undefined
   })
   if (!isThere) throw new ServerError('not_found', "The template's image is gone. Build the template again.")
   bench.moveTo(image)
@@ -48,9 +48,9 @@ async function fromImage(
 ): Promise<Base> {
   const { parts, build, bench, hold, log, cache, signal } = context
   const { runtime, defaults, provision } = parts
-  if (!(await runtime.images.has(name, signal))) {
+  if ((await runtime.images.inspect(name, signal)) === undefined) {
     log.write(`[base] Pulling ${name}`)
-    await runtime.images.pull(name, signal)
+    await runtime.images.pull(name, {}, signal)
   }
   const layer = {
     teamId: build.teamId ?? '',

@@ -61,7 +61,7 @@ describe('a build', () => {
       ['default', build.id],
       ['v1', build.id],
     ])
-    expect(await t.runtime.images.has(build.image ?? '', patience())).toBe(true)
+    expect(await t.runtime.images.inspect(build.image ?? '', patience())).toBeDefined()
     expect(await t.guests()).toEqual([])
     const entries = await t.store.buildLogs.list({ buildId: build.id, limit: 100 })
     expect(entries.map(({ step }) => step).join()).toBe('base,base,1,2,2,2,3,4,4,4,4,finalize')

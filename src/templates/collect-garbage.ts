@@ -1,6 +1,6 @@
 /** Frees what templates took and nobody uses: old builds without a tag, and what of the cache is beyond its quota. */
 import { ServerError } from '../domain/error.ts'
-import type { Images } from '../domain/runtime.ts'
+import type { Images } from '../domain/images.ts'
 import type { Store } from '../domain/store.ts'
 import type { TemplateBuild } from '../domain/template-build.ts'
 import type { Collected } from '../domain/template-builder.ts'

@@ -8,6 +8,7 @@ import { metrics } from '../guest/metrics.ts'
 import { runStartCommand, type StartCommand } from '../guest/start-command.ts'
 import type { BuildContext } from './build-context.ts'
 import { type BuildState, defaultsOf } from './build-state.ts'
+import { imageSize } from './image-size.ts'
 import { layerKey } from './layer-key.ts'
 import { createOutputLines } from './output-lines.ts'
 import { buildTimeouts, within } from './timeouts.ts'
@@ -55,7 +56,7 @@ async function ensureFreeDisk(context: BuildContext, minFreeDiskMb: number | nul
     const text = `The runtime "${runtime.name}" does not limit disks: a sandbox has what the machine has, now ${freeMb} MiB.`
     log.write(`[finalize] ${text}`, 'warn')
   }
-  const usedMb = Math.ceil((await runtime.images.size(bench.image(), signal)) / mebibyte)
+  const usedMb = Math.ceil((await imageSize(runtime.images, bench.image(), signal)) / mebibyte)
   return Math.max(build.diskMb, usedMb + minFreeDiskMb)
 }
 

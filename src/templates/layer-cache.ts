@@ -1,4 +1,4 @@
-import type { Images } from '../domain/runtime.ts'
+import type { Images } from '../domain/images.ts'
 import type { Layer, LayerStore } from '../domain/template-layer.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createKeyedQueue } from '../lib/keyed-queue.ts'
@@ -8,7 +8,7 @@ import type { Hold } from './holds.ts'
 export interface LayerCache {
   /**
    * A layer with its image, which the build holds from then on; one whose image is gone is forgotten. Errors: those of
-   * `Images.has`.
+   * `Images.inspect`.
    */
   find(key: LayerName, hold: Hold, signal: AbortSignal): Promise<Layer | undefined>
   put(key: LayerName, layer: Pick<Layer, 'image' | 'defaults' | 'sizeBytes'>): Promise<void>
@@ -24,7 +24,7 @@ export type LayerName = Pick<Layer, 'teamId' | 'key'>
 
 export interface LayerCacheParts {
   layers: LayerStore
-  images: Pick<Images, 'has'>
+  images: Pick<Images, 'inspect'>
   /** Name of the runtime */
   runtime: string
   clock: Clock
@@ -41,7 +41,7 @@ export function createLayerCache({ layers, images, runtime, clock }: LayerCacheP
       if (layer === undefined) return undefined
       const { image } = layer
       const isThere = await users.run(image, async () => {
-        if (!(await images.has(image, signal))) return false
+        if ((await images.inspect(image, signal)) === undefined) return false
         hold.take(image)
         return true
       })

@@ -9,6 +9,7 @@ import { newId, newSandboxId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import { patientSignal } from '../lib/patience.ts'
 import type { Hold } from './holds.ts'
+import { imageSize } from './image-size.ts'
 
 /** What a guest may add to its image before another takes over, in bytes. */
 const addedMaxBytes = 64 * 2 ** 20
@@ -71,7 +72,7 @@ export function createWorkbench({ runtime, hold, size, log }: WorkbenchParts): W
 
   const start = async (signal: AbortSignal): Promise<Running> => {
     const image = imageNow()
-    const baseBytes = await runtime.images.size(image, signal)
+    const baseBytes = await imageSize(runtime.images, image, signal)
     const sandboxId = newSandboxId()
     hold.take(sandboxId)
     const { cpuCount, memoryMb, diskMb } = size
@@ -104,7 +105,7 @@ export function createWorkbench({ runtime, hold, size, log }: WorkbenchParts): W
       const image = `e2b-server/template:${newId()}`
       hold.take(image)
       await runtime.snapshot(handle, image, signal)
-      const sizeBytes = Math.max(0, (await runtime.images.size(image, signal)) - baseBytes)
+      const sizeBytes = Math.max(0, (await imageSize(runtime.images, image, signal)) - baseBytes)
       current = image
       if (sizeBytes > addedMaxBytes) retire()
       return { image, sizeBytes }

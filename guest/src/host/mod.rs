@@ -5,6 +5,7 @@ mod bind;
 mod cgroup;
 mod figures;
 mod keep;
+mod layers;
 mod metadata;
 mod mounts;
 mod namespace;
@@ -20,6 +21,7 @@ pub const USAGE: &str = "usage: e2b-guest host bind-view --pid <n> --container <
                          e2b-guest host apply-rules --pid <n> --container <id>\n       \
                          e2b-guest host copy-metadata --from <dir> --to <dir>\n       \
                          e2b-guest host keep-views --directory <dir>\n       \
+                         e2b-guest host copy-image-metadata --from <dir> --to <dir>\n       \
                          e2b-guest host check-mounts --engine <socket>\n       \
                          e2b-guest host mount-run-dir --directory <dir>\n       \
                          e2b-guest host unmount-run-dir --directory <dir>";
@@ -50,6 +52,12 @@ pub fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
             let (from, to) = (flags.take("--from")?, flags.take("--to")?);
             flags.end()?;
             metadata::copy(&from, &to).map_err(|error| format!("The metadata can't be copied: {}.", error))
+        }
+        "copy-image-metadata" => {
+            let (from, to) = (flags.take("--from")?, flags.take("--to")?);
+            flags.end()?;
+            layers::with_tree(&from, |tree| metadata::copy(tree, &to))
+                .map_err(|error| format!("The metadata can't be copied: {}.", error))
         }
         "check-mounts" => {
             let engine = flags.take("--engine")?;

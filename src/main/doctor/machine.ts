@@ -90,7 +90,10 @@ async function runtime(config: Config): Promise<string> {
       throw new Trouble(detail, 'Start the engine, e.g. "systemctl start docker", or see "docker info".')
     }
     const image = baseImage()
-    if (made.capabilities.isolation && (image === undefined || !(await made.images.has(image, signal())))) {
+    if (
+      made.capabilities.isolation &&
+      (image === undefined || (await made.images.inspect(image, signal())) === undefined)
+    ) {
       throw new Trouble('The image of template "base" is missing.', build)
     }
     const list = Object.entries(found).map((pair) => pair.join(' '))

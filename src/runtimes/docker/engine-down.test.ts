@@ -76,9 +76,9 @@ const methods = (handle: GuestHandle): [string, () => Promise<unknown>][] => [
   ['stats', () => runtime.stats(handle, patience())],
   ['list', () => runtime.list(patience())],
   ['destroy', () => runtime.destroy(handle, patience())],
-  ['images.has', () => runtime.images.has(image, patience())],
-  ['images.size', () => runtime.images.size(image, patience())],
-  ['images.pull', () => runtime.images.pull(image, patience())],
+  ['images.inspect', () => runtime.images.inspect(image, patience())],
+  ['images.pull', () => runtime.images.pull(image, {}, patience())],
+  ['images.flatten', () => runtime.images.flatten(image, 'e2b-server/flat:test', patience())],
   ['images.remove', () => runtime.images.remove('e2b-server/nothing', patience())],
 ]
 
@@ -154,8 +154,8 @@ test('a closed runtime refuses', async () => {
     log: silentLog,
   } as const
   const closed = createDockerRuntime(options)
-  await closed.images.has(image, patience())
+  await closed.images.inspect(image, patience())
   await closed.close()
-  await expectUnavailable(closed.images.has(image, patience()))
+  await expectUnavailable(closed.images.inspect(image, patience()))
   await expectUnavailable(closed.start(guestSpec(image, { sandboxId: newSandboxId() }), patience()))
 })

@@ -14,6 +14,8 @@ export interface FoundContainer {
   pid: number
   /** The guest with the port that its agent has now */
   guest: DockerGuest
+  /** The id of the image that it is made of */
+  image: string
   /** The directory of its own layer on the engine's machine, where it has one */
   layer: string | undefined
 }
@@ -37,6 +39,7 @@ export function findContainer(
         condition: State.Paused ? 'paused' : State.Running ? 'running' : 'stopped',
         pid: State.Pid,
         guest: { ...guest, port: guest.transport === 'tcp' ? agentPortOf(found) : 0 },
+        image: found.Image,
         layer: overlayLayer(GraphDriver),
       }
     } catch (error) {

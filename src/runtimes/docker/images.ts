@@ -1,116 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type Docker from 'dockerode'
 import { ServerError } from '../../domain/error.ts'
-import type { Images } from '../../domain/runtime.ts'
+import type { ImageInfo, Images } from '../../domain/images.ts'
+import { abortable } from '../../lib/deadline.ts'
+import { patientSignal } from '../../lib/patience.ts'
+import { createSemaphore } from '../../lib/semaphore.ts'
 import { instanceLabel, snapshotLabel } from './container.ts'
-import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
-import { jsonLines } from './json-lines.ts'
+import { type Engine, statusOf, withSignal } from './engine.ts'
+import { flattenImage, removeReaders } from './flatten-image.ts'
+import { imageNotFound, invalidImageName, splitImage, withTag } from './image-names.ts'
+import type { DockerParts } from './parts.ts'
+import { pullImage, type RegistryChoice } from './pull-image.ts'
+import { removeImage } from './remove-image.ts'
+
+/** Pulls at once: each takes all of the network and the disk that it gets */
+const pullsMax = 4
+/** Images that are flattened at once */
+const copiesMax = 1
+/** Longest time for undoing a failed copy, in milliseconds, and how long a caller waits for that */
+const undoMs = 60_000
+const undoWaitMs = 5_000
+
+type Parts = Pick<DockerParts, 'engine' | 'engineHost' | 'instanceId' | 'guestBinary' | 'log'>
 
 /** The engine's images. */
-export function createImages(engine: Engine, instanceId: string): Images {
-  const inspect = (image: string, signal: AbortSignal) =>
-    engine.call(signal, async (docker, both) => {
-      try {
-        return await docker.getImage(image).inspect({ abortSignal: both })
-      } catch (error) {
-        if (statusOf(error) === 404) return undefined
-        throw error
-      }
-    })
+export function createImages(parts: Parts, registries: RegistryChoice): Images {
+  const { engine, instanceId } = parts
+  const pulls = createSemaphore(pullsMax)
+  const copies = createSemaphore(copiesMax)
+  /** Whether what an earlier server left has been removed */
+  let isSwept = false
 
   return {
-    has: async (image, signal) => (await inspect(image, signal)) !== undefined,
-    async size(image, signal) {
-      const found = await inspect(image, signal)
-      if (found === undefined) throw imageNotFound(image)
-      return found.Size
+    inspect: (image, signal) => inspectImage(engine, image, signal),
+
+    async pull(image, options, signal) {
+      const release = await pulls.acquire(signal)
+      try {
+        const there = await pullImage(engine, registries, image, options, signal)
+        const found = await inspectImage(engine, there, signal)
+        if (found === undefined) throw imageNotFound(image)
+        return found
+      } finally {
+        release()
+      }
     },
-    pull: (image, signal) =>
-      engine.call(signal, async (docker, both) => {
-        try {
-          const progress = await docker.pull(withTag(image), { abortSignal: both })
-          // A pull that fails half-way says so in its progress.
-          for await (const line of jsonLines(progress)) {
-            const { error } = line as { error?: unknown }
-            if (typeof error === 'string') throw new Error(error)
-            engine.health.heard()
-          }
-        } catch (error) {
-          if (both.aborted) throw error
-          throw pullError(image, error)
-        }
-      }),
-    list: (signal) =>
-      engine.call(signal, async (docker, both) => {
+
+    async flatten(image, target, signal) {
+      splitImage(target)
+      if ((await inspectImage(engine, image, signal)) === undefined) throw imageNotFound(image)
+      if ((await inspectImage(engine, target, signal)) !== undefined) {
+        throw new ServerError('conflict', `There is an image ${target} already.`)
+      }
+      const release = await copies.acquire(signal)
+      // Not ended by the caller's signal: the engine goes on with what it has begun.
+      const copied = flattenImage(parts, image, target).finally(release)
+      try {
+        await abortable(copied, signal)
+      } catch (error) {
+        const undone = copied
+          .catch(() => {})
+          .then(() => removeImage(engine, target, patientSignal(undoMs)))
+          .catch((remainder) => parts.log.warn({ err: remainder }, 'a failed copy is not undone yet'))
+        await Promise.race([undone, delay(undoWaitMs, undefined, { ref: false })])
+        throw error
+      }
+    },
+
+    async list(signal) {
+      if (!isSwept) {
+        const release = await copies.acquire(signal)
+        await removeReaders(parts, signal).finally(release)
+        isSwept = true
+      }
+      return engine.call(signal, async (docker, both) => {
         const filters = { label: [`${instanceLabel}=${instanceId}`] }
         const found = await docker.listImages(withSignal({ filters: JSON.stringify(filters) }, both))
-        // What somebody has built on a snapshot inherits its labels, and has another name.
+        // What somebody has built on one of ours inherits its labels, and has another name.
         return found.flatMap(({ Labels: labels, RepoTags: tags }) => {
           const image = labels?.[snapshotLabel]
           return image !== undefined && tags?.includes(withTag(image)) ? [image] : []
         })
-      }),
+      })
+    },
+
     remove: (image, signal) => removeImage(engine, image, signal),
   }
 }
 
-/**
- * Removes an image's name, and the image once no other is built on it: the engine then removes it with the last of
- * those. Idempotent. Errors: `conflict` while a container, also a stopped one, is made of it.
- */
-export function removeImage(engine: Engine, image: string, signal: AbortSignal): Promise<void> {
+/** An image that is there, or undefined. Errors as `Engine.call`; `invalid_argument` for what is no name. */
+export function inspectImage(
+  engine: Engine,
+  image: string,
+  signal: AbortSignal,
+): Promise<ImageInfo | undefined> {
   return engine.call(signal, async (docker, both) => {
     try {
-      await docker.getImage(image).remove({ abortSignal: both })
+      return toInfo(await docker.getImage(image).inspect({ abortSignal: both }))
     } catch (error) {
-      if (statusOf(error) === 404) return
-      if (statusOf(error) !== 409) throw error
-      throw new ServerError('conflict', `The image ${image} is in use.`, { cause: error })
+      if (statusOf(error) === 404) return undefined
+      throw statusOf(error) === 400 ? invalidImageName(image, error) : error
     }
   })
 }
 
-/** The two parts of an image's name. Errors: `invalid_argument` where it isn't one that an image can be given. */
-export function splitImage(image: string): { repo: string; tag: string } {
-  const named = withTag(image)
-  const colon = named.lastIndexOf(':')
-  const [repo, tag] = [named.slice(0, colon), named.slice(colon + 1)]
-  if (!/^[a-z0-9][a-z0-9._-]*(:\d+\/)?[a-z0-9._/-]*$/.test(repo) || !/^\w[\w.-]{0,127}$/.test(tag))
-    throw invalidImageName(image)
-  return { repo, tag }
-}
-
-export function invalidImageName(image: string, cause?: unknown): ServerError {
-  return new ServerError('invalid_argument', `${image} is not the name of an image.`, { cause })
-}
-
-export function imageNotFound(image: string, cause?: unknown): ServerError {
-  return new ServerError('not_found', `The server has no image ${image}.`, { cause })
-}
-
-/** Without a tag the engine would pull every tag there is. */
-function withTag(image: string): string {
-  const name = image.slice(image.lastIndexOf('/') + 1)
-  return name.includes(':') || name.includes('@') ? image : `${image}:latest`
-}
-
-function pullError(image: string, error: unknown): ServerError {
-  const reason = reasonOf(error)
-  if (statusOf(error) === 400 || /invalid reference format/i.test(reason)) {
-    return invalidImageName(image, error)
+function toInfo({ Id, Config, RootFS, Size, Architecture, Os }: Docker.ImageInspectInfo): ImageInfo {
+  const pairs = (Config.Env ?? []).map((pair) => {
+    const equals = pair.indexOf('=')
+    return equals === -1 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)]
+  })
+  return {
+    id: Id,
+    env: Object.fromEntries(pairs),
+    user: Config.User ?? '',
+    workdir: Config.WorkingDir || '/',
+    labels: Config.Labels ?? {},
+    layers: RootFS?.Layers?.length ?? 0,
+    sizeBytes: Size,
+    architecture: Architecture ?? '',
+    os: Os ?? '',
   }
-  if (statusOf(error) === 404 || /not found|manifest unknown|does not exist|access.* denied/i.test(reason)) {
-    return new ServerError(
-      'not_found',
-      `The registry has no image ${image}, or does not show it to this server.`,
-      {
-        cause: error,
-      },
-    )
-  }
-  return new ServerError(
-    'unavailable',
-    `The image ${image} could not be pulled: its registry does not answer.`,
-    {
-      cause: error,
-    },
-  )
 }

@@ -30,5 +30,7 @@ export interface DockerParts {
   freezer: Freezer
   /** Of starts and boots at once */
   slots: Semaphore
+  /** With so many layers below it a snapshot is flattened: the engine takes about 125 */
+  layersMax: number
   log: Log
 }

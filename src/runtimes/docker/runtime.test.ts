@@ -186,10 +186,10 @@ describe('docker runtime', () => {
   })
 
   test('an unreachable registry is unavailable', async () => {
-    await expect(runtime.images.pull('registry.invalid/image:tag', patience())).rejects.toMatchObject({
+    await expect(runtime.images.pull('registry.invalid/image:tag', {}, patience())).rejects.toMatchObject({
       code: expect.stringMatching(/unavailable|not_found/),
     })
-    await expect(runtime.images.pull('Not An Image', patience())).rejects.toMatchObject({
+    await expect(runtime.images.pull('Not An Image', {}, patience())).rejects.toMatchObject({
       code: 'invalid_argument',
     })
   })
@@ -197,11 +197,13 @@ describe('docker runtime', () => {
   test('images are copied, measured and removed', async () => {
     const copy = `e2b-server/copy-${newId()}`
     await docker.getImage(image).tag({ repo: copy, tag: 'latest' })
-    expect(await runtime.images.size(copy, patience())).toBe(await runtime.images.size(image, patience()))
+    expect(await runtime.images.inspect(copy, patience())).toEqual(
+      await runtime.images.inspect(image, patience()),
+    )
     await runtime.images.remove(copy, patience())
     await runtime.images.remove(copy, patience())
-    expect(await runtime.images.has(copy, patience())).toBe(false)
-    expect(await runtime.images.has(image, patience())).toBe(true)
+    expect(await runtime.images.inspect(copy, patience())).toBeUndefined()
+    expect(await runtime.images.inspect(image, patience())).toBeDefined()
   })
 })
 

@@ -26,7 +26,9 @@ import { createMemoryReclaim } from './memory-reclaim.ts'
 import { createInstanceNetwork, keepClosed } from './network.ts'
 import type { DockerParts } from './parts.ts'
 import { pauseGuest } from './pause-guest.ts'
+import type { RegistryChoice } from './pull-image.ts'
 import { recoverGuest } from './recover-guest.ts'
+import { ecrEndpoint } from './registry-login.ts'
 import { removeGuest } from './remove-guest.ts'
 import { resumeGuest } from './resume-guest.ts'
 import { createRunDirs } from './run-dir.ts'
@@ -51,6 +53,9 @@ const capabilities: Capabilities = {
 /** Snapshots that are made at once: each reads and writes whole file systems. */
 const copiesMax = 2
 
+/** The engine takes about 125 layers, and pulls an image's in no time; beyond this a snapshot copies all of them. */
+const layersMax = 100
+
 export interface DockerRuntimeOptions {
   /** Value of DOCKER_HOST: `unix:///path`. Absent: the engine's usual socket */
   dockerHost?: string
@@ -63,6 +68,10 @@ export interface DockerRuntimeOptions {
   transport: 'auto' | TransportName
   /** Default: closed, with nothing opened */
   egress?: EgressChoice
+  /** Layers below a snapshot that make it flattened; default: 100 */
+  layersMax?: number
+  /** Default: every registry, as names say */
+  registries?: Partial<RegistryChoice>
   /** Containers that are started at once; more only share the engine's time. Default: twice the CPUs, at least 4 */
   startConcurrency?: number
   log: Log
@@ -109,6 +118,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     reclaim,
     freezer: createFreezer({ engineHost }),
     slots,
+    layersMax: options.layersMax ?? layersMax,
     log,
   }
   const closing = new AbortController()
@@ -117,7 +127,11 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   return {
     name: runtimeName,
     capabilities,
-    images: createImages(engine, instanceId),
+    images: createImages(parts, {
+      offline: false,
+      ecrEndpoint,
+      ...options.registries,
+    }),
     fingerprint: (signal) => fingerprintDocker(engine, mounts, guestBinary, signal),
 
     start: (spec, signal) =>

@@ -6,15 +6,19 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ServerError, toError } from '../../domain/error.ts'
 import { abortable } from '../../lib/deadline.ts'
+import { newId } from '../../lib/ids.ts'
 import { patientSignal } from '../../lib/patience.ts'
-import { cpusLabel, instanceLabel, sandboxLabel, snapshotLabel, transportLabel } from './container.ts'
+import { instanceLabel, snapshotLabel } from './container.ts'
 import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
 import { containerNotFound, type FoundContainer, getContainer, overlayLayer } from './find-container.ts'
+import { flattenImage, ownLabels, readerLabel } from './flatten-image.ts'
 import { freeze, thaw } from './freeze.ts'
 import type { DockerGuest } from './handle.ts'
 import { runHostTool } from './host-tool.ts'
-import { invalidImageName, removeImage, splitImage } from './images.ts'
+import { invalidImageName, splitImage } from './image-names.ts'
+import { inspectImage } from './images.ts'
 import type { DockerParts } from './parts.ts'
+import { removeImage } from './remove-image.ts'
 
 /** Longest time for the copy, in milliseconds: the engine copies some tens of megabytes a second */
 const copyMs = 30 * 60_000
@@ -30,43 +34,49 @@ export async function snapshotGuest(
   image: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { repo, tag } = splitImage(image)
+  splitImage(image)
+  const { engine } = parts
   const found = await getContainer(parts, guest, signal)
-  await refuseExisting(parts.engine, image, signal)
+  await refuseExisting(engine, image, signal)
+  const below = await inspectImage(engine, found.image, signal)
+  const isDeep = (below?.layers ?? 0) >= parts.layersMax
+  // A deep one is a step on the way, and nobody's image.
+  const copyName = isDeep ? `e2b-server/deep:${newId()}` : image
   const isRunning = found.condition === 'running'
   if (isRunning) await freeze(parts, guest)
   // Not ended by the caller's signal: the engine goes on with what it has begun, and the image has to be removed then.
-  const copied = copy(parts, found, { image, repo, tag })
+  let work = copy(parts, found, { image: copyName, isStep: isDeep })
   try {
     try {
-      await abortable(copied, signal)
+      await abortable(work, signal)
     } finally {
       if (isRunning) await thaw(parts, guest)
     }
+    if (isDeep) {
+      work = flattenImage(parts, copyName, image)
+      await abortable(work, signal)
+      await removeImage(engine, copyName, signal)
+    }
   } catch (error) {
-    await Promise.race([undo(parts, image, copied), delay(undoWaitMs, undefined, { ref: false })])
+    const undone = undo(parts, isDeep ? [image, copyName] : [image], work)
+    await Promise.race([undone, delay(undoWaitMs, undefined, { ref: false })])
     throw error
   }
 }
 
+/** `isStep`: it is not to be found as an image of the server's. */
 async function copy(
   parts: DockerParts,
   { guest, layer }: FoundContainer,
-  { image, repo, tag }: { image: string; repo: string; tag: string },
+  { image, isStep }: { image: string; isStep: boolean },
 ): Promise<void> {
   const { engine, instanceId } = parts
   const deadline = patientSignal(copyMs)
-  // What isn't said here is the container's, and set anew for every container that is made of the image.
-  const labels = {
-    [instanceLabel]: instanceId,
-    [snapshotLabel]: image,
-    [sandboxLabel]: '',
-    [transportLabel]: '',
-    [cpusLabel]: '',
-  }
+  const labels = ownLabels(instanceId, image)
+  const stepLabels = { ...labels, [instanceLabel]: '', [snapshotLabel]: '', [readerLabel]: instanceId }
   const request = {
-    _query: { container: guest.containerId, repo, tag, pause: 'false' },
-    _body: { Labels: labels },
+    _query: { container: guest.containerId, ...splitImage(image), pause: 'false' },
+    _body: { Labels: isStep ? stepLabels : labels },
   }
   await engine
     .call(deadline, (docker, both) =>
@@ -99,42 +109,30 @@ async function copyMetadata(
 }
 
 /** Once the engine is done, so that nothing appears afterwards. Never rejects: reconciliation finds what is left. */
-async function undo({ engine, log }: DockerParts, image: string, copied: Promise<void>): Promise<void> {
+async function undo({ engine, log }: DockerParts, images: string[], copied: Promise<void>): Promise<void> {
   const failure = await copied.then(
     () => undefined,
     (error) => error,
   )
   // Somebody else's image of that name is not ours to remove.
   if (failure instanceof ServerError && failure.code === 'conflict') return
-  try {
-    await removeImage(engine, image, patientSignal(undoMs))
-  } catch (error) {
-    log.warn({ err: error, image }, 'a failed snapshot is not undone yet')
+  for (const image of images) {
+    try {
+      await removeImage(engine, image, patientSignal(undoMs))
+    } catch (error) {
+      log.warn({ err: error, image }, 'a failed snapshot is not undone yet')
+    }
   }
 }
 
 async function refuseExisting(engine: Engine, image: string, signal: AbortSignal): Promise<void> {
-  await engine.call(signal, async (docker, both) => {
-    try {
-      await docker.getImage(image).inspect({ abortSignal: both })
-    } catch (error) {
-      if (statusOf(error) === 404) return
-      throw error
-    }
-    throw new ServerError('conflict', `There is an image ${image} already.`)
-  })
+  if ((await inspectImage(engine, image, signal)) === undefined) return
+  throw new ServerError('conflict', `There is an image ${image} already.`)
 }
 
 function commitError(error: unknown, sandboxId: string, image: string): ServerError {
   const cause = error instanceof ServerError ? error.cause : error
   const reason = reasonOf(cause)
-  if (/max depth exceeded/i.test(reason)) {
-    return new ServerError(
-      'resource_exhausted',
-      'The sandbox descends from too many snapshots of one another: the engine takes about 120.',
-      { cause: error },
-    )
-  }
   if (/invalid (reference format|tag format)|repository name must/i.test(reason)) {
     return invalidImageName(image, error)
   }

@@ -75,7 +75,7 @@ test('an image in use is not removed, and one that others are built on goes with
     await runtime.pause(clone, { memory }, patience())
   }
   await expect(runtime.images.remove(first, patience())).rejects.toMatchObject({ code: 'conflict' })
-  expect(await runtime.images.has(first, patience())).toBe(true)
+  expect(await runtime.images.inspect(first, patience())).toBeDefined()
   await runtime.destroy(clone, patience())
 
   await runtime.images.remove(first, patience())
@@ -115,4 +115,53 @@ test('a snapshot that fails leaves the guest as it was', async () => {
   expect(await runtime.recover(handle, patience())).toBe('running')
   expect(await runtime.images.list(patience())).toEqual([])
   await runtime.destroy(handle, patience())
+})
+
+test.runIf(isRoot)(
+  'a chain of snapshots has no end: a deep one is flattened, with its metadata',
+  async () => {
+    const { layers } = (await runtime.images.inspect(image, patience()))!
+    const flat = one.create({ layersMax: layers + 2 })
+    const names: string[] = []
+    let handle = await start()
+    for (let depth = 1; depth <= 5; depth++) {
+      const more = depth === 1 ? `touch ~/file; ${setMetadata('first')}; touch ~/gone` : 'rm -f ~/gone'
+      await run(guestOf(flat, handle), `${more}; echo ${depth} >> ~/depths`)
+      const name = `e2b-server/test-${newId()}:snapshot`
+      await flat.snapshot(handle, name, patience())
+      await flat.destroy(handle, patience())
+      names.push(name)
+      handle = await flat.start(guestSpec(name), patience())
+    }
+    const found = await Promise.all(
+      names.map(async (name) => (await flat.images.inspect(name, patience()))!.layers),
+    )
+    expect(found).toEqual([layers + 1, layers + 2, 1, 2, 3])
+    const script = `cat ~/depths; ls ~/gone 2>/dev/null; ${getMetadata}`
+    expect((await run(guestOf(flat, handle), script)).stdout).toBe('1\n2\n3\n4\n5\nfirst\n')
+    const { Config: deep } = await docker.getImage(names[2]!).inspect()
+    const { Config: base } = await docker.getImage(image).inspect()
+    expect(deep.Env).toEqual(base.Env)
+    expect(deep.Labels).toMatchObject({ 'e2b-server.snapshot': names[2], 'e2b-server.reader': '' })
+    await flat.destroy(handle, patience())
+    // Nothing of the steps on the way is left.
+    const filters = { label: [`e2b-server.reader=${one.instanceId}`] }
+    expect(await docker.listContainers({ all: true, filters })).toEqual([])
+    expect(await docker.listImages({ filters: JSON.stringify(filters) })).toEqual([])
+    expect((await flat.images.list(patience())).sort()).toEqual(names.sort())
+    for (const name of names) await flat.images.remove(name, patience())
+    await flat.close()
+  },
+)
+
+test('what a crash in the middle of a copy leaves is removed', async () => {
+  const labels = { 'e2b-server.reader': one.instanceId }
+  const left = await docker.createContainer({ Image: image, Entrypoint: ['/'], Labels: labels })
+  const step = `e2b-server/deep:${newId()}`
+  await left.commit({ repo: step.split(':')[0]!, tag: step.split(':')[1]! })
+  const later = one.create()
+  expect(await later.images.list(patience())).toEqual([])
+  await expect(left.inspect()).rejects.toMatchObject({ statusCode: 404 })
+  expect(await later.images.inspect(step, patience())).toBeUndefined()
+  await later.close()
 })

@@ -10,7 +10,7 @@ import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
 import type { EngineHost } from './engine-host.ts'
 import { agentPortOf } from './find-container.ts'
 import type { DockerGuest } from './handle.ts'
-import { imageNotFound, invalidImageName } from './images.ts'
+import { imageNotFound, invalidImageName } from './image-names.ts'
 import type { InstanceNetwork } from './network.ts'
 import type { Transport } from './transport.ts'
 

@@ -11,7 +11,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ServerError } from '../../domain/error.ts'
-import type { Images } from '../../domain/runtime.ts'
+import type { ImageInfo, Images } from '../../domain/images.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import { removeTree } from '../../lib/remove-tree.ts'
 import { copyTree } from './copy-tree.ts'
@@ -74,10 +74,58 @@ export function createImageStore({ path: root, prepare, onRemainder }: ImageStor
     }
   }
 
+  const copyFrom = async (image: string, home: string, signal: AbortSignal) => {
+    readers.set(image, (readers.get(image) ?? 0) + 1)
+    try {
+      await copyTree(join(pathOf(image), 'home'), home, signal)
+    } finally {
+      readers.set(image, (readers.get(image) ?? 0) - 1)
+      if (readers.get(image) === 0) readers.delete(image)
+    }
+  }
+  const create: ImageStore['create'] = async (image, fill) => {
+    if (!imageName.test(image)) {
+      throw new ServerError(
+        'invalid_argument',
+        'The name of an image has 1 to 80 letters, digits and ._:/@- and begins with a letter or digit.',
+      )
+    }
+    const taken = () => new ServerError('conflict', `The server has an image ${image} already.`)
+    if (isThere(image)) throw taken()
+    await prepare()
+    await mkdir(root, { mode: 0o700, recursive: true })
+    await sweep()
+    const draft = await draftPath()
+    await mkdir(draft, { mode: 0o700 })
+    try {
+      await fill(join(draft, 'home'), draft)
+      // Fails where there is one meanwhile, as that isn't empty.
+      await rename(draft, pathOf(image)).catch((error: NodeJS.ErrnoException) => {
+        throw error.code === 'ENOTEMPTY' || error.code === 'EEXIST' ? taken() : error
+      })
+    } catch (error) {
+      await clean(draft)
+      throw error
+    }
+  }
+
   return {
     check,
-    has: async (image) => isThere(image),
-    pull: async (image) => check(image),
+    async inspect(image, signal) {
+      if (!isThere(image)) return undefined
+      return infoOf(image, image === hostImage ? 0 : await sizeOf(pathOf(image), signal))
+    },
+    async pull(image) {
+      throw new ServerError(
+        'unimplemented',
+        `The process runtime has no registry that it could get ${image} from: it has ${hostImage} and snapshots.`,
+      )
+    },
+    async flatten(image, target, signal) {
+      check(image)
+      // Every copy is whole.
+      await create(target, (home) => (image === hostImage ? mkdir(home) : copyFrom(image, home, signal)))
+    },
     async list() {
       const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT') return []
@@ -85,48 +133,11 @@ export function createImageStore({ path: root, prepare, onRemainder }: ImageStor
       })
       return names.filter((name) => !name.startsWith('.')).map(decodeURIComponent)
     },
-    async size(image, signal) {
+    copyTo: async (image, home, signal) => {
       check(image)
-      if (image === hostImage) return 0
-      const said = await runProgram('du', ['-s', '--block-size=1', '--', pathOf(image)], signal)
-      return Number.parseInt(said, 10)
+      if (image !== hostImage) await copyFrom(image, home, signal)
     },
-    async copyTo(image, home, signal) {
-      check(image)
-      if (image === hostImage) return
-      readers.set(image, (readers.get(image) ?? 0) + 1)
-      try {
-        await copyTree(join(pathOf(image), 'home'), home, signal)
-      } finally {
-        readers.set(image, (readers.get(image) ?? 0) - 1)
-        if (readers.get(image) === 0) readers.delete(image)
-      }
-    },
-    async create(image, fill) {
-      if (!imageName.test(image)) {
-        throw new ServerError(
-          'invalid_argument',
-          'The name of an image has 1 to 80 letters, digits and ._:/@- and begins with a letter or digit.',
-        )
-      }
-      const taken = () => new ServerError('conflict', `The server has an image ${image} already.`)
-      if (isThere(image)) throw taken()
-      await prepare()
-      await mkdir(root, { mode: 0o700, recursive: true })
-      await sweep()
-      const draft = await draftPath()
-      await mkdir(draft, { mode: 0o700 })
-      try {
-        await fill(join(draft, 'home'), draft)
-        // Fails where there is one meanwhile, as that isn't empty.
-        await rename(draft, pathOf(image)).catch((error: NodeJS.ErrnoException) => {
-          throw error.code === 'ENOTEMPTY' || error.code === 'EEXIST' ? taken() : error
-        })
-      } catch (error) {
-        await clean(draft)
-        throw error
-      }
-    },
+    create,
     async remove(image) {
       if (image === hostImage) {
         throw new ServerError('failed_precondition', "This machine's own file system can't be removed.")
@@ -148,4 +159,24 @@ export function createImageStore({ path: root, prepare, onRemainder }: ImageStor
       })
     },
   }
+}
+
+/** Nothing but a home: what it is run with is the machine's. */
+function infoOf(image: string, sizeBytes: number): ImageInfo {
+  const architecture = { x64: 'amd64', arm64: 'arm64' }[process.arch as string] ?? ''
+  return {
+    id: image,
+    env: {},
+    user: '',
+    workdir: '/',
+    labels: {},
+    layers: 1,
+    sizeBytes,
+    architecture,
+    os: process.platform,
+  }
+}
+
+async function sizeOf(path: string, signal: AbortSignal): Promise<number> {
+  return Number.parseInt(await runProgram('du', ['-s', '--block-size=1', '--', path], signal), 10)
 }

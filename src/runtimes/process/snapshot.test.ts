@@ -55,7 +55,7 @@ describe('an image', () => {
     const before = (await run(guestOf(runtime, source), look)).stdout
     expect(before).toContain('hole regular file')
     const image = await snapshot(source)
-    expect(await runtime.images.size(image, patience())).toBeLessThan(1_000_000)
+    expect((await runtime.images.inspect(image, patience()))?.sizeBytes).toBeLessThan(1_000_000)
     expect((await run(guestOf(runtime, await start(image)), look)).stdout).toBe(before)
   })
 
@@ -82,7 +82,7 @@ describe('an image', () => {
   ])('has a name that is safe: %j is not', async (image) => {
     const handle = await start()
     await expect(snapshot(handle, image)).rejects.toMatchObject({ code: 'invalid_argument' })
-    expect(await runtime.images.has(image, patience())).toBe(false)
+    expect(await runtime.images.inspect(image, patience())).toBeUndefined()
     await expect(start(image)).rejects.toMatchObject({ code: 'not_found' })
     await runtime.images.remove(image, patience())
     await expectRunning(handle)
