@@ -20,6 +20,7 @@ import { addListEvents } from './routes/events/list.ts'
 import { addFrontPage } from './routes/front-page.ts'
 import { addHealth } from './routes/health.ts'
 import { addOperatorApiKeys } from './routes/operator/api-keys.ts'
+import { addCancelTeamBuilds } from './routes/operator/cancel-builds.ts'
 import { addKillTeamSandboxes } from './routes/operator/kill-sandboxes.ts'
 import { addNodes } from './routes/operator/nodes.ts'
 import { addRunningCounts } from './routes/operator/running-counts.ts'
@@ -40,12 +41,16 @@ import { addListSnapshots } from './routes/snapshots/list.ts'
 import { addListTeams } from './routes/teams/list.ts'
 import { addTeamMetrics } from './routes/teams/metrics.ts'
 import { addBuildStatus } from './routes/templates/build-status.ts'
+import { addCreateTemplate } from './routes/templates/create.ts'
 import { addDeleteTemplate } from './routes/templates/delete.ts'
+import { addTemplateFiles } from './routes/templates/files.ts'
 import { addFindAlias } from './routes/templates/find-alias.ts'
 import { addGetTemplate } from './routes/templates/get.ts'
 import { addListTemplates } from './routes/templates/list.ts'
+import { addStartBuild } from './routes/templates/start-build.ts'
 import { addTags } from './routes/templates/tags.ts'
 import { addUpdateTemplate } from './routes/templates/update.ts'
+import { addUploadFiles } from './routes/templates/upload.ts'
 import { addUnimplemented } from './routes/unimplemented.ts'
 import { addWebhooks } from './routes/webhooks/webhooks.ts'
 
@@ -66,6 +71,7 @@ export function createApi(parts: ApiParts): FastifyInstance {
   addCors(app)
   addFrontPage(app, parts)
   addHealth(app)
+  addUploadFiles(app, parts)
   addListTeams(app, parts)
   addCreateAccessToken(app)
   addDeleteAccessToken(app)
@@ -92,6 +98,9 @@ export function createApi(parts: ApiParts): FastifyInstance {
     addUpdateTemplate(scope, parts)
     addBuildStatus(scope, parts)
     addTags(scope, parts)
+    addCreateTemplate(scope, parts)
+    addTemplateFiles(scope, parts)
+    addStartBuild(scope, parts)
     addSandboxMetrics(scope, parts)
     addSandboxLogs(scope, parts)
     addListEvents(scope, parts)
@@ -107,6 +116,7 @@ export function createApi(parts: ApiParts): FastifyInstance {
     addOperatorAuthentication(scope, authenticator)
     addNodes(scope, parts)
     addKillTeamSandboxes(scope, parts)
+    addCancelTeamBuilds(scope, parts)
     addRunningCounts(scope, parts)
     addOperatorApiKeys(scope, parts)
     addUnimplemented(scope, ({ path }) => path.startsWith('/admin/'))

@@ -86,6 +86,14 @@ export function withServerOptions(command: Command): Command {
       '--min-free-disk-mb <n>',
       'disk space that starts leave free [E2B_SERVER_MIN_FREE_DISK_MB] (default: 1024)',
     )
+    .option(
+      '--max-upload-mb <n>',
+      'largest archive of files for one COPY step of a template [E2B_SERVER_MAX_UPLOAD_MB] (default: 2048)',
+    )
+    .option(
+      '--max-team-uploads-mb <n>',
+      'such archives of one team together [E2B_SERVER_MAX_TEAM_UPLOADS_MB] (default: 20480)',
+    )
 }
 
 /** A flag that may be given several times is a list with commas. */

@@ -1,6 +1,9 @@
 import type { SandboxNode } from '../domain/node.ts'
 import type { Store } from '../domain/store.ts'
+import type { TemplateArchives } from '../domain/template-archives.ts'
+import type { TemplateBuilder } from '../domain/template-builder.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { KeyedQueue } from '../lib/keyed-queue.ts'
 import type { Log } from '../lib/log.ts'
 import type { Admission } from './admission.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -13,6 +16,10 @@ export interface ControlContext {
   lifecycle: Lifecycle
   admission: Admission
   orphans: Orphans
+  builder: TemplateBuilder
+  archives: TemplateArchives
+  /** A team's builds are made and started one after another, by its id */
+  templateTurns: KeyedQueue
   /** Resolves when requests that had arrived at the server by now have been passed on to this process. Never rejects. */
   caughtUp: () => Promise<void>
   clock: Clock

@@ -1,4 +1,5 @@
 import { ServerError } from '../domain/error.ts'
+import type { TemplateBuild } from '../domain/template-build.ts'
 import type { ControlContext } from './context.ts'
 import { findOwnTemplate } from './resolve-template.ts'
 import { snapshotNotFound } from './snapshots.ts'
@@ -23,8 +24,7 @@ export async function deleteTemplate(
       `${what} "${identifier}" can't be deleted: there are paused or running sandboxes that use it. Kill them first.`,
     )
   }
-  const builds = await ctx.store.builds.list({ templateId: id })
-  await ctx.store.templates.remove(id)
+  const builds = await ctx.templateTurns.run(teamId, () => removeRecords(ctx, id))
   for (const { image } of builds) {
     if (image === null) continue
     try {
@@ -35,12 +35,24 @@ export async function deleteTemplate(
   }
 }
 
-/** Removes an image that no record refers to any more. Errors: those of `Images.remove`. */
+/** Ends what is being built of it first. Returns the builds that it had. */
+async function removeRecords({ store, builder }: ControlContext, id: string): Promise<TemplateBuild[]> {
+  const builds = await store.builds.list({ templateId: id })
+  const unfinished = builds.filter(
+    ({ status, origin }) => status !== 'ready' && status !== 'error' && !origin,
+  )
+  await Promise.all(unfinished.map((build) => builder.cancel(build.id, 'Its template was deleted.')))
+  await store.templates.remove(id)
+  return builds
+}
+
+/** Removes an image that no record and no build refers to any more. Errors: those of `Images.remove`. */
 async function releaseImage(
-  { store, node }: ControlContext,
+  { store, node, builder }: ControlContext,
   image: string,
   signal: AbortSignal,
 ): Promise<void> {
+  if (builder.owns(image)) return
   const users = await Promise.all([
     store.builds.list({ image, limit: 1 }),
     store.layers.list({ image, limit: 1 }),

@@ -12,6 +12,7 @@ import { forEachLimit } from '../lib/for-each-limit.ts'
 import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
 import { settle } from './settle.ts'
+import { settleBuilds } from './settle-builds.ts'
 import { dropIncomplete } from './snapshots.ts'
 
 /** Time between two passes, in ms. */
@@ -47,6 +48,7 @@ export async function reconcile(ctx: ControlContext, signal: AbortSignal): Promi
   const [settled] = await Promise.allSettled([settling])
   await removeGuests(ctx, guests, signal)
   await settleSnapshots(ctx, signal)
+  await settleBuilds(ctx)
   await removeImages(ctx, images, signal)
   if (settled.status === 'rejected') throw settled.reason
 }
@@ -58,7 +60,8 @@ async function removeGuests(
   signal: AbortSignal,
 ): Promise<void> {
   for (const id of guests.keys()) {
-    if ((await ctx.store.sandboxes.find(id)) !== undefined) guests.delete(id)
+    const isBuilding = ctx.builder.owns(id)
+    if (isBuilding || (await ctx.store.sandboxes.find(id)) !== undefined) guests.delete(id)
   }
   const due = new Set(ctx.orphans.due('guest', [...guests.keys()]))
   await forEachLimit(guests.entries(), parallel, async ([sandboxId, handle]) => {
@@ -100,11 +103,13 @@ async function removeImages(
   images: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
+  // Before the rows are read: a build lets go of an image once a row refers to it.
+  const nobodys = images.filter((image) => !ctx.builder.owns(image))
   const kept = new Set<string | null>()
   for (const { image } of await ctx.store.builds.list({})) kept.add(image)
   for (const { image } of await ctx.store.layers.list({})) kept.add(image)
   for (const { image } of await ctx.store.sandboxes.list({})) kept.add(image)
-  const orphans = images.filter((image) => !kept.has(image))
+  const orphans = nobodys.filter((image) => !kept.has(image))
   for (const image of ctx.orphans.due('image', orphans)) {
     try {
       await ctx.node.images.remove(image, signal)

@@ -47,14 +47,15 @@ export interface TemplateStore {
   /** The team's (null: the server's) template of a name. */
   findByAlias(teamId: string | null, alias: string): Promise<Template | undefined>
   /**
-   * What a team means by an id or a bare name: an id of what it may use comes first, then its own name, then the server's.
-   * Never a fork's.
+   * What a team means by an id or a bare name: an id of what it may use, but the server's, comes first, then its own
+   * name, then the server's. Never a fork's.
    */
   resolve(nameOrId: string, teamId: string): Promise<Template | undefined>
   /** Newest first. */
   list(filter: TemplateFilter): Promise<Template[]>
+  count(filter: Pick<TemplateFilter, 'teamId' | 'kind'>): Promise<number>
   /** Errors: `not_found`. */
-  update(id: string, update: Partial<Pick<Template, 'isPublic' | 'updatedAt'>>): Promise<void>
+  update(id: string, update: Partial<Pick<Template, 'isPublic' | 'kind' | 'updatedAt'>>): Promise<void>
   /** Counts a sandbox that was made of it; an unknown template is passed over. */
   countSpawn(id: string, at: number): Promise<void>
   /** With all its builds, their logs and its tags. Idempotent. */

@@ -88,6 +88,9 @@ const schema = z.object({
     memoryMb: limit('--min-free-memory-mb'),
     diskMb: amount('--min-free-disk-mb'),
   }),
+  /** Archives of COPY steps, in MiB: of one, and of one team's together */
+  maxUploadMb: amount('--max-upload-mb').int('--max-upload-mb must be a whole number'),
+  maxTeamUploadsMb: amount('--max-team-uploads-mb').int('--max-team-uploads-mb must be a whole number'),
   destroyOnExit: z.boolean(),
   /** `unix:///path` or undefined for the default socket */
   dockerHost: z.string().optional(),
@@ -149,6 +152,8 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
       memoryMb: pick('minFreeMemoryMb', 'E2B_SERVER_MIN_FREE_MEMORY_MB'),
       diskMb: pick('minFreeDiskMb', 'E2B_SERVER_MIN_FREE_DISK_MB', '1024'),
     },
+    maxUploadMb: pick('maxUploadMb', 'E2B_SERVER_MAX_UPLOAD_MB', '2048'),
+    maxTeamUploadsMb: pick('maxTeamUploadsMb', 'E2B_SERVER_MAX_TEAM_UPLOADS_MB', '20480'),
     destroyOnExit: flags.destroyOnExit === true,
     dockerHost: env.DOCKER_HOST,
   })

@@ -29,11 +29,14 @@ import { defaultLinger, responseClass } from '../edge/unread-body.ts'
 import { systemClock } from '../lib/clock.ts'
 import { sleep } from '../lib/deadline.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
+import { createKeyedQueue } from '../lib/keyed-queue.ts'
 import { patientSignal } from '../lib/patience.ts'
 import { countStarts } from '../orchestrator/count-starts.ts'
 import { createMachine } from '../orchestrator/machine.ts'
 import { createManager } from '../orchestrator/manager.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
+import { openArchives } from '../templates/archives.ts'
+import { createNoBuilder } from '../templates/no-builder.ts'
 import { createSender } from '../webhooks/send-delivery.ts'
 import { presentLifecycleDelivery } from '../wire/lifecycle-event.ts'
 import { ensureAdminToken } from './admin-token.ts'
@@ -45,7 +48,7 @@ import { apiUrl, openCredentials, openDns, publicDomain } from './names.ts'
 import { listenPrivately } from './private-socket.ts'
 import { countSandboxes, type SandboxCounts } from './running-server.ts'
 import { createRuntime, requireUsable } from './runtimes.ts'
-import { claimStateDir, databasePath, prepareStateDir } from './state-dir.ts'
+import { claimStateDir, databasePath, prepareStateDir, templateFilesPath } from './state-dir.ts'
 import { putBaseTemplate } from './templates.ts'
 
 export interface RunningServer {
@@ -137,6 +140,17 @@ async function start(
       startWaitMs: config.startWaitS * 1000,
       keepFree: config.keepFree,
     }),
+    builder: createNoBuilder({ store, clock }),
+    archives: await openArchives({
+      folder: templateFilesPath(config.stateDir),
+      files: store.templateFiles,
+      maxBytes: config.maxUploadMb * 2 ** 20,
+      teamMaxBytes: config.maxTeamUploadsMb * 2 ** 20,
+      keepFreeBytes: config.keepFree.diskMb * 2 ** 20,
+      clock,
+      log,
+    }),
+    templateTurns: createKeyedQueue(),
     orphans: createOrphans({ ...(orphanGraceMs !== undefined && { graceMs: orphanGraceMs }) }),
     caughtUp: async () => workers?.caughtUp(),
     clock,

@@ -47,6 +47,7 @@ export interface Reach {
 export const databasePath = (stateDir: string) => join(stateDir, 'e2b-server.db')
 export const apiKeyPath = (stateDir: string) => join(stateDir, 'api-key')
 export const adminTokenPath = (stateDir: string) => join(stateDir, 'admin-token')
+export const templateFilesPath = (stateDir: string) => join(stateDir, 'template-files')
 const infoPath = (stateDir: string) => join(stateDir, 'server.json')
 
 export function prepareStateDir(stateDir: string): void {

@@ -107,3 +107,64 @@ export interface RemoveTagsBody {
   name: string
   tags: string[]
 }
+
+export interface CreateTemplateBody {
+  /** With or without namespace and tag */
+  name?: string | null
+  /** What older clients call `name` */
+  alias?: string | null
+  tags?: string[] | null
+  /** Of older clients */
+  teamID?: string | null
+  cpuCount?: number | null
+  memoryMB?: number | null
+  minFreeDiskMb?: number | null
+}
+
+export interface CreatedTemplateBody {
+  templateID: string
+  buildID: string
+  public: boolean
+  names: string[]
+  tags: string[]
+  aliases: string[]
+}
+
+/** Of the first generation, with all that the build is made of. */
+export interface DockerfileTemplateBody {
+  alias?: string | null
+  dockerfile: string
+  teamID?: string | null
+  startCmd?: string | null
+  readyCmd?: string | null
+  cpuCount?: number | null
+  memoryMB?: number | null
+}
+
+export interface StartBuildBody {
+  fromImage?: string | null
+  fromTemplate?: string | null
+  fromImageRegistry?: RegistryBody | null
+  steps?: BuildStepBody[]
+  force?: boolean
+  startCmd?: string | null
+  readyCmd?: string | null
+}
+
+export type RegistryBody =
+  | { type: 'registry'; username: string; password: string }
+  | { type: 'aws'; awsAccessKeyId: string; awsSecretAccessKey: string; awsRegion: string }
+  | { type: 'gcp'; serviceAccountJson: string }
+
+/** Other fields that clients send mean nothing here: they are for the clients themselves. */
+export interface BuildStepBody {
+  type: string
+  args?: string[]
+  filesHash?: string | null
+  force?: boolean
+}
+
+export interface TemplateFilesBody {
+  present: boolean
+  url: string
+}

@@ -15,12 +15,14 @@ import type { Runtime } from '../../src/domain/runtime.ts'
 import type { Store } from '../../src/domain/store.ts'
 import { createEnvd } from '../../src/envd/envd.ts'
 import { createSandboxTable } from '../../src/envd/sandbox-table.ts'
+import { createKeyedQueue } from '../../src/lib/keyed-queue.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { createManager } from '../../src/orchestrator/manager.ts'
 import { createProcessRuntime } from '../../src/runtimes/process/runtime.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
+import { createNoBuilder } from '../../src/templates/no-builder.ts'
 import { agentBinary } from '../support/agent.ts'
-import { openAdmission } from '../support/control.ts'
+import { openAdmission, openTestArchives } from '../support/control.ts'
 import { runtimeParts, storeParts, withFailpoints } from '../support/failpoints.ts'
 import type { Random } from './random.ts'
 
@@ -69,6 +71,7 @@ export async function createWorld(random: Random): Promise<World> {
   const sizes = { cpuCount: 2, memoryMb: 512, diskMb: 1024 }
   await putStockTemplate(store, { name: 'base', image: 'none', runtime: 'process', ...sizes }, 0)
   const truth = makeRuntime()
+  const { archives, removeArchives } = await openTestArchives(store, clock)
 
   const notes = new Map<string, string[]>()
   const note = (id: string, what: string) => {
@@ -100,6 +103,7 @@ export async function createWorld(random: Random): Promise<World> {
       for (const image of await truth.images.list(patience())) await truth.images.remove(image, patience())
       await truth.close()
       await store.close()
+      await removeArchives()
     },
   } satisfies World
   return world
@@ -138,6 +142,9 @@ export async function createWorld(random: Random): Promise<World> {
       ...parts,
       lifecycle: createLifecycle(parts),
       admission: openAdmission(parts.store, clock),
+      builder: createNoBuilder(parts),
+      archives,
+      templateTurns: createKeyedQueue(),
       orphans: createOrphans({ graceMs: 0 }),
       caughtUp: async () => {},
     }

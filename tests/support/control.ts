@@ -1,6 +1,9 @@
 /** The control plane with a real store, manager and guests, but for the container engine: the process runtime. */
 
 import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type Admission, createAdmission } from '../../src/control/admission.ts'
 import type { ControlContext } from '../../src/control/context.ts'
 import { createLifecycle } from '../../src/control/lifecycle.ts'
@@ -17,12 +20,15 @@ import { noDefaults, type TemplateBuild } from '../../src/domain/template-build.
 import { createEnvd } from '../../src/envd/envd.ts'
 import { createSandboxTable } from '../../src/envd/sandbox-table.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
+import { createKeyedQueue } from '../../src/lib/keyed-queue.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { createMachine } from '../../src/orchestrator/machine.ts'
 import { createManager } from '../../src/orchestrator/manager.ts'
 import type { Faults } from '../../src/runtimes/process/faults.ts'
 import { createProcessRuntime } from '../../src/runtimes/process/runtime.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
+import { openArchives } from '../../src/templates/archives.ts'
+import { createNoBuilder } from '../../src/templates/no-builder.ts'
 import { agentBinary } from './agent.ts'
 
 export interface TestControl extends AsyncDisposable {
@@ -66,12 +72,16 @@ export async function startControl({
   const sizes = { cpuCount: 2, memoryMb: 512, diskMb: 1024 }
   await putStockTemplate(store, { name: 'base', image: 'none', runtime: runtime.name, ...sizes }, 0)
   const anyTime = () => AbortSignal.timeout(20_000)
+  const { archives, removeArchives } = await openTestArchives(store, clock)
   return {
     control: {
       store,
       node,
       lifecycle,
       admission: openAdmission(store, clock),
+      builder: createNoBuilder({ store, clock }),
+      archives,
+      templateTurns: createKeyedQueue(),
       orphans: createOrphans({ graceMs: orphanGraceMs }),
       caughtUp: async () => {},
       clock,
@@ -85,8 +95,18 @@ export async function startControl({
       for (const handle of await runtime.list(anyTime())) await runtime.destroy(handle, anyTime())
       await runtime.close()
       await store.close()
+      await removeArchives()
     },
   }
+}
+
+/** Archives in a folder of their own, of at most 1 MB, and 2 MB for each team. */
+export async function openTestArchives(store: Pick<Store, 'templateFiles'>, clock: Clock) {
+  const folder = await mkdtemp(join(tmpdir(), 'e2b-archives-'))
+  const files = store.templateFiles
+  const bounds = { maxBytes: 1_000_000, teamMaxBytes: 2_000_000, keepFreeBytes: 0 }
+  const archives = await openArchives({ folder, files, ...bounds, clock, log: silentLog })
+  return { archives, folder, removeArchives: () => rm(folder, { recursive: true, force: true }) }
 }
 
 /** Admits up to a hundred starts at once, on a machine however full. */

@@ -55,7 +55,7 @@ export function createTemplateStore(db: Kysely<Tables>): TemplateStore {
             where.and([where('id', 'in', named), isSeen]),
           ])
         })
-        .orderBy((order) => order('id', '=', nameOrId), 'desc')
+        .orderBy((order) => order.and([order('id', '=', nameOrId), order('team_id', 'is not', null)]), 'desc')
         .orderBy((order) => order('team_id', 'is', null))
         .limit(1)
         .executeTakeFirst()
@@ -80,13 +80,21 @@ export function createTemplateStore(db: Kysely<Tables>): TemplateStore {
       return Promise.all((await query.execute()).map((row) => withAliases(db, row)))
     },
 
-    async update(id, { isPublic, updatedAt }) {
+    async count({ teamId, kind }) {
+      let query = db.selectFrom('templates').select(({ fn }) => fn.countAll<number>().as('count'))
+      if (teamId !== undefined) query = query.where('team_id', teamId === null ? 'is' : '=', teamId)
+      if (kind !== undefined) query = query.where('kind', '=', kind)
+      return Number((await query.executeTakeFirstOrThrow()).count)
+    },
+
+    async update(id, { isPublic, kind, updatedAt }) {
       const { numUpdatedRows } = await db
         .updateTable('templates')
         .set({
           // Setting the id to itself keeps an empty update a valid statement.
           id,
           ...(isPublic !== undefined && { is_public: Number(isPublic) }),
+          ...(kind !== undefined && { kind }),
           ...(updatedAt !== undefined && { updated_at: updatedAt }),
         })
         .where('id', '=', id)

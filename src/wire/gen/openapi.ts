@@ -590,7 +590,31 @@ export const openapi = {
     },
     "/v3/templates": {
       "post": {
-        "x-unimplemented": true
+        "summary": "Make a build that waits for its files and its start",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/NewTemplate"
+              }
+            }
+          }
+        },
+        "responses": {
+          "202": {
+            "description": "It waits",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/CreatedTemplate"
+                }
+              }
+            }
+          },
+          "409": {
+            "description": "One with such a tag runs"
+          }
+        }
       }
     },
     "/templates/{templateID}": {
@@ -672,7 +696,49 @@ export const openapi = {
     },
     "/templates/{templateID}/files/{hash}": {
       "get": {
-        "x-unimplemented": true
+        "summary": "Whether the files of a COPY step are here, and where to upload them",
+        "responses": {
+          "201": {
+            "description": "The link is for one upload",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/TemplateFiles"
+                }
+              }
+            }
+          }
+        }
+      }
+    },
+    "/template-files/{link}": {
+      "put": {
+        "summary": "Upload the files of a COPY step, as a tar archive, compressed or not",
+        "security": [],
+        "requestBody": {
+          "content": {
+            "application/octet-stream": {
+              "schema": {
+                "type": "string",
+                "format": "binary"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "They are here"
+          },
+          "403": {
+            "description": "There is no such link, or it was used, or is too old"
+          },
+          "411": {
+            "description": "No Content-Length"
+          },
+          "413": {
+            "description": "Too large"
+          }
+        }
       }
     },
     "/templates/{templateID}/builds/{buildID}": {
@@ -682,7 +748,24 @@ export const openapi = {
     },
     "/v2/templates/{templateID}/builds/{buildID}": {
       "post": {
-        "x-unimplemented": true
+        "summary": "Start a build",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/StartBuild"
+              }
+            }
+          }
+        },
+        "responses": {
+          "202": {
+            "description": "It runs"
+          },
+          "409": {
+            "description": "It doesn't wait, or another with one of its tags runs"
+          }
+        }
       }
     },
     "/templates/{templateID}/builds/{buildID}/status": {
@@ -1096,12 +1179,24 @@ export const openapi = {
     },
     "/admin/teams/{teamID}/builds/cancel": {
       "post": {
-        "x-unimplemented": true,
+        "summary": "End the builds of a team that wait or run",
         "security": [
           {
             "AdminToken": []
           }
-        ]
+        ],
+        "responses": {
+          "200": {
+            "description": "How many",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/CancelCounts"
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/admin/teams/{teamID}/api-keys": {
@@ -1718,6 +1813,279 @@ export const openapi = {
           },
           "public": {
             "type": "boolean"
+          }
+        }
+      },
+      "CancelCounts": {
+        "type": "object",
+        "required": [
+          "cancelledCount",
+          "failedCount"
+        ],
+        "properties": {
+          "cancelledCount": {
+            "type": "integer"
+          },
+          "failedCount": {
+            "type": "integer"
+          }
+        }
+      },
+      "NewTemplate": {
+        "type": "object",
+        "properties": {
+          "name": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "maxLength": 512,
+            "description": "With or without namespace and tag"
+          },
+          "alias": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "maxLength": 512,
+            "description": "What older clients call `name`"
+          },
+          "tags": {
+            "type": [
+              "array",
+              "null"
+            ],
+            "maxItems": 100,
+            "items": {
+              "type": "string",
+              "maxLength": 256
+            }
+          },
+          "teamID": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "maxLength": 128,
+            "description": "Of the API key; there is no other"
+          },
+          "cpuCount": {
+            "type": [
+              "integer",
+              "null"
+            ],
+            "minimum": -2147483648,
+            "maximum": 2147483647
+          },
+          "memoryMB": {
+            "type": [
+              "integer",
+              "null"
+            ],
+            "minimum": -2147483648,
+            "maximum": 2147483647
+          },
+          "minFreeDiskMb": {
+            "type": [
+              "integer",
+              "null"
+            ],
+            "minimum": 0,
+            "maximum": 67108864
+          }
+        }
+      },
+      "CreatedTemplate": {
+        "type": "object",
+        "required": [
+          "templateID",
+          "buildID",
+          "public",
+          "names",
+          "tags",
+          "aliases"
+        ],
+        "properties": {
+          "templateID": {
+            "type": "string"
+          },
+          "buildID": {
+            "type": "string",
+            "format": "uuid"
+          },
+          "public": {
+            "type": "boolean"
+          },
+          "names": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            },
+            "description": "With their namespace"
+          },
+          "tags": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            }
+          },
+          "aliases": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            },
+            "description": "Without namespace"
+          }
+        }
+      },
+      "TemplateFiles": {
+        "type": "object",
+        "required": [
+          "present",
+          "url"
+        ],
+        "properties": {
+          "present": {
+            "type": "boolean"
+          },
+          "url": {
+            "type": "string",
+            "description": "For one PUT, within an hour"
+          }
+        }
+      },
+      "StartBuild": {
+        "type": "object",
+        "properties": {
+          "fromImage": {
+            "type": [
+              "string",
+              "null"
+            ]
+          },
+          "fromTemplate": {
+            "type": [
+              "string",
+              "null"
+            ]
+          },
+          "fromImageRegistry": {
+            "anyOf": [
+              {
+                "type": "null"
+              },
+              {
+                "type": "object",
+                "required": [
+                  "type",
+                  "username",
+                  "password"
+                ],
+                "properties": {
+                  "type": {
+                    "const": "registry"
+                  },
+                  "username": {
+                    "type": "string",
+                    "maxLength": 1024
+                  },
+                  "password": {
+                    "type": "string",
+                    "maxLength": 65536
+                  }
+                }
+              },
+              {
+                "type": "object",
+                "required": [
+                  "type",
+                  "awsAccessKeyId",
+                  "awsSecretAccessKey",
+                  "awsRegion"
+                ],
+                "properties": {
+                  "type": {
+                    "const": "aws"
+                  },
+                  "awsAccessKeyId": {
+                    "type": "string",
+                    "maxLength": 1024
+                  },
+                  "awsSecretAccessKey": {
+                    "type": "string",
+                    "maxLength": 1024
+                  },
+                  "awsRegion": {
+                    "type": "string",
+                    "maxLength": 128
+                  }
+                }
+              },
+              {
+                "type": "object",
+                "required": [
+                  "type",
+                  "serviceAccountJson"
+                ],
+                "properties": {
+                  "type": {
+                    "const": "gcp"
+                  },
+                  "serviceAccountJson": {
+                    "type": "string",
+                    "maxLength": 65536
+                  }
+                }
+              }
+            ]
+          },
+          "steps": {
+            "type": "array",
+            "maxItems": 1000,
+            "items": {
+              "type": "object",
+              "required": [
+                "type"
+              ],
+              "properties": {
+                "type": {
+                  "type": "string",
+                  "maxLength": 64
+                },
+                "args": {
+                  "type": "array",
+                  "maxItems": 2000,
+                  "items": {
+                    "type": "string"
+                  }
+                },
+                "filesHash": {
+                  "type": [
+                    "string",
+                    "null"
+                  ],
+                  "maxLength": 64
+                },
+                "force": {
+                  "type": "boolean"
+                }
+              }
+            }
+          },
+          "force": {
+            "type": "boolean"
+          },
+          "startCmd": {
+            "type": [
+              "string",
+              "null"
+            ]
+          },
+          "readyCmd": {
+            "type": [
+              "string",
+              "null"
+            ]
           }
         }
       },

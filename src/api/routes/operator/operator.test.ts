@@ -75,10 +75,6 @@ test('the running sandboxes of a team are counted and killed; others’ and paus
   expect((await ask('POST /admin/teams/none/sandboxes/kill')).statusCode).toBe(404)
 })
 
-test('there are no builds to cancel yet', async () => {
-  expect((await ask('POST /admin/teams/team/builds/cancel')).statusCode).toBe(501)
-})
-
 test('a team’s limits are refused with what to do, and its longest life is kept', async () => {
   await api.control.store.teams.setLimits('team', { runningSandboxes: 0, lifetimeS: 60 })
   const create = (timeout: number) => api.ask('POST /v2/sandboxes', { body: { templateID: 'base', timeout } })

@@ -1,0 +1,58 @@
+import type { BuildOrder } from '../../domain/build-order.ts'
+import { ServerError } from '../../domain/error.ts'
+import type { BuildPlan, TemplateBuild } from '../../domain/template-build.ts'
+import type { BuildSpec } from '../../domain/template-builder.ts'
+import type { ControlContext } from '../context.ts'
+import { resolveBuild } from '../resolve-template.ts'
+import { refuseSecond } from './clear-the-way.ts'
+import { type BuildRef, requireOwnBuild } from './find.ts'
+
+/** What clients call E2B's base image: that of the stock template here. */
+const stockImage = /^(?:docker\.io\/)?e2bdev\/base(?::latest)?$/
+const stockTemplate = 'base'
+
+/**
+ * Starts a build that waits: it is `building` when this resolves. `orderOf` says what it is made of, from what was asked for
+ * when it was made. Errors: `not_found` (build, or what it begins with), `conflict` (it isn't `waiting`, or another with one of
+ * its tags runs), `resource_exhausted`.
+ */
+export async function startBuild(
+  ctx: ControlContext,
+  ref: BuildRef,
+  orderOf: (plan: BuildPlan) => BuildOrder,
+): Promise<void> {
+  const { template, build } = await requireOwnBuild(ctx, ref)
+  if (build.status !== 'waiting') throw notWaiting(build)
+  const plan = await ctx.store.builds.plan(build.id)
+  if (plan === undefined) throw notWaiting(build)
+  const { from: wanted, ...rest } = orderOf(plan)
+  const from = await resolveFrom(ctx, ref.teamId, wanted)
+  await ctx.templateTurns.run(ref.teamId, async () => {
+    await refuseSecond(ctx, template, plan.tags)
+    const { tags, minFreeDiskMb } = plan
+    await ctx.builder.start(build, { ...rest, from, tags, minFreeDiskMb })
+  })
+  ctx.log.info({ templateId: template.id, buildId: build.id }, 'a build was started')
+}
+
+async function resolveFrom(
+  ctx: ControlContext,
+  teamId: string,
+  from: BuildOrder['from'],
+): Promise<BuildSpec['from']> {
+  if ('image' in from) {
+    if (!stockImage.test(from.image)) return from
+    const stock = await ctx.store.tags.find(stockTemplate, 'default')
+    const build = stock && (await ctx.store.builds.find(stock.buildId))
+    return build === undefined ? from : { build }
+  }
+  return { build: (await resolveBuild(ctx, teamId, from.template)).build }
+}
+
+function notWaiting({ id, status, reason }: TemplateBuild): ServerError {
+  const why = reason === null ? '' : ` (${reason.message})`
+  return new ServerError(
+    'conflict',
+    `Build '${id}' is ${status} already${why}. Only a build that waits can be started: ask for a new one.`,
+  )
+}
