@@ -87,6 +87,14 @@ export function withServerOptions(command: Command): Command {
       'disk space that starts leave free [E2B_SERVER_MIN_FREE_DISK_MB] (default: 1024)',
     )
     .option(
+      '--max-builds <n>',
+      'builds of templates that run at once [E2B_SERVER_MAX_BUILDS] (default: one for each CPU, at least 4)',
+    )
+    .option(
+      '--template-cache-mb <n>',
+      'layers and files that are kept for later builds [E2B_SERVER_TEMPLATE_CACHE_MB] (default: 20480)',
+    )
+    .option(
       '--max-upload-mb <n>',
       'largest archive of files for one COPY step of a template [E2B_SERVER_MAX_UPLOAD_MB] (default: 2048)',
     )

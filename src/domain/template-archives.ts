@@ -26,4 +26,6 @@ export interface TemplateArchives {
   receive(link: string, upload: ArchiveUpload, signal: AbortSignal): Promise<void>
   /** Errors: `not_found`. */
   open(teamId: string, hash: string): Promise<Readable>
+  /** With its record. Idempotent. */
+  remove(teamId: string, hash: string): Promise<void>
 }

@@ -1,5 +1,6 @@
 import type { HttpRequest, HttpResponse } from '../domain/http.ts'
 import { startPatience } from '../lib/patience.ts'
+import { uploadPath, uploadTimeoutMs } from '../wire/template.ts'
 import { routeError, send } from './answer.ts'
 import { connectionOf, http2StreamOf } from './connection-of.ts'
 import { cut } from './cut.ts'
@@ -7,6 +8,13 @@ import { hasBody } from './forward-headers.ts'
 
 /** Enough for the megabyte that a body of the API may have, over a slow line. In milliseconds. */
 const defaultTimeoutMs = 60_000
+
+/** How long the body of a request for the API may take, in milliseconds. */
+export function bodyTimeoutMs({ method, url = '' }: HttpRequest): number {
+  return method === 'PUT' && url.replace(/^\/+/, '/').startsWith(uploadPath)
+    ? uploadTimeoutMs
+    : defaultTimeoutMs
+}
 
 /**
  * Ends a request whose body isn't all there after that time, in milliseconds, however much of it keeps coming: with

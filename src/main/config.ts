@@ -88,6 +88,10 @@ const schema = z.object({
     memoryMb: limit('--min-free-memory-mb'),
     diskMb: amount('--min-free-disk-mb'),
   }),
+  /** Builds of templates that run at once */
+  maxBuilds: amount('--max-builds').int('--max-builds must be a whole number'),
+  /** What the cache of builds may take, in MiB */
+  templateCacheMb: amount('--template-cache-mb').int('--template-cache-mb must be a whole number'),
   /** Archives of COPY steps, in MiB: of one, and of one team's together */
   maxUploadMb: amount('--max-upload-mb').int('--max-upload-mb must be a whole number'),
   maxTeamUploadsMb: amount('--max-team-uploads-mb').int('--max-team-uploads-mb must be a whole number'),
@@ -152,6 +156,9 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
       memoryMb: pick('minFreeMemoryMb', 'E2B_SERVER_MIN_FREE_MEMORY_MB'),
       diskMb: pick('minFreeDiskMb', 'E2B_SERVER_MIN_FREE_DISK_MB', '1024'),
     },
+    // Their steps are mostly installations, which wait for disk and network as much as they take CPU.
+    maxBuilds: pick('maxBuilds', 'E2B_SERVER_MAX_BUILDS', String(Math.max(4, availableParallelism()))),
+    templateCacheMb: pick('templateCacheMb', 'E2B_SERVER_TEMPLATE_CACHE_MB', '20480'),
     maxUploadMb: pick('maxUploadMb', 'E2B_SERVER_MAX_UPLOAD_MB', '2048'),
     maxTeamUploadsMb: pick('maxTeamUploadsMb', 'E2B_SERVER_MAX_TEAM_UPLOADS_MB', '20480'),
     destroyOnExit: flags.destroyOnExit === true,

@@ -6,7 +6,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Credentials } from '../domain/credentials.ts'
 import type { Edge } from '../edge/edge.ts'
 import { disarm } from '../edge/foreign-content.ts'
-import { limitBody } from '../edge/limit-body.ts'
+import { bodyTimeoutMs, limitBody } from '../edge/limit-body.ts'
 import { listenFor } from '../edge/listeners.ts'
 import { misdirected } from '../edge/misdirected.ts'
 import { routeOfRequest } from '../edge/route.ts'
@@ -43,7 +43,7 @@ export function createListener(parts: ListenerParts): TrafficServer {
         void signed.then((route) => edge.handleRequest(req, res, route))
         return
       }
-      limitBody(req, res)
+      limitBody(req, res, bodyTimeoutMs(req))
       // Fastify serves requests of both versions; its types know only the version of the server it made.
       api(req as IncomingMessage, res as ServerResponse)
     },

@@ -36,7 +36,7 @@ import { createMachine } from '../orchestrator/machine.ts'
 import { createManager } from '../orchestrator/manager.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
 import { openArchives } from '../templates/archives.ts'
-import { createNoBuilder } from '../templates/no-builder.ts'
+import { createBuilder } from '../templates/builder.ts'
 import { createSender } from '../webhooks/send-delivery.ts'
 import { presentLifecycleDelivery } from '../wire/lifecycle-event.ts'
 import { ensureAdminToken } from './admin-token.ts'
@@ -73,6 +73,7 @@ export interface Decorators {
  * from here may have a request on its way that can't be sent twice, also where this process stood still for long.
  */
 const apiIdleMs = 0
+const mib = 2 ** 20
 
 /** Starts the server and resolves when it takes requests; a start that fails leaves nothing. Errors: `ConfigError`. */
 export async function startServer(config: Config, decorators: Decorators = {}): Promise<RunningServer> {
@@ -107,6 +108,7 @@ async function start(
   const credentials = await openCredentials(config, log)
 
   const clock = systemClock()
+  const defaultUser = runtime.capabilities.isolation ? 'user' : 'root'
   const logs = createLogWriter({ store, clock, log })
   const feed = createFeed({
     wake: (...asked) => wake(...asked),
@@ -119,12 +121,34 @@ async function start(
       runtime,
       carrier: feed,
       log,
-      defaultUser: runtime.capabilities.isolation ? 'user' : 'root',
+      defaultUser,
     }),
   )
   const machine = createMachine([config.stateDir, ...(dataDir ? [dataDir] : [])])
   const localNode = await createLocalNode({ store, machine, starts: counts, version: programVersion(), log })
   const lifecycle = createLifecycle({ store, node, clock, log })
+  const archives = await openArchives({
+    folder: templateFilesPath(config.stateDir),
+    files: store.templateFiles,
+    maxBytes: config.maxUploadMb * mib,
+    teamMaxBytes: config.maxTeamUploadsMb * mib,
+    keepFreeBytes: config.keepFree.diskMb * mib,
+    clock,
+    log,
+  })
+  const builder = createBuilder({
+    runtime,
+    store,
+    openFile: archives.open,
+    removeFile: archives.remove,
+    quotaBytes: config.templateCacheMb * mib,
+    defaults: { user: defaultUser, workdir: null },
+    provision: null,
+    maxRunning: config.maxBuilds,
+    clock,
+    log,
+  })
+  undo.push(() => builder.close())
   let workers: Workers | undefined
   const control: ControlContext = {
     store,
@@ -140,16 +164,8 @@ async function start(
       startWaitMs: config.startWaitS * 1000,
       keepFree: config.keepFree,
     }),
-    builder: createNoBuilder({ store, clock }),
-    archives: await openArchives({
-      folder: templateFilesPath(config.stateDir),
-      files: store.templateFiles,
-      maxBytes: config.maxUploadMb * 2 ** 20,
-      teamMaxBytes: config.maxTeamUploadsMb * 2 ** 20,
-      keepFreeBytes: config.keepFree.diskMb * 2 ** 20,
-      clock,
-      log,
-    }),
+    builder,
+    archives,
     templateTurns: createKeyedQueue(),
     orphans: createOrphans({ ...(orphanGraceMs !== undefined && { graceMs: orphanGraceMs }) }),
     caughtUp: async () => workers?.caughtUp(),
@@ -176,7 +192,11 @@ async function start(
     localNode,
     domain: () => domain,
     serverFactory: (handler) =>
-      createApiServer({ ServerResponse: responseClass(defaultLinger), keepAliveTimeout: apiIdleMs }, handler),
+      createApiServer(
+        // How long a body may take is watched where it comes from: that of an upload may take an hour.
+        { ServerResponse: responseClass(defaultLinger), keepAliveTimeout: apiIdleMs, requestTimeout: 0 },
+        handler,
+      ),
   })
   undo.push(() => api.close())
   await api.ready()
@@ -256,6 +276,7 @@ async function start(
       await serving.stop()
       api.server.close()
       api.server.closeAllConnections()
+      await builder.close()
       await Promise.all(loops)
       await lifecycle.idle()
       await logs.flush()

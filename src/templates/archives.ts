@@ -85,6 +85,8 @@ export async function openArchives(options: ArchivesOptions): Promise<TemplateAr
       await files.touch(teamId, hash, clock.now())
       return file.createReadStream()
     },
+
+    remove,
   }
 
   /** Counts an upload; the result ends that. Errors: `resource_exhausted`. */
@@ -117,7 +119,7 @@ export async function openArchives(options: ArchivesOptions): Promise<TemplateAr
     for (const file of excess > 0 ? await files.list({ teamId }) : []) {
       if (excess <= 0) break
       if (file.hash === hash || file.lastUsedAt >= since) continue
-      await remove(file)
+      await remove(teamId, file.hash)
       excess -= file.sizeBytes
     }
     if (excess > 0) {
@@ -151,7 +153,7 @@ export async function openArchives(options: ArchivesOptions): Promise<TemplateAr
   }
 
   /** The record first: a file without one is nobody's. */
-  async function remove({ teamId, hash }: TemplateFile): Promise<void> {
+  async function remove(teamId: string, hash: string): Promise<void> {
     await files.remove(teamId, hash)
     await rm(pathOf(folder, teamId, hash), { force: true })
   }

@@ -1,6 +1,11 @@
 /** Bodies about templates in E2B's spelling (e2b-wire 2.2, 4). */
 import type { BuildStatus } from '../domain/template-build.ts'
 
+/** Where upload links lead. */
+export const uploadPath = '/template-files/'
+/** How long an upload may take, in ms: as long as clients try. */
+export const uploadTimeoutMs = 3_600_000
+
 export interface TemplateAliasBody {
   templateID: string
   public: boolean
@@ -128,17 +133,6 @@ export interface CreatedTemplateBody {
   names: string[]
   tags: string[]
   aliases: string[]
-}
-
-/** Of the first generation, with all that the build is made of. */
-export interface DockerfileTemplateBody {
-  alias?: string | null
-  dockerfile: string
-  teamID?: string | null
-  startCmd?: string | null
-  readyCmd?: string | null
-  cpuCount?: number | null
-  memoryMB?: number | null
 }
 
 export interface StartBuildBody {

@@ -20,9 +20,8 @@ import { silentLog } from '../../src/lib/log.ts'
 import { createManager } from '../../src/orchestrator/manager.ts'
 import { createProcessRuntime } from '../../src/runtimes/process/runtime.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
-import { createNoBuilder } from '../../src/templates/no-builder.ts'
 import { agentBinary } from '../support/agent.ts'
-import { openAdmission, openTestArchives } from '../support/control.ts'
+import { createTestBuilder, openAdmission, openTestArchives } from '../support/control.ts'
 import { runtimeParts, storeParts, withFailpoints } from '../support/failpoints.ts'
 import type { Random } from './random.ts'
 
@@ -142,7 +141,7 @@ export async function createWorld(random: Random): Promise<World> {
       ...parts,
       lifecycle: createLifecycle(parts),
       admission: openAdmission(parts.store, clock),
-      builder: createNoBuilder(parts),
+      builder: createTestBuilder({ ...parts, runtime: faulty, archives }),
       archives,
       templateTurns: createKeyedQueue(),
       orphans: createOrphans({ graceMs: 0 }),

@@ -16,7 +16,9 @@ import type { SandboxLogSink } from '../../src/domain/sandbox-log.ts'
 import type { Store } from '../../src/domain/store.ts'
 import { unlimited } from '../../src/domain/team.ts'
 import type { Template } from '../../src/domain/template.ts'
+import type { TemplateArchives } from '../../src/domain/template-archives.ts'
 import { noDefaults, type TemplateBuild } from '../../src/domain/template-build.ts'
+import type { TemplateBuilder } from '../../src/domain/template-builder.ts'
 import { createEnvd } from '../../src/envd/envd.ts'
 import { createSandboxTable } from '../../src/envd/sandbox-table.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
@@ -28,7 +30,7 @@ import type { Faults } from '../../src/runtimes/process/faults.ts'
 import { createProcessRuntime } from '../../src/runtimes/process/runtime.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
 import { openArchives } from '../../src/templates/archives.ts'
-import { createNoBuilder } from '../../src/templates/no-builder.ts'
+import { type BuilderOptions, createBuilder } from '../../src/templates/builder.ts'
 import { agentBinary } from './agent.ts'
 
 export interface TestControl extends AsyncDisposable {
@@ -73,13 +75,14 @@ export async function startControl({
   await putStockTemplate(store, { name: 'base', image: 'none', runtime: runtime.name, ...sizes }, 0)
   const anyTime = () => AbortSignal.timeout(20_000)
   const { archives, removeArchives } = await openTestArchives(store, clock)
+  const builder = createTestBuilder({ runtime, store, archives, clock })
   return {
     control: {
       store,
       node,
       lifecycle,
       admission: openAdmission(store, clock),
-      builder: createNoBuilder({ store, clock }),
+      builder,
       archives,
       templateTurns: createKeyedQueue(),
       orphans: createOrphans({ graceMs: orphanGraceMs }),
@@ -91,6 +94,7 @@ export async function startControl({
     runtime,
     guests: async () => (await runtime.list(anyTime())).map(({ sandboxId }) => sandboxId).sort(),
     async [Symbol.asyncDispose]() {
+      await builder.close()
       await lifecycle.idle()
       for (const handle of await runtime.list(anyTime())) await runtime.destroy(handle, anyTime())
       await runtime.close()
@@ -98,6 +102,23 @@ export async function startControl({
       await removeArchives()
     },
   }
+}
+
+/** As a server without isolation has one. */
+export function createTestBuilder({
+  archives,
+  ...parts
+}: Pick<BuilderOptions, 'runtime' | 'store' | 'clock'> & { archives: TemplateArchives }): TemplateBuilder {
+  return createBuilder({
+    ...parts,
+    openFile: archives.open,
+    removeFile: archives.remove,
+    quotaBytes: 2 ** 30,
+    defaults: { user: 'root', workdir: null },
+    provision: null,
+    maxRunning: 8,
+    log: silentLog,
+  })
 }
 
 /** Archives in a folder of their own, of at most 1 MB, and 2 MB for each team. */

@@ -145,11 +145,9 @@ export const sections: Section[] = [
   {
     title: 'Others',
     claims: [
-      claim('works', 'Template.exists Template.aliasExists', 'of `base` and of snapshots'),
-      claim(
-        'not yet',
-        'Template.build Template.buildInBackground Template.getBuildStatus Template.assignTags Template.removeTags Template.getTags',
-      ),
+      claim('works', 'Template.exists Template.aliasExists', 'of templates and snapshots'),
+      claim('works', 'Template.build Template.buildInBackground Template.getBuildStatus'),
+      claim('works', 'Template.assignTags Template.removeTags Template.getTags', 'also of snapshots'),
       claim(
         'local',
         'template.* Template.toJSON Template.toJson Template.toDockerfile',

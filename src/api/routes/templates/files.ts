@@ -1,8 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { linkFiles } from '../../../control/templates/files.ts'
-import type { TemplateFilesBody } from '../../../wire/template.ts'
+import { type TemplateFilesBody, uploadPath } from '../../../wire/template.ts'
 import type { ApiParts } from '../../parts.ts'
-import { uploadPath } from './upload.ts'
 
 /** GET /templates/{templateID}/files/{hash}: whether files are here, and where to upload them (e2b-wire 4.1). */
 export function addTemplateFiles(app: FastifyInstance, { control }: ApiParts): void {

@@ -2,13 +2,9 @@ import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { toError } from '../../../domain/error.ts'
 import { errorBody } from '../../../wire/error-map.ts'
+import { uploadPath, uploadTimeoutMs } from '../../../wire/template.ts'
 import type { ApiParts } from '../../parts.ts'
 import { requestSignal } from '../../plugins/timings.ts'
-
-/** Where upload links lead. */
-export const uploadPath = '/template-files/'
-/** How long an upload may take, in ms: as long as clients try. */
-const uploadTimeoutMs = 3_600_000
 
 /**
  * PUT /template-files/{link}: the archive of a COPY step, without a key: who has the link may use it, once. The body is
