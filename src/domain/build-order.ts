@@ -1,4 +1,5 @@
-import type { BuildSpec, RegistryCredentials } from './template-builder.ts'
+import type { RegistryCredentials } from './images.ts'
+import type { BuildSpec } from './template-builder.ts'
 
 /** What a build is to be made of, as a client says it. */
 export interface BuildOrder extends Pick<BuildSpec, 'steps' | 'force' | 'startCmd' | 'readyCmd'> {

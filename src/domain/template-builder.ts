@@ -1,10 +1,5 @@
+import type { RegistryCredentials } from './images.ts'
 import type { TemplateBuild } from './template-build.ts'
-
-/** What a private registry asks for. Never logged, never stored. */
-export type RegistryCredentials =
-  | { type: 'registry'; username: string; password: string }
-  | { type: 'aws'; accessKeyId: string; secretAccessKey: string; region: string }
-  | { type: 'gcp'; serviceAccountJson: string }
 
 /** Arguments as in E2B's build specification (e2b-wire 4.2), checked already. */
 export type BuildStep = { force: boolean } & (

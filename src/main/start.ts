@@ -142,7 +142,8 @@ async function start(
     openFile: archives.open,
     removeFile: archives.remove,
     quotaBytes: config.templateCacheMb * mib,
-    defaults: { user: defaultUser, workdir: null },
+    // As every image has it once it is made fit (e2b-wire 4.3).
+    defaults: { user: defaultUser, workdir: runtime.capabilities.isolation ? '/home/user' : null },
     provision: null,
     maxRunning: config.maxBuilds,
     clock,

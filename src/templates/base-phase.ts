@@ -5,6 +5,7 @@ import type { BuildSpec } from '../domain/template-builder.ts'
 import type { BuildContext } from './build-context.ts'
 import { type BuildState, defaultsOf, stateAfter } from './build-state.ts'
 import { layerKey } from './layer-key.ts'
+import { resolveImage } from './resolve-image.ts'
 import { buildTimeouts, within } from './timeouts.ts'
 
 export interface Base {
@@ -43,30 +44,28 @@ async function fromTemplate(context: BuildContext, parent: TemplateBuild): Promi
 
 async function fromImage(
   context: BuildContext,
-  { image: name }: Extract<BuildSpec['from'], { image: string }>,
+  from: Extract<BuildSpec['from'], { image: string }>,
   force: boolean,
 ): Promise<Base> {
   const { parts, build, bench, hold, log, cache, signal } = context
   const { runtime, defaults, provision } = parts
-  if ((await runtime.images.inspect(name, signal)) === undefined) {
-    log.write(`[base] Pulling ${name}`)
-    await runtime.images.pull(name, {}, signal)
-  }
+  const { id, env } = await resolveImage(context, from)
+  const shown = `[base] FROM ${from.image} [${id.replace(/^sha256:/, '').slice(0, 12)}]`
   const layer = {
     teamId: build.teamId ?? '',
-    key: layerKey(runtime.name, { from: name, provision: provision?.version ?? '' }),
+    key: layerKey(runtime.name, { from: id, provision: provision?.version ?? '' }),
   }
   const found = async () => {
     const base = force ? undefined : await cache.find(layer, hold, signal)
     if (base === undefined) return undefined
-    log.write(`CACHED [base] FROM ${name}`)
+    log.write(`CACHED ${shown}`)
     bench.moveTo(base.image)
     return { state: stateAfter(base.defaults, defaults), isCached: true }
   }
   const make = async () => {
-    log.write(`[base] FROM ${name}`)
-    bench.moveTo(name)
-    const state = stateAfter({}, defaults)
+    log.write(shown)
+    bench.moveTo(from.image)
+    const state = stateAfter({ env }, defaults)
     const guest = await bench.guest(signal)
     await provision?.run(guest, {
       onLine: (stream, line) => log.output(`[base] [${stream}]: ${line}`),

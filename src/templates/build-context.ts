@@ -9,6 +9,7 @@ import type { BuildLog } from './build-log.ts'
 import type { BuildDefaults } from './build-state.ts'
 import type { Hold } from './holds.ts'
 import type { LayerCache } from './layer-cache.ts'
+import type { PrivateImages } from './private-images.ts'
 import type { CommandOptions } from './run-command.ts'
 import type { Workbench } from './workbench.ts'
 
@@ -42,6 +43,9 @@ export interface BuildContext {
   bench: Workbench
   hold: Hold
   cache: LayerCache
+  privateImages: PrivateImages
   log: BuildLog
   signal: AbortSignal
+  /** Adds what is to be done once the build has no guest any more; it must not reject. */
+  atEnd: (task: () => Promise<void>) => void
 }

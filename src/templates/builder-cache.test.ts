@@ -90,7 +90,7 @@ describe('the cache', () => {
   test('of what failed keeps nothing', async () => {
     await t.build({ steps: [run('touch half; false')] })
     const { log } = await t.build({ steps: [run('touch half; false')] })
-    expect(cached(log)).toEqual(['CACHED [base] FROM none'])
+    expect(cached(log)).toEqual(['CACHED [base] FROM none [none]'])
     // The base alone.
     expect(await t.runtime.images.list(patience())).toHaveLength(1)
   })

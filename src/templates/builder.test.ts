@@ -36,7 +36,7 @@ describe('a build', () => {
     })
     expect(build.reason).toBeNull()
     expect(log).toEqual([
-      '[base] FROM none',
+      '[base] FROM none [none]',
       '[builder 1/4] ENV NAME=world GREETING=hello $NAME',
       '[builder 2/4] RUN echo "$GREETING"; echo oops >&2',
       '[builder 2/4] [stdout]: hello world',
@@ -119,7 +119,10 @@ describe('a build', () => {
     ])
     expect(await t.guests()).toEqual([])
     const again = await t.build(failing)
-    expect(again.log.slice(0, 2)).toEqual(['CACHED [base] FROM none', 'CACHED [builder 1/2] RUN echo one'])
+    expect(again.log.slice(0, 2)).toEqual([
+      'CACHED [base] FROM none [none]',
+      'CACHED [builder 1/2] RUN echo one',
+    ])
   })
 
   test('with a user that there is none of fails in the words that programs compare', async () => {

@@ -14,6 +14,7 @@ import { type BuildLog, createBuildLog } from './build-log.ts'
 import { collectGarbage } from './collect-garbage.ts'
 import { createHolds } from './holds.ts'
 import { createLayerCache } from './layer-cache.ts'
+import { createPrivateImages } from './private-images.ts'
 import { runBuild } from './run-build.ts'
 import { buildTimeouts, within } from './timeouts.ts'
 import { createWorkbench } from './workbench.ts'
@@ -50,6 +51,7 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
     runtime: runtime.name,
     clock,
   })
+  const privateImages = createPrivateImages(runtime.images, log)
   const turns = createFairSemaphore({ permits: maxRunning, lineMax: teamMax, waitingMax })
   const running = new Map<string, Running>()
   const closing = new AbortController()
@@ -185,9 +187,11 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
   ): Promise<void> {
     const hold = holds.open()
     const bench = createWorkbench({ runtime, hold, size: build, log })
+    const lastTasks: (() => Promise<void>)[] = []
+    const atEnd = (task: () => Promise<void>) => void lastTasks.push(task)
     try {
       await within(buildTimeouts.buildMs, 'The build', ending, async (signal) => {
-        const context = { parts, build, bench, hold, cache, log: buildLog, signal }
+        const context = { parts, build, bench, hold, cache, privateImages, log: buildLog, signal, atEnd }
         const outcome = await runBuild(context, spec, at)
         signal.throwIfAborted()
         const seconds = Math.round((clock.now() - startedAt) / 1000)
@@ -198,6 +202,7 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
       log.info({ buildId: build.id, templateId: build.templateId }, 'a template is built')
     } finally {
       await bench.close()
+      for (const task of lastTasks) await task()
       hold.close()
     }
   }

@@ -12,6 +12,8 @@ import type { LayerCache } from './layer-cache.ts'
 const dayMs = 24 * 3600_000
 /** How long a build is kept after a newer one has come, and how long one that has failed, in ms. */
 const keep = { supersededMs: 7 * dayMs, failedMs: 30 * dayMs }
+/** An archive that was used within this time stays, in ms: a build may be about to read it. */
+const fileMs = 2 * 3600_000
 
 export interface GarbageParts {
   store: Pick<Store, 'builds' | 'layers' | 'sandboxes' | 'tags' | 'templateFiles'>
@@ -57,13 +59,13 @@ export async function collectGarbage(
 }
 
 /** Layers that belong to the cache alone, and archives, least recently used first. */
-async function freeable({ store, isHeld }: GarbageParts) {
+async function freeable({ store, isHeld, clock }: GarbageParts) {
   const used = await usedImages(store)
   const layers = await store.layers.list({})
   const free = layers.filter(({ image }) => !used.has(image) && !isHeld(image))
-  return [...free, ...(await store.templateFiles.list({}))].sort(
-    (one, other) => one.lastUsedAt - other.lastUsedAt,
-  )
+  const unusedSince = clock.now() - fileMs
+  const files = (await store.templateFiles.list({})).filter(({ lastUsedAt }) => lastUsedAt < unusedSince)
+  return [...free, ...files].sort((one, other) => one.lastUsedAt - other.lastUsedAt)
 }
 
 async function usedImages(store: GarbageParts['store']): Promise<Set<string>> {

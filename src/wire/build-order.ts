@@ -1,7 +1,8 @@
 /** E2B's build specification (e2b-wire 4.2) as what the server makes of it. */
 import type { BuildOrder } from '../domain/build-order.ts'
 import { ServerError } from '../domain/error.ts'
-import type { BuildStep, RegistryCredentials } from '../domain/template-builder.ts'
+import type { RegistryCredentials } from '../domain/images.ts'
+import type { BuildStep } from '../domain/template-builder.ts'
 import type { BuildStepBody, RegistryBody, StartBuildBody } from './template.ts'
 
 /** Most that Linux takes as one argument of a program, which a command becomes, in bytes. */
