@@ -1,7 +1,8 @@
 import { once } from 'node:events'
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { connect as connectHttp2, constants } from 'node:http2'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, expect, test, vi } from 'vitest'
 import { readUntil } from './edge.fixture.ts'
 import { limitBody } from './limit-body.ts'
@@ -22,11 +23,19 @@ async function start(lingerMs: number, bodyTimeoutMs?: number): Promise<number> 
     handled++
     limitBody(req, res, bodyTimeoutMs)
     if (req.url === '/refuse') return res.writeHead(401).end('refused')
+    if (req.url === '/stuck') return void refuseWhenStuck(req, res)
     req.on('data', () => req.url === '/read' && !res.headersSent && res.end('answered'))
     req.on('end', () => res.headersSent || res.end('whole'))
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return (server.address() as AddressInfo).port
+}
+
+/** Reads a part, and refuses once so much of the rest lies unread that the parser has stopped reading, too. */
+async function refuseWhenStuck(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  req.once('data', () => req.pause())
+  while (!req.socket.isPaused()) await nextTurn()
+  res.writeHead(507).end('refused')
 }
 
 function open(port: number, path: string, length: number): Socket {
@@ -64,11 +73,14 @@ test.each(['/refuse', '/read'])('bytes that drip in do not keep it: %s', async (
   await noneLeft()
 })
 
-test('a client that sends all of a large body before it reads sees the answer', async () => {
-  const length = 8 * 1024 * 1024
-  const socket = open(await start(600_000), '/refuse', length)
+test.each([
+  ['/refuse', 401],
+  ['/stuck', 507],
+])('a client that sends all of a large body before it reads sees the answer: %s', async (path, status) => {
+  const length = 32 * 1024 * 1024
+  const socket = open(await start(600_000), path, length)
   await new Promise((resolve) => socket.write(Buffer.alloc(length - 1), resolve))
-  expect(await readUntil(socket, /refused/)).toMatch(/^HTTP\/1.1 401/)
+  expect(await readUntil(socket, /refused/)).toMatch(new RegExp(`^HTTP/1.1 ${status}`))
   socket.end()
   await noneLeft()
 })

@@ -29,12 +29,16 @@ export function linger(socket: Socket, rest = '', timeoutMs = defaultLinger.conn
   const destroy = () => socket.destroy()
   const timer = setTimeout(destroy, timeoutMs)
   socket.once('close', () => clearTimeout(timer))
-  socket.removeAllListeners('data')
-  // Node's parser reads past the socket until somebody listens.
-  socket.on('data', () => {})
   socket.once('end', destroy)
   if (socket.writable) socket.end(rest)
+  // Node's parser reads past the socket until somebody listens. Where it waits for its reader it has stopped that, which
+  // only its own listener to `resume` starts again, a tick later and before the parser goes.
   socket.resume()
+  process.nextTick(() => {
+    socket.removeAllListeners('data')
+    socket.on('data', () => {})
+    socket.resume()
+  })
 }
 
 /** The class of a server's responses of HTTP/1 that does so. */
