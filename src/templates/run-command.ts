@@ -1,6 +1,6 @@
 import { exec } from '../guest/exec.ts'
 import type { Guest } from '../guest/guest.ts'
-import type { ProcessExit } from '../guest/process-stream.ts'
+import type { ProcessExit, ProcessStream } from '../guest/process-stream.ts'
 import type { BuildState } from './build-state.ts'
 import { createOutputLines } from './output-lines.ts'
 
@@ -19,7 +19,14 @@ export async function runCommand(
 ): Promise<ProcessExit> {
   const cwd = workdir === null ? {} : { cwd: workdir }
   const request = { cmd: '/bin/bash', args: ['-l', '-c', command], env, user, ...cwd, stdin: false }
-  const { events } = await exec(guest, request, signal)
+  return follow(await exec(guest, request, signal), onLine)
+}
+
+/** Reads a process's output to its end. */
+export async function follow(
+  { events }: ProcessStream,
+  onLine: CommandOptions['onLine'],
+): Promise<ProcessExit> {
   const lines = { stdout: createOutputLines(), stderr: createOutputLines() }
   for await (const event of events) {
     if (event.type === 'pty') continue

@@ -1,0 +1,106 @@
+/**
+ * Makes any image one that sandboxes can be of: bash, the account `user` with sudo, certificates, and what ready commands
+ * use. What an image lacks comes from its own package manager.
+ */
+import { createHash } from 'node:crypto'
+import { ServerError } from '../domain/error.ts'
+import { ensureUser } from '../guest/ensure-user.ts'
+import { exec } from '../guest/exec.ts'
+import type { Guest } from '../guest/guest.ts'
+import type { ProcessExit } from '../guest/process-stream.ts'
+import { stat } from '../guest/stat.ts'
+import type { Provision } from './build-context.ts'
+import { installScript, lookScript, noManager } from './provision-scripts.ts'
+import { type CommandOptions, follow } from './run-command.ts'
+
+/** Whom steps and sandboxes run as where nothing else is said */
+const account = 'user'
+const shell = '/bin/sh'
+/** What a sandbox can't do without, and what is good to have. The words of `lookScript`. */
+const needed = ['bash']
+const wanted = ['sudo', 'certificates']
+/** Exit statuses of a program that can't be run, or isn't there */
+const unrunnable = [126, 127]
+
+/** Costs one command and one question where an image has everything. */
+export function createProvision(): Provision {
+  const version = createHash('sha256').update(lookScript).update(installScript).digest('hex').slice(0, 12)
+  return { version, run: provision }
+}
+
+async function provision(guest: Guest, options: CommandOptions): Promise<void> {
+  const missing = await look(guest, options)
+  if (missing.length > 0) await install(guest, missing, options)
+  const made = await ensureUser(guest, { name: account, sudo: true }, options.signal)
+  if (made.uid === 0) throw unusable(`its account "${account}" is root`)
+}
+
+/** What the image lacks. Errors: `failed_precondition` for one that can't run a shell. */
+async function look(guest: Guest, options: CommandOptions): Promise<string[]> {
+  if (!(await hasShell(guest, options.signal))) {
+    throw unusable(
+      `it has no shell (${shell}), so there is nothing that could run its commands or install one`,
+    )
+  }
+  const words: string[] = []
+  const said: string[] = []
+  const exit = await run(guest, lookScript, [], {
+    signal: options.signal,
+    onLine: (stream, line) => void (stream === 'stdout' ? words : said).push(line),
+  })
+  if (unrunnable.includes(exit.exitCode)) {
+    throw unusable("its shell can't be run here: it is for another kind of CPU, or damaged")
+  }
+  if (exit.exitCode !== 0)
+    throw unusable(`looking at it failed (${exit.status}): ${said.at(-1) ?? 'no output'}`)
+  return words
+}
+
+async function hasShell(guest: Guest, signal: AbortSignal): Promise<boolean> {
+  try {
+    await stat(guest, { path: shell, user: 'root' }, signal)
+    return true
+  } catch (error) {
+    if (error instanceof ServerError && error.code === 'not_found') return false
+    throw error
+  }
+}
+
+async function install(guest: Guest, missing: string[], options: CommandOptions): Promise<void> {
+  const line = (text: string) => options.onLine?.('stderr', text)
+  let exit = await run(guest, installScript, missing, options)
+  const must = missing.filter((word) => needed.includes(word) || wanted.includes(word))
+  // One package that a distribution doesn't have must not keep out the others.
+  if (exit.exitCode !== 0 && exit.exitCode !== noManager && must.length > 0 && must.length < missing.length) {
+    exit = await run(guest, installScript, must, options)
+  }
+  const left = await look(guest, options)
+  if (left.length === 0) return
+  const why =
+    exit.exitCode === noManager
+      ? 'the image has no package manager that is known here (apt-get, dnf, yum, apk, pacman, zypper)'
+      : `its package manager could not install it (${exit.status})`
+  if (left.some((word) => needed.includes(word))) throw unusable(`it has no bash, and ${why}`)
+  await line(`The image is used without ${left.join(', ')}: ${why}.`)
+}
+
+async function run(
+  guest: Guest,
+  script: string,
+  args: string[],
+  { signal, onLine }: CommandOptions,
+): Promise<ProcessExit> {
+  const request = {
+    cmd: shell,
+    args: ['-c', script, 'sh', ...args],
+    env: {},
+    cwd: '/',
+    user: 'root',
+    stdin: false,
+  }
+  return follow(await exec(guest, request, signal), onLine)
+}
+
+function unusable(why: string): ServerError {
+  return new ServerError('failed_precondition', `The image can't be used for sandboxes: ${why}.`)
+}
