@@ -37,6 +37,7 @@ import { createManager } from '../orchestrator/manager.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
 import { openArchives } from '../templates/archives.ts'
 import { createBuilder } from '../templates/builder.ts'
+import { createProvision } from '../templates/provision.ts'
 import { createSender } from '../webhooks/send-delivery.ts'
 import { presentLifecycleDelivery } from '../wire/lifecycle-event.ts'
 import { ensureAdminToken } from './admin-token.ts'
@@ -144,7 +145,8 @@ async function start(
     quotaBytes: config.templateCacheMb * mib,
     // As every image has it once it is made fit (e2b-wire 4.3).
     defaults: { user: defaultUser, workdir: runtime.capabilities.isolation ? '/home/user' : null },
-    provision: null,
+    // The development runtime has this machine's own programs, and changes none of them.
+    provision: runtime.capabilities.isolation ? createProvision() : null,
     maxRunning: config.maxBuilds,
     clock,
     log,
