@@ -8,6 +8,8 @@ export const root = fileURLToPath(new URL('../..', import.meta.url))
 export const paths = {
   nodeModules: join(root, 'node_modules'),
   guestBinary: join(root, 'build', 'e2b-guest'),
+  /** The distribution's image registry, for tests */
+  registry: join(root, 'build', 'docker-registry'),
   /** A text file: the name of the base image that this checkout's recipe makes */
   baseImage: join(root, 'build', 'base-image'),
   bundle: join(root, 'dist', 'e2b-server.mjs'),

@@ -14,6 +14,7 @@ import { newerPythonStep } from './step-newer-python.mjs'
 import { nodeModulesStep } from './step-node-modules.mjs'
 import { nodeVersionStep } from './step-node-version.mjs'
 import { needsNewerPython, pythonSdksStep, pythonStep } from './step-python-sdks.mjs'
+import { registryStep } from './step-registry.mjs'
 import { rustStep } from './step-rust.mjs'
 
 /** What a setup is for. */
@@ -52,7 +53,14 @@ export function stepsFor(purpose) {
     ...(usesDocker ? [dockerEngineStep(), networkRulesStep()] : []),
     ...(usesGuests ? [rustStep({ root, isNeeded: rustIsNeeded })] : []),
     ...(purpose === 'bench' ? [loadToolsStep()] : []),
-    ...(purpose === 'test' ? [chromiumStep(), pythonStep({ isNeeded: pythonIsNeeded }), newerPython] : []),
+    ...(purpose === 'test'
+      ? [
+          chromiumStep(),
+          registryStep({ program: paths.registry }),
+          pythonStep({ isNeeded: pythonIsNeeded }),
+          newerPython,
+        ]
+      : []),
     ...inLane('server', [
       nodeModulesStep({ root }),
       bundleStep({ root, bundle: paths.bundle, stamp: join(paths.stamps, 'bundle') }),
