@@ -18,6 +18,7 @@ import { benchMemory } from './groups/memory.ts'
 import { benchOutput } from './groups/output.ts'
 import { benchPorts } from './groups/ports.ts'
 import { benchStreams } from './groups/streams.ts'
+import { benchTemplates } from './groups/templates.ts'
 import { createReport } from './report.ts'
 
 const groups: Record<string, Group> = {
@@ -31,6 +32,7 @@ const groups: Record<string, Group> = {
   edge: benchEdge,
   lifecycle: benchLifecycle,
   memory: benchMemory,
+  templates: benchTemplates,
   hostile: benchHostile,
 }
 
