@@ -43,6 +43,7 @@ import { addTeamMetrics } from './routes/teams/metrics.ts'
 import { addBuildStatus } from './routes/templates/build-status.ts'
 import { addCreateTemplate } from './routes/templates/create.ts'
 import { addDeleteTemplate } from './routes/templates/delete.ts'
+import { addDeprecatedTemplates } from './routes/templates/deprecated.ts'
 import { addTemplateFiles } from './routes/templates/files.ts'
 import { addFindAlias } from './routes/templates/find-alias.ts'
 import { addGetTemplate } from './routes/templates/get.ts'
@@ -101,6 +102,7 @@ export function createApi(parts: ApiParts): FastifyInstance {
     addCreateTemplate(scope, parts)
     addTemplateFiles(scope, parts)
     addStartBuild(scope, parts)
+    addDeprecatedTemplates(scope, parts)
     addSandboxMetrics(scope, parts)
     addSandboxLogs(scope, parts)
     addListEvents(scope, parts)

@@ -61,8 +61,6 @@ export interface BuildPlan {
   tags: string[]
   /** In MiB; null: whatever there is */
   minFreeDiskMb: number | null
-  /** A whole specification, in the words of the wire, where it came at once; null: it comes with the start */
-  specification: object | null
 }
 
 /** What lists say of a template's builds. */

@@ -146,7 +146,7 @@ export function testBuilds(store: () => Store): void {
 
   test('what was asked for goes with its build, and lists have the newest of each template', async () => {
     const { builds } = store()
-    const plan = { tags: ['v1'], minFreeDiskMb: 5, specification: { fromImage: 'x' } }
+    const plan = { tags: ['v1'], minFreeDiskMb: 5 }
     const template = templateOf({ id: 't' })
     const old = buildOf({ templateId: 't', createdAt: 1 })
     const newer = buildOf({ templateId: 't', createdAt: 2 })

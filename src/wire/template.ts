@@ -39,6 +39,9 @@ export interface TemplateBody extends TemplateCommonBody {
   createdBy: null
 }
 
+/** As older clients read it: before templates had namespaces. */
+export type TemplateLegacyBody = Omit<TemplateBody, 'names' | 'buildStatus'>
+
 export interface TemplateWithBuildsBody extends TemplateCommonBody {
   builds: TemplateBuildBody[]
 }

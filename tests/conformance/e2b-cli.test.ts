@@ -1,6 +1,7 @@
 /** The official command line against the server, its terminals included. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -53,6 +54,38 @@ describe('@e2b/cli', () => {
 
     expect(await run('sandbox', 'kill', id)).toContain(id)
     expect(await run('sandbox', 'list', '--format', 'json')).not.toContain(id)
+  })
+
+  test('template create, list, publish, unpublish, delete', { timeout: 240_000 }, async () => {
+    const name = `cli-${randomUUID().slice(0, 8)}`
+    writeFileSync(join(home, 'greeting.txt'), 'hello from a file')
+    writeFileSync(
+      join(home, 'e2b.Dockerfile'),
+      'FROM e2bdev/base\nCOPY greeting.txt /srv/\nRUN cat /srv/greeting.txt > /srv/copied\n',
+    )
+    const size = ['--cpu-count', '1', '--memory-mb', '512']
+    const made = await run('template', 'create', name, '-c', 'sleep infinity', '--ready-cmd', 'true', ...size)
+    expect(made).toContain(name)
+    const listed = async () => {
+      const templates = JSON.parse(await run('template', 'list', '--format', 'json')) as Record<
+        string,
+        unknown
+      >[]
+      return templates.find(({ aliases }) => (aliases as string[]).includes(name))
+    }
+    const template = await listed()
+    expect(template).toMatchObject({ cpuCount: 1, memoryMB: 512, public: false })
+    expect(await run('template', 'list')).toContain(name)
+    const id = (await run('sandbox', 'create', '-d', name)).trim().split(/\s+/).at(-1)!
+    expect(await run('sandbox', 'exec', id, 'cat', '/srv/copied')).toContain('hello from a file')
+    await run('sandbox', 'kill', id)
+    const templateId = template?.templateID as string
+    await run('template', 'publish', '-y', templateId)
+    expect(await listed()).toMatchObject({ public: true })
+    await run('template', 'unpublish', '-y', templateId)
+    expect(await listed()).toMatchObject({ public: false })
+    await run('template', 'delete', '-y', templateId)
+    expect(await listed()).toBeUndefined()
   })
 
   test('connect: a terminal in a sandbox, which outlives it', { timeout: 120_000 }, async () => {

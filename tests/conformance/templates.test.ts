@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Sdk, sdks } from '../support/sdks.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
 import { proves } from './compat/proves.ts'
 
-let server: TestServer
+let server: SharedServer
 const context = mkdtempSync(join(tmpdir(), 'e2b-context-'))
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await joinSharedServer()
   mkdirSync(join(context, 'folder/inner'), { recursive: true })
   writeFileSync(join(context, 'one.txt'), 'one')
   writeFileSync(join(context, 'two.txt'), 'two')

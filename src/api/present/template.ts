@@ -7,6 +7,7 @@ import type {
   TemplateBody,
   TemplateBuildBody,
   TemplateBuildInfoBody,
+  TemplateLegacyBody,
   TemplateTagBody,
   TemplateWithBuildsBody,
 } from '../../wire/template.ts'
@@ -30,6 +31,12 @@ export function presentTemplate({
     envdVersion,
     createdBy: null,
   }
+}
+
+/** As the answer to asking for a build: of that one, which is the newest. */
+export function presentLegacyTemplate(listed: ListedTemplate): TemplateLegacyBody {
+  const { names: _, buildStatus: __, ...legacy } = presentTemplate({ ...listed, current: undefined })
+  return legacy
 }
 
 export function presentTemplateWithBuilds(

@@ -8,19 +8,15 @@ import type { ControlContext } from '../context.ts'
 import { namespaceOf } from '../namespace.ts'
 import { type AskedSize, checkSize } from './check-size.ts'
 import { clearTheWay } from './clear-the-way.ts'
-import { namesOf, requireOwnTemplate } from './find.ts'
+import { namesOf } from './find.ts'
 
 export interface CreateBuildRequest extends AskedSize {
   teamId: string
-  /** What the template is called, with or without namespace and tag. An id where `isId` */
+  /** What the template is called, with or without namespace and tag; or its id */
   name: string
-  /** Whether it has to be there already */
-  isId?: boolean
   /** Besides the one of the name */
   tags?: readonly string[]
   minFreeDiskMb?: number | undefined
-  /** See `BuildPlan` */
-  specification?: object
 }
 
 export interface CreatedBuild {
@@ -37,15 +33,15 @@ const templatesMax = 10_000
 /**
  * Makes a build that waits for its files and its start, of a template that is made with it where there is none of that
  * name. Builds with one of its tags that wait are ended, as nobody will be known by it but the newest. Errors:
- * `invalid_argument` (name, tags, size), `not_found` (id), `conflict` (one with such a tag runs), `resource_exhausted`.
+ * `invalid_argument` (name, tags, size), `conflict` (one with such a tag runs), `resource_exhausted`.
  */
 export async function createBuild(ctx: ControlContext, request: CreateBuildRequest): Promise<CreatedBuild> {
-  const { teamId, minFreeDiskMb = null, specification = null } = request
+  const { teamId, minFreeDiskMb = null } = request
   const { alias, tag } = await parseName(ctx, request)
   const given = [...(tag === null ? [] : [tag]), ...(request.tags ?? [])].map(parseTag)
   const tags = given.length === 0 ? [defaultTag] : [...new Set(given)]
   const size = await checkSize(ctx, teamId, request)
-  const plan: BuildPlan = { tags, minFreeDiskMb, specification }
+  const plan: BuildPlan = { tags, minFreeDiskMb }
   const { template, build } = await record(ctx, request, { alias, size, plan })
   ctx.log.info({ templateId: template.id, buildId: build.id }, 'a build was asked for')
   return { template, build, names: await namesOf(ctx, template), tags }
@@ -73,11 +69,11 @@ interface Wanted {
 /** In the team's turn: what is looked at here may not change until it is recorded. */
 function record(
   ctx: ControlContext,
-  { teamId, name, isId = false }: CreateBuildRequest,
+  { teamId }: CreateBuildRequest,
   { alias, size, plan }: Wanted,
 ): Promise<{ template: Template; build: TemplateBuild }> {
   return ctx.templateTurns.run(teamId, async () => {
-    const existing = isId ? await requireOwnTemplate(ctx, teamId, name) : await findNamed(ctx, teamId, alias)
+    const existing = await findNamed(ctx, teamId, alias)
     const { superseded } = await clearTheWay(ctx, teamId, existing, plan.tags)
     if (existing === undefined) await checkTemplateCount(ctx, teamId)
     const template = existing ?? newTemplate(ctx, teamId, alias)

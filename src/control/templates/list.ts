@@ -35,7 +35,7 @@ export async function listTemplates(
 }
 
 /** Those of a team's templates that have a build, with what lists say of their builds. */
-async function describeTemplates(
+export async function describeTemplates(
   ctx: ControlContext,
   teamId: string,
   templates: readonly Template[],

@@ -1,6 +1,6 @@
 import type { BuildOrder } from '../../domain/build-order.ts'
 import { ServerError } from '../../domain/error.ts'
-import type { BuildPlan, TemplateBuild } from '../../domain/template-build.ts'
+import type { TemplateBuild } from '../../domain/template-build.ts'
 import type { BuildSpec } from '../../domain/template-builder.ts'
 import type { ControlContext } from '../context.ts'
 import { resolveBuild } from '../resolve-template.ts'
@@ -12,25 +12,23 @@ const stockImage = /^(?:docker\.io\/)?e2bdev\/base(?::latest)?$/
 const stockTemplate = 'base'
 
 /**
- * Starts a build that waits: it is `building` when this resolves. `orderOf` says what it is made of, from what was asked for
- * when it was made. Errors: `not_found` (build, or what it begins with), `conflict` (it isn't `waiting`, or another with one of
+ * Starts a build that waits: it is `building` when this resolves. Errors: `not_found` (build, or what it begins with), `conflict` (it isn't `waiting`, or another with one of
  * its tags runs), `resource_exhausted`.
  */
 export async function startBuild(
   ctx: ControlContext,
   ref: BuildRef,
-  orderOf: (plan: BuildPlan) => BuildOrder,
+  { from: wanted, ...order }: BuildOrder,
 ): Promise<void> {
   const { template, build } = await requireOwnBuild(ctx, ref)
   if (build.status !== 'waiting') throw notWaiting(build)
   const plan = await ctx.store.builds.plan(build.id)
   if (plan === undefined) throw notWaiting(build)
-  const { from: wanted, ...rest } = orderOf(plan)
   const from = await resolveFrom(ctx, ref.teamId, wanted)
   await ctx.templateTurns.run(ref.teamId, async () => {
     await refuseSecond(ctx, template, plan.tags)
     const { tags, minFreeDiskMb } = plan
-    await ctx.builder.start(build, { ...rest, from, tags, minFreeDiskMb })
+    await ctx.builder.start(build, { ...order, from, tags, minFreeDiskMb })
   })
   ctx.log.info({ templateId: template.id, buildId: build.id }, 'a build was started')
 }

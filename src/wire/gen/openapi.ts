@@ -559,7 +559,12 @@ export const openapi = {
         }
       },
       "post": {
-        "x-unimplemented": true
+        "summary": "Build an image that was pushed to a registry (first generation)",
+        "responses": {
+          "501": {
+            "description": "Ended"
+          }
+        }
       }
     },
     "/v2/templates": {
@@ -585,7 +590,28 @@ export const openapi = {
         }
       },
       "post": {
-        "x-unimplemented": true
+        "summary": "Make a build that waits for its files and its start (second generation)",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/NewTemplateV2"
+              }
+            }
+          }
+        },
+        "responses": {
+          "202": {
+            "description": "It waits",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/TemplateLegacy"
+                }
+              }
+            }
+          }
+        }
       }
     },
     "/v3/templates": {
@@ -637,7 +663,12 @@ export const openapi = {
         }
       },
       "post": {
-        "x-unimplemented": true
+        "summary": "Build again (first generation)",
+        "responses": {
+          "501": {
+            "description": "Ended"
+          }
+        }
       },
       "delete": {
         "summary": "Delete a template or a snapshot",
@@ -743,7 +774,12 @@ export const openapi = {
     },
     "/templates/{templateID}/builds/{buildID}": {
       "post": {
-        "x-unimplemented": true
+        "summary": "Start a build (first generation)",
+        "responses": {
+          "501": {
+            "description": "Ended"
+          }
+        }
       }
     },
     "/v2/templates/{templateID}/builds/{buildID}": {
@@ -1892,6 +1928,117 @@ export const openapi = {
             ],
             "minimum": 0,
             "maximum": 67108864
+          }
+        }
+      },
+      "NewTemplateV2": {
+        "type": "object",
+        "required": [
+          "alias"
+        ],
+        "properties": {
+          "alias": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 512,
+            "description": "With or without namespace and tag"
+          },
+          "teamID": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "maxLength": 128,
+            "description": "Of the API key; there is no other"
+          },
+          "cpuCount": {
+            "type": [
+              "integer",
+              "null"
+            ],
+            "minimum": -2147483648,
+            "maximum": 2147483647
+          },
+          "memoryMB": {
+            "type": [
+              "integer",
+              "null"
+            ],
+            "minimum": -2147483648,
+            "maximum": 2147483647
+          }
+        }
+      },
+      "TemplateLegacy": {
+        "type": "object",
+        "required": [
+          "templateID",
+          "buildID",
+          "buildCount",
+          "cpuCount",
+          "memoryMB",
+          "diskSizeMB",
+          "envdVersion",
+          "public",
+          "aliases",
+          "createdAt",
+          "updatedAt",
+          "createdBy",
+          "lastSpawnedAt",
+          "spawnCount"
+        ],
+        "properties": {
+          "templateID": {
+            "type": "string"
+          },
+          "buildID": {
+            "type": "string",
+            "description": "To be started"
+          },
+          "buildCount": {
+            "type": "integer"
+          },
+          "cpuCount": {
+            "type": "integer"
+          },
+          "memoryMB": {
+            "type": "integer"
+          },
+          "diskSizeMB": {
+            "type": "integer"
+          },
+          "envdVersion": {
+            "type": "string"
+          },
+          "public": {
+            "type": "boolean"
+          },
+          "aliases": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            }
+          },
+          "createdAt": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "updatedAt": {
+            "type": "string",
+            "format": "date-time"
+          },
+          "createdBy": {
+            "type": "null"
+          },
+          "lastSpawnedAt": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "format": "date-time"
+          },
+          "spawnCount": {
+            "type": "integer"
           }
         }
       },

@@ -254,3 +254,31 @@ test('files go by a link that the client can reach, for one upload', async () =>
     expect((await api.ask(`GET /templates/mine/files/${wrong}`)).statusCode).toBe(400)
   }
 })
+
+test('the second generation asks by alias; the first is told what to use', async () => {
+  const asked = await api.ask('POST /v2/templates', { body: { alias: 'older', cpuCount: 4 } })
+  expect(asked.statusCode).toBe(202)
+  const body = asked.json()
+  expect(body).toMatchObject({
+    templateID: id,
+    buildID: uuid,
+    cpuCount: 4,
+    memoryMB: 1024,
+    aliases: ['older'],
+  })
+  expect(body).not.toHaveProperty('names')
+  const again = (await api.ask('POST /v2/templates', { body: { alias: 'older' } })).json()
+  expect(again.templateID).toBe(body.templateID)
+  expect(again.buildID).not.toBe(body.buildID)
+  expect(again.buildCount).toBe(2)
+  expect((await buildOf(again.buildID)).status).toBe('waiting')
+  for (const [refused, status] of [
+    [{}, 400],
+    [{ alias: 'x', teamID: 'other' }, 403],
+  ] as const)
+    expect((await api.ask('POST /v2/templates', { body: refused })).statusCode).toBe(status)
+  for (const path of ['', '/older', `/older/builds/${again.buildID}`]) {
+    const ended = await api.ask(`POST /templates${path}`, { body: { dockerfile: 'FROM debian' } })
+    expect([ended.statusCode, ended.json().message]).toEqual([501, expect.stringContaining('Template.build')])
+  }
+})

@@ -16,7 +16,7 @@ beforeEach(async () => {
   const sized = { templateId: mine, cpuCount: 4, memoryMb: 2048, diskMb: 512 }
   await builds.create(buildOf({ ...sized, id: first, createdAt: 11, finishedAt: 15 }), { template })
   await builds.create(buildOf({ ...sized, id: second, status: 'building', createdAt: 12, startedAt: 13 }), {
-    plan: { tags: ['v2', 'default'], minFreeDiskMb: null, specification: null },
+    plan: { tags: ['v2', 'default'], minFreeDiskMb: null },
   })
   await tags.assign(mine, ['default', 'v1'], first, 20)
   const taken = templateOf({ id: 's0000000000000000000', aliases: ['snap'], kind: 'snapshot' })

@@ -13,7 +13,7 @@ export function addStartBuild(app: FastifyInstance, { control }: ApiParts): void
     { schema: { body: schemaRef('StartBuild') } },
     async (request, reply) => {
       const order = parseBuildOrder(request.body)
-      await startBuild(control, buildRef(request), () => order)
+      await startBuild(control, buildRef(request), order)
       return reply.status(202).send()
     },
   )
