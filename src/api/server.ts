@@ -21,6 +21,7 @@ import { addFrontPage } from './routes/front-page.ts'
 import { addHealth } from './routes/health.ts'
 import { addOperatorApiKeys } from './routes/operator/api-keys.ts'
 import { addCancelTeamBuilds } from './routes/operator/cancel-builds.ts'
+import { addCollectGarbage } from './routes/operator/collect-garbage.ts'
 import { addKillTeamSandboxes } from './routes/operator/kill-sandboxes.ts'
 import { addNodes } from './routes/operator/nodes.ts'
 import { addRunningCounts } from './routes/operator/running-counts.ts'
@@ -119,6 +120,7 @@ export function createApi(parts: ApiParts): FastifyInstance {
     addNodes(scope, parts)
     addKillTeamSandboxes(scope, parts)
     addCancelTeamBuilds(scope, parts)
+    addCollectGarbage(scope, parts)
     addRunningCounts(scope, parts)
     addOperatorApiKeys(scope, parts)
     addUnimplemented(scope, ({ path }) => path.startsWith('/admin/'))

@@ -79,6 +79,39 @@ export interface DomainStatus {
   parts: { path: string; state: 'there' | 'changed' | 'missing' | 'waiting' }[]
 }
 
+export interface TemplateRow {
+  id: string
+  /** With their namespace */
+  names: string[]
+  /** Of the newest build */
+  status: string
+  cpuCount: number
+  memoryMb: number
+  isPublic: boolean
+  createdAt: Date
+  /** Sandboxes that were ever made of it */
+  spawnCount: number
+}
+
+export interface BuildRequest {
+  /** Of a Dockerfile, or the folder with one */
+  path: string
+  name: string | undefined
+  cpuCount: number | undefined
+  memoryMb: number | undefined
+  readyCmd: string | undefined
+  /** Makes every step again */
+  isFresh: boolean
+}
+
+/** What was freed. */
+export interface FreedRow {
+  builds: number
+  layers: number
+  files: number
+  bytes: number
+}
+
 export interface Actions {
   /** Resolves when the server has stopped. */
   start(flags: Flags): Promise<void>
@@ -102,6 +135,15 @@ export interface Actions {
     create(flags: Flags, slug: string): Promise<TeamRow>
     /** Sets what flags name. */
     limits(flags: Flags, team: string): Promise<TeamRow>
+  }
+  /** Of the team that flags name, else of the one that a server starts with, on the server that runs. */
+  templates: {
+    list(flags: Flags): Promise<TemplateRow[]>
+    /** Lines that say what happens. */
+    build(flags: Flags, path: string): AsyncGenerator<string>
+    delete(flags: Flags, template: string): Promise<void>
+    /** Of all teams. */
+    gc(flags: Flags): Promise<FreedRow>
   }
   /** Of the team that flags name, else of the one that a server starts with. */
   keys: {

@@ -16,6 +16,10 @@ import { addStop } from './commands/stop.ts'
 import { addTeamsCreate } from './commands/teams/create.ts'
 import { addTeamsLimits } from './commands/teams/limits.ts'
 import { addTeamsList } from './commands/teams/list.ts'
+import { addTemplatesBuild } from './commands/templates/build.ts'
+import { addTemplatesDelete } from './commands/templates/delete.ts'
+import { addTemplatesGc } from './commands/templates/gc.ts'
+import { addTemplatesList } from './commands/templates/list.ts'
 
 /** Runs a command line, given without node and the script. One that names no command prints help. */
 export async function runProgram(program: Command, args: string[]): Promise<void> {
@@ -50,5 +54,10 @@ export function createProgram(actions: Actions, version: string): Command {
   addTeamsList(teams, actions)
   addTeamsCreate(teams, actions)
   addTeamsLimits(teams, actions)
+  const templates = program.command('templates').description('templates on the server that runs')
+  addTemplatesList(templates, actions)
+  addTemplatesBuild(templates, actions)
+  addTemplatesDelete(templates, actions)
+  addTemplatesGc(templates, actions)
   return program
 }

@@ -20,6 +20,8 @@ import { serverStatus, stopServer } from './running-server.ts'
 import { startServer } from './start.ts'
 import { databasePath, prepareStateDir, readServerInfo } from './state-dir.ts'
 import { changeLimits, createTeam, ensureTeam, listTeams, requireTeam } from './teams.ts'
+import { type ApiSocket, openApi } from './templates-cli/api-socket.ts'
+import { buildTemplate, deleteTemplate, listTemplates } from './templates-cli/templates-cli.ts'
 
 const actions: Actions = {
   start: runUntilSignal,
@@ -58,6 +60,14 @@ const actions: Actions = {
     limits: (flags, team) => withStore(flags, (store) => changeLimits(store, team, flags)),
   },
 
+  templates: {
+    list: (flags) => withTeamApi(flags, listTemplates),
+    build: buildFrom,
+    delete: (flags, template) => withTeamApi(flags, (api) => deleteTemplate(api, template)),
+    gc: (flags) =>
+      withTeamApi(flags, (api) => api.ask('POST /admin/templates/gc', { all: flags.all === true })),
+  },
+
   keys: {
     list: (flags) =>
       withStore(flags, async (store, teamId) => {
@@ -90,6 +100,37 @@ async function withStore<T>(flags: Flags, use: (store: Store, teamId: string) =>
     return await use(store, teamId)
   } finally {
     await store.close()
+  }
+}
+
+/** The API of the server that runs, as the team that flags name. */
+async function withTeamApi<T>(flags: Flags, use: (api: ApiSocket) => Promise<T>): Promise<T> {
+  const teamId = await withStore(flags, async (_store, id) => id)
+  const api = await openApi(readConfig(flags), teamId)
+  try {
+    return await use(api)
+  } finally {
+    await api.close()
+  }
+}
+
+async function* buildFrom(flags: Flags, path: string): AsyncGenerator<string> {
+  const text = (name: string) => (flags[name] === undefined ? undefined : String(flags[name]))
+  const count = (name: string) => (flags[name] === undefined ? undefined : Number(flags[name]))
+  const request = {
+    path,
+    name: text('name'),
+    cpuCount: count('cpuCount'),
+    memoryMb: count('memoryMb'),
+    readyCmd: text('readyCmd'),
+    isFresh: flags.cache === false,
+  }
+  const teamId = await withStore(flags, async (_store, id) => id)
+  const api = await openApi(readConfig(flags), teamId)
+  try {
+    yield* buildTemplate(api, request)
+  } finally {
+    await api.close()
   }
 }
 

@@ -165,3 +165,15 @@ export interface TemplateFilesBody {
   present: boolean
   url: string
 }
+
+export interface CollectGarbageBody {
+  /** Empties the cache, whatever it may keep */
+  all?: boolean | null
+}
+
+export interface CollectedBody {
+  builds: number
+  layers: number
+  files: number
+  bytes: number
+}

@@ -1,6 +1,9 @@
 import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { Sandbox } from 'e2b'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
@@ -127,4 +130,59 @@ test('secrets are in no log and no process list', async () => {
   expect(server.output()).not.toContain(server.apiKey)
   const { stdout } = await promisify(execFile)('ps', ['-eo', 'args'])
   expect(stdout).not.toContain(server.apiKey)
+})
+
+test('templates are built from a Dockerfile, listed, deleted, and what they leave is freed', {
+  timeout: 240_000,
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'e2b-dockerfile-'))
+  mkdirSync(join(folder, 'data'))
+  writeFileSync(join(folder, 'data/a.txt'), 'alpha')
+  writeFileSync(join(folder, 'data/b.md'), 'beta')
+  writeFileSync(join(folder, '.dockerignore'), '# not these\n**/*.md\n')
+  const lines = [
+    'FROM e2bdev/base',
+    'COPY --chmod=0600 data/*.txt /data/',
+    'COPY . /all/',
+    'RUN cat /data/a.txt',
+  ]
+  writeFileSync(join(folder, 'Dockerfile'), lines.join('\n'))
+  const size = ['--cpu-count', '1', '--memory-mb', '512']
+  const built = await cli('templates', 'build', folder, '--name', 'from-file:v1', ...size)
+  expect(built).toMatchObject({ code: 0, stderr: '' })
+  expect(built.stdout).toContain('[stdout]: alpha')
+  expect(built.stdout).toContain('Uploading data/*.txt')
+  expect(built.stdout.trim().split('\n').at(-1)).toBe('default/from-file is ready')
+  const again = await cli('templates', 'build', join(folder, 'Dockerfile'), '--name', 'from-file:v1', ...size)
+  expect(again.stdout).not.toContain('Uploading')
+  expect(again.stdout.match(/^CACHED \[builder/gm)?.length).toBeGreaterThan(4)
+
+  const sandbox = await Sandbox.create('from-file:v1')
+  const said = await sandbox.commands.run('stat -c "%a %n" /data/a.txt; find /all -type f | sort', {
+    user: 'root',
+  })
+  await sandbox.kill()
+  expect(said.stdout.trim().split('\n')).toEqual(
+    ['600 /data/a.txt', '/all/Dockerfile', '/all/data/a.txt'].toSorted(),
+  )
+
+  writeFileSync(join(folder, 'Dockerfile'), 'FROM e2bdev/base\nRUN echo nearly there; exit 3')
+  const failed = await cli('templates', 'build', folder, '--name', 'from-file:v2')
+  expect(failed.code).toBe(1)
+  expect(failed.stdout).toContain('[stdout]: nearly there')
+  expect(failed.stderr).toContain('exit status 3')
+  expect((await cli('templates', 'build', join(folder, 'nothing'))).stderr).toContain('neither a Dockerfile')
+
+  const listed = (await cli('templates', 'list')).stdout
+  expect(listed).toMatch(/^[a-z0-9]{20} {2}error {2}1 vCPU 512 MiB {2}private .* default\/from-file$/m)
+  expect(await cli('templates', 'delete', 'none')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("doesn't exist"),
+  })
+  expect((await cli('templates', 'delete', 'from-file')).code).toBe(0)
+  expect((await cli('templates', 'list')).stdout).toBe('')
+  expect((await cli('templates', 'gc', '--all')).stdout).toMatch(
+    /^Removed \d+ builds, [1-9]\d* layers and [1-9]\d* archives/,
+  )
+  rmSync(folder, { recursive: true })
 })

@@ -1235,6 +1235,37 @@ export const openapi = {
         }
       }
     },
+    "/admin/templates/gc": {
+      "post": {
+        "summary": "Free what builds have left and nobody uses (this server's own)",
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ],
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/CollectGarbage"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "What was freed",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/Collected"
+                }
+              }
+            }
+          }
+        }
+      }
+    },
     "/admin/teams/{teamID}/api-keys": {
       "post": {
         "summary": "Make a key for a team",
@@ -1849,6 +1880,45 @@ export const openapi = {
           },
           "public": {
             "type": "boolean"
+          }
+        }
+      },
+      "CollectGarbage": {
+        "type": [
+          "object",
+          "null"
+        ],
+        "properties": {
+          "all": {
+            "type": [
+              "boolean",
+              "null"
+            ],
+            "description": "True: empties the cache of builds, whatever it may keep"
+          }
+        }
+      },
+      "Collected": {
+        "type": "object",
+        "required": [
+          "builds",
+          "layers",
+          "files",
+          "bytes"
+        ],
+        "properties": {
+          "builds": {
+            "type": "integer"
+          },
+          "layers": {
+            "type": "integer"
+          },
+          "files": {
+            "type": "integer",
+            "description": "Uploaded archives"
+          },
+          "bytes": {
+            "type": "integer"
           }
         }
       },
