@@ -1,5 +1,5 @@
 /** What "e2b-server templates" does, by the API of the server that runs. */
-import { createReadStream, existsSync, readFileSync, rmSync } from 'node:fs'
+import { createReadStream, readFileSync, rmSync, statSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -67,9 +67,8 @@ export async function* buildTemplate(api: ApiSocket, request: BuildRequest): Asy
 function locate(path: string): { dockerfile: string; context: string } {
   const given = resolve(path)
   for (const file of [given, join(given, 'e2b.Dockerfile'), join(given, 'Dockerfile')]) {
-    if (existsSync(file) && (file !== given || /dockerfile/i.test(basename(file)))) {
+    if (statSync(file, { throwIfNoEntry: false })?.isFile())
       return { dockerfile: file, context: dirname(file) }
-    }
   }
   throw new ConfigError(
     `${path} is neither a Dockerfile nor a folder with one. Stock templates, as "base", come with the server and need no build.`,
