@@ -153,6 +153,21 @@ describe('a build', () => {
     })
   })
 
+  test.each([
+    ['the disk is full', { snapshotDiskFull: true }, /disk/],
+    ['its layer cannot be kept', { failSnapshot: true }, /copied/],
+    ['its guest does not start', { failStart: true }, /started/],
+    ['its guest dies', { dieAfterMs: 300 }, /ended|answer/],
+  ])('ends when %s, and leaves nothing', async (_what, faults, message) => {
+    await using faulty = await startBuilder({ faults })
+    const { build } = await faulty.build({ steps: [run('sleep 5')] })
+    expect(build).toMatchObject({ status: 'error', reason: { message: expect.stringMatching(message) } })
+    expect(await faulty.guests()).toEqual([])
+    expect(await faulty.store.layers.list({})).toHaveLength(
+      (await faulty.runtime.images.list(patience())).length,
+    )
+  })
+
   test('raises its disk for what is to be free', async () => {
     const { build } = await t.build({ minFreeDiskMb: 2000 })
     expect(build.diskMb).toBeGreaterThanOrEqual(2000)
