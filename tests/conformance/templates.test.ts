@@ -286,3 +286,48 @@ describe.each(sdks)('e2b $version: templates', ({ sdk }) => {
     await expect(Template.build(missing, name('x'), small)).rejects.toThrow(/no-such-template/)
   })
 })
+
+describe('uploads', () => {
+  const ask = async (path: string, body?: object) => {
+    const headers = { 'x-api-key': server.apiKey, 'content-type': 'application/json' }
+    const sent = body === undefined ? { headers } : { headers, method: 'POST', body: JSON.stringify(body) }
+    return (await (await fetch(`${server.url}${path}`, sent)).json()) as Record<string, unknown>
+  }
+  const makeLink = async (hash: string) => {
+    const { templateID } = await ask('/v3/templates', { name: `uploads-${randomUUID().slice(0, 8)}` })
+    return await ask(`/templates/${templateID}/files/${hash}`)
+  }
+
+  test('stream through the server whatever their size, once, and say in the status line what is wrong', {
+    timeout,
+  }, async () => {
+    const hash = randomUUID().replaceAll('-', '').repeat(2)
+    const piece = Buffer.alloc(1_000_000, 7)
+    const pieces = 50
+    async function* body() {
+      for (let index = 0; index < pieces; index++) yield piece
+    }
+    const put = (url: string, length: Record<string, string>) =>
+      fetch(url, {
+        method: 'PUT',
+        headers: length,
+        body: ReadableStream.from(body()),
+        duplex: 'half',
+      } as RequestInit)
+    const whole = { 'content-length': String(piece.length * pieces) }
+    const { present, url } = await makeLink(hash)
+    expect(present).toBe(false)
+    expect((await put(url as string, whole)).status).toBe(200)
+    const used = await put(url as string, whole).catch((error: unknown) => error)
+    if (used instanceof Response) {
+      expect([used.status, used.statusText]).toEqual([403, expect.stringContaining('used or expired')])
+    }
+    const again = await makeLink(hash)
+    expect(again.present).toBe(true)
+    const chunked = await put(again.url as string, {}).catch((error: unknown) => error)
+    if (chunked instanceof Response) expect(chunked.status).toBe(411)
+    expect(
+      (await fetch(`${server.url}/template-files/${'0'.repeat(64)}`, { method: 'PUT', body: 'x' })).status,
+    ).toBe(403)
+  })
+})
