@@ -39,6 +39,11 @@ export function withServerOptions(command: Command): Command {
       '--registry-mirror <host>',
       'registry to ask for images of Docker Hub instead, as host[:port][/prefix] [E2B_SERVER_REGISTRY_MIRROR]',
     )
+    .option(
+      '--registry-allow <cidr>',
+      'private range whose registries are asked for images, once or more; closed without it [E2B_SERVER_REGISTRY_ALLOW]',
+      joined,
+    )
     .option('--offline', 'ask no registry for images: those of the engine have to do [E2B_SERVER_OFFLINE]')
     .option(
       '--debug-port <port>',

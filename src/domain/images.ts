@@ -56,7 +56,8 @@ export interface Images {
   /**
    * Fetches an image from its registry, also where an older one of that name is there, and resolves with what the name means
    * now. A name without a registry is Docker Hub's, or the mirror's. Errors: `not_found` (the registry has no such image, or
-   * none for the platform), `unauthenticated` (it wants credentials, or others), `forbidden` (these don't suffice),
+   * none for the platform), `unauthenticated` (it wants credentials, or others), `forbidden` (these don't suffice, or the server
+   * doesn't ask registries of private networks),
    * `resource_exhausted` (its limit, the disk), `unavailable` (it doesn't answer), `invalid_argument` (name, credentials),
    * `failed_precondition` (the server asks no registry), `unimplemented` (the runtime has none).
    */

@@ -134,6 +134,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     openEgress: String(pick('openEgress', 'E2B_SERVER_OPEN_EGRESS', '')),
     egressAllow: pick('egressAllow', 'E2B_SERVER_EGRESS_ALLOW', ''),
     registryMirror: pick('registryMirror', 'E2B_SERVER_REGISTRY_MIRROR'),
+    registryAllow: pick('registryAllow', 'E2B_SERVER_REGISTRY_ALLOW', ''),
     offline: String(pick('offline', 'E2B_SERVER_OFFLINE', '')),
     webhookAllow: pick('webhookAllow', 'E2B_SERVER_WEBHOOK_ALLOW', ''),
     adminToken: env.E2B_SERVER_ADMIN_TOKEN || undefined,

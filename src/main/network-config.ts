@@ -39,6 +39,8 @@ export const networkSchema = {
       '--registry-mirror must be a host with, if need be, a port and a path: registry.example.org:5000/hub',
     )
     .optional(),
+  /** Closed ranges whose registries are asked all the same */
+  registryAllow: ranges('--registry-allow', { ipv6: true }),
   /** No registry is asked for anything */
   offline: flag('--offline', 'E2B_SERVER_OFFLINE'),
 }

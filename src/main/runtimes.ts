@@ -20,6 +20,7 @@ export function createRuntime(config: Config, instanceId: string, log: Log): Run
     startConcurrency: config.maxStarting,
     registries: {
       offline: config.offline,
+      allow: config.registryAllow,
       ...(config.registryMirror !== undefined && { mirror: config.registryMirror }),
     },
     egress: config.openEgress ? { open: true } : { open: false, allow: config.egressAllow },

@@ -1,6 +1,7 @@
 /** Images from registries. */
 import { ServerError } from '../../domain/error.ts'
 import type { PullOptions, PullProgress } from '../../domain/images.ts'
+import { checkRegistry } from './check-registry.ts'
 import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
 import {
   checkImageName,
@@ -20,6 +21,8 @@ export interface RegistryChoice {
   mirror?: string
   /** Asks none at all */
   offline: boolean
+  /** Private ranges whose registries are asked all the same, besides the mirror */
+  allow: readonly string[]
   /** Where AWS gives passwords for ECR, by region */
   ecrEndpoint: (region: string) => string
 }
@@ -42,10 +45,13 @@ export async function pullImage(
   }
   const { credentials } = options
   const named = withTag(image)
-  const login = credentials && (await loginOf(credentials, registries.ecrEndpoint, signal))
   // A user's password for Docker Hub is none of a mirror's business.
-  const isMirrored = registries.mirror !== undefined && login === undefined && registryOf(image) === dockerHub
+  const isMirrored =
+    registries.mirror !== undefined && credentials === undefined && registryOf(image) === dockerHub
   const source = isMirrored ? mirrored(named, registries.mirror ?? '') : named
+  const registry = registryOf(source)
+  if (!isMirrored && registry !== dockerHub) await checkRegistry(registry, registries.allow, signal)
+  const login = credentials && (await loginOf(credentials, registries.ecrEndpoint, signal))
   await pull(engine, { image, source, login, options }, signal)
   return source === named ? named : await rename(engine, source, named, signal)
 }

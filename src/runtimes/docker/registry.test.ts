@@ -31,7 +31,8 @@ let open: { host: string; child: ChildProcess }
 const id = newId()
 const pulled = new Set<string>()
 const one = await server()
-const runtime = one.create()
+const allow = ['127.0.0.0/8']
+const runtime = one.create({ registries: { allow } })
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'e2b-registry-'))
@@ -138,7 +139,7 @@ test('AWS gives a password to a signed request', async () => {
   }).listen(0, '127.0.0.1')
   await once(aws, 'listening')
   const endpoint = `http://127.0.0.1:${(aws.address() as AddressInfo).port}/`
-  const by = one.create({ registries: { ecrEndpoint: () => endpoint } })
+  const by = one.create({ registries: { allow, ecrEndpoint: () => endpoint } })
   const image = `${closed.host}/team/tiny:1`
   const keys = {
     type: 'aws',
@@ -160,6 +161,22 @@ test('AWS gives a password to a signed request', async () => {
   })
   aws.close()
   await by.close()
+})
+
+test('registries of private networks are asked only where the operator says so, the mirror always', async () => {
+  const closedTo = one.create()
+  for (const host of [
+    open.host,
+    open.host.replace('127.0.0.1', 'localhost'),
+    '10.0.0.1:5000',
+    '169.254.169.254',
+  ]) {
+    await expect(pull(`${host}/hub/library/tiny-${id}:1`, undefined, closedTo)).rejects.toMatchObject({
+      code: 'forbidden',
+      message: expect.stringContaining('--registry-allow'),
+    })
+  }
+  await closedTo.close()
 })
 
 test("a mirror is asked in Docker Hub's place, and nobody where the server is offline", async () => {

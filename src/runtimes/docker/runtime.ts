@@ -129,6 +129,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     capabilities,
     images: createImages(parts, {
       offline: false,
+      allow: [],
       ecrEndpoint,
       ...options.registries,
     }),
