@@ -45,9 +45,10 @@ const synchronous = new Set(['watch', 'close', 'address'])
 /** The members of a store and of a runtime that have methods of their own. */
 export const storeParts = [
   'sandboxes',
-  'snapshots',
   'events',
   'templates',
+  'builds',
+  'layers',
   'teams',
   'apiKeys',
   'webhooks',

@@ -13,7 +13,7 @@ export interface Armed {
 }
 
 /** What changes something; looking is no step. */
-const steps = /\.(start|pause|resume|snapshot|destroy|create|update|complete|remove):/
+const steps = /\.(start|pause|resume|snapshot|destroy|create|update|complete|put|remove):/
 
 let armed: Armed | undefined
 let passed: string[] = []

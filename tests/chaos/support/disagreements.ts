@@ -17,11 +17,12 @@ export async function disagreements({
   const filters = { label: [`e2b-server.instance=${store.instanceId}`] }
   const containers = await docker.listContainers({ all: true, filters })
   const images = (await docker.listImages({ filters })).flatMap(({ RepoTags }) => RepoTags ?? [])
-  const snapshots = await store.builds.list({ isSnapshot: true })
+  const builds = await store.builds.list({})
+  const layers = await store.layers.list({})
   const runDir = join(stateDir, 'run')
   const runDirs = existsSync(runDir) ? readdirSync(runDir) : []
   const state = new Map(containers.map(({ Labels, State }) => [Labels['e2b-server.sandbox'], State]))
-  const used = new Set([...snapshots, ...rows].map(({ image }) => image))
+  const used = new Set([...builds, ...layers, ...rows].map(({ image }) => image))
   return [
     ...rows
       .filter((row) => row.state !== 'running' && row.state !== 'paused')
@@ -35,9 +36,8 @@ export async function disagreements({
     ...(runDirs.length === rows.length
       ? []
       : [`run directories: ${runDirs.length} for ${rows.length} sandboxes`]),
-    ...snapshots
-      .filter((snapshot) => snapshot.status !== 'ready')
-      .map(({ id }) => `snapshot ${id} is incomplete`),
+    ...builds.filter(({ status }) => status === 'building').map(({ id }) => `build ${id} is incomplete`),
+    ...layers.filter(({ image }) => !images.includes(image)).map(({ key }) => `layer ${key} has no image`),
     ...images.filter((image) => !used.has(image)).map((image) => `image ${image}`),
   ]
 }
