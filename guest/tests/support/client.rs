@@ -79,6 +79,7 @@ impl<S: Read + Write> Client<S> {
                 Ok(0) => panic!("the connection ended inside a frame"),
                 Ok(bytes) => filled += bytes,
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => panic!("nothing came: {}", error),
             }
         }
