@@ -1,4 +1,4 @@
-"""Harbor's environment on E2B: it runs commands and moves files in a template that is there, without an agent or a task."""
+"""Harbor's environment on E2B: in a template that is there, and in one that it builds from a Dockerfile; without an agent."""
 
 import asyncio
 import tempfile
@@ -9,22 +9,46 @@ from harbor.models.task.config import EnvironmentConfig
 from harbor.models.trial.paths import TrialPaths
 
 
-async def main(folder: Path) -> None:
+# The stock template under the name that E2B's SDKs have for its image, so that no registry is asked.
+DOCKERFILE = """FROM e2bdev/base
+WORKDIR /opt/task
+COPY data.txt .
+RUN echo built > mark
+ENV TASK=checked
+"""
+
+
+def environment_in(folder: Path, **options) -> E2BEnvironment:
     definition = folder / "environment"
-    definition.mkdir()
-    (definition / "Dockerfile").write_text("FROM debian:12\n")
+    definition.mkdir(parents=True)
+    (definition / "Dockerfile").write_text(DOCKERFILE)
+    (definition / "data.txt").write_text("data")
     trial = TrialPaths(folder / "trial")
     trial.mkdir()
-    environment = E2BEnvironment(
+    return E2BEnvironment(
         environment_dir=definition,
         environment_name="checked",
         session_id="checked__env",
         trial_paths=trial,
         task_env_config=EnvironmentConfig(),
-        prebuilt_template_id="base",
         sandbox_timeout_sec=120,
         renew_interval_sec=60,
+        **options,
     )
+
+
+async def built(folder: Path) -> None:
+    environment = environment_in(folder)
+    await environment.start(force_build=False)
+    try:
+        ran = await environment.exec("pwd; cat data.txt mark; echo $TASK")
+        assert ran.stdout.split() == ["/opt/task", "databuilt", "checked"], ran
+    finally:
+        await environment.stop(delete=True)
+
+
+async def prebuilt(folder: Path) -> None:
+    environment = environment_in(folder, prebuilt_template_id="base")
     await environment.start(force_build=False)
     try:
         ran = await environment.exec("echo $((6 * 7)); echo said >&2; exit 3")
@@ -46,5 +70,6 @@ async def main(folder: Path) -> None:
 
 
 with tempfile.TemporaryDirectory() as name:
-    asyncio.run(main(Path(name)))
+    asyncio.run(prebuilt(Path(name) / "prebuilt"))
+    asyncio.run(built(Path(name) / "built"))
 print("all done")
