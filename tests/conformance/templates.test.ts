@@ -227,7 +227,7 @@ describe.each(sdks)('e2b $version: templates', ({ sdk }) => {
         'FROM e2bdev/base:latest',
         'ARG LEVEL=7',
         'ENV SHOWN=level-$LEVEL',
-        'WORKDIR /opt/work',
+        'WORKDIR /opt/made',
         'COPY one.txt ./',
         'COPY --chown=root two.txt .',
         'RUN cat one.txt two.txt > both.txt \\',
@@ -237,8 +237,8 @@ describe.each(sdks)('e2b $version: templates', ({ sdk }) => {
       ].join('\n'),
     )
     await Template.build(template.setReadyCmd('true'), called, small)
-    expect(await say(called, 'cat /opt/work/both.txt /opt/work/who.txt; echo $SHOWN; id -un; pwd')).toBe(
-      'onetworoot\nlevel-7\nuser\n/opt/work',
+    expect(await say(called, 'cat /opt/made/both.txt /opt/made/who.txt; echo $SHOWN; id -un; pwd')).toBe(
+      'onetworoot\nlevel-7\nuser\n/opt/made',
     )
   })
 
