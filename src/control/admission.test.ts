@@ -268,9 +268,59 @@ describe('the machine', () => {
     await expect(modest.enter(create(), never)).rejects.toThrow(/2047 MiB are free on \/engine.*2048 MiB/)
   })
 
+  test('a guest that is up takes nobody’s turn, and its team’s limits until its start is over', async () => {
+    const admission = admissionOf({ runningSandboxes: 1 }, { maxStarting: 1 })
+    const first = await admission.enter(create(), never)
+    first.isUp()
+    await admission.enter(create({ teamId: 'blue' }), never)
+    await expect(admission.enter(create(), never)).rejects.toMatchObject({ code: 'resource_exhausted' })
+    first()
+    // Given back once: the second holds the only turn.
+    const late = AbortSignal.timeout(20)
+    await expect(admission.enter(create(), late)).rejects.toMatchObject({ code: 'deadline_exceeded' })
+  })
+
   test('who has left already isn’t admitted', async () => {
     await expect(admissionOf().enter(create(), AbortSignal.abort())).rejects.toMatchObject({
       name: 'AbortError',
     })
+  })
+})
+
+describe('a guest of a build', () => {
+  test('waits for room and says so once, and its start counts as every other’s', async () => {
+    const admission = admissionOf({ runningSandboxes: 0 }, { maxStarting: 1 })
+    memory.availableBytes = 100 * 2 ** 20
+    const reasons: string[] = []
+    const up = await admission.enterBuild('red', {
+      onWait(why) {
+        reasons.push(why)
+        memory.availableBytes = 4 * gib
+      },
+      signal: never,
+    })
+    expect(reasons).toEqual([expect.stringMatching(/^This server is short of memory: 100 MiB/)])
+    const late = AbortSignal.timeout(20)
+    const second = admission.enterBuild('red', { onWait: () => {}, signal: late })
+    await expect(second).rejects.toMatchObject({ name: 'TimeoutError' })
+    up()
+    await admission.enterBuild('red', { onWait: () => {}, signal: never })
+  })
+
+  test('leaves no turn taken when it is given up, and ends by what isn’t want of room', async () => {
+    const admission = admissionOf({}, { maxStarting: 1 })
+    disks = [{ ...disk, freeBytes: 0 }]
+    const ending = new AbortController()
+    const onWait = () => ending.abort(new Error('cancelled'))
+    await expect(admission.enterBuild('red', { onWait, signal: ending.signal })).rejects.toThrow('cancelled')
+    disks = [disk]
+    await admission.enter(create(), never)
+  })
+
+  test('of a draining node starts, as its build runs already; a build doesn’t', async () => {
+    const admission = admissionOf()
+    status = 'draining'
+    await admission.enterBuild('red', { onWait: () => {}, signal: never })
+    expect(() => admission.refuseWhileDraining()).toThrow('draining')
   })
 })

@@ -8,7 +8,7 @@ import type { NodeStatus } from '../domain/node-status.ts'
 import type { Store } from '../domain/store.ts'
 import type { TeamLimits } from '../domain/team.ts'
 import type { Clock } from '../lib/clock.ts'
-import { abortable } from '../lib/deadline.ts'
+import { abortable, sleep } from '../lib/deadline.ts'
 import { createFairSemaphore } from '../lib/fair-semaphore.ts'
 import { linkSignals } from '../lib/linked-signal.ts'
 import { type FreeSpace, requireRoom } from './machine-room.ts'
@@ -24,13 +24,34 @@ export interface AdmissionRequest {
   diskMb: number
 }
 
+export interface BuildAdmission {
+  /** Called once, with the reason, where a build can't go on at once for want of room */
+  onWait: (why: string) => void
+  signal: AbortSignal
+}
+
+/** What a start has been given. The whole of it is called when the start is over, whichever way. */
+export interface Admitted {
+  (): void
+  /** Gives the turn back alone: the guest is up, and what it waits for now takes nobody's place. Idempotent. */
+  isUp(): void
+}
+
 export interface Admission {
   /**
    * Waits for a turn to start one sandbox. What resolves is called when the start is over, whichever way; from then
    * on the store's rows speak for the sandbox. Errors: `resource_exhausted` (a limit of the team), `unavailable` (the
    * machine), both with `retryAfterS`; `canceled`.
    */
-  enter(request: AdmissionRequest, signal: AbortSignal): Promise<() => void>
+  enter(request: AdmissionRequest, signal: AbortSignal): Promise<Admitted>
+  /**
+   * Waits for a turn to start a guest of a build, and until the machine has room for it: some minutes, as nobody's request
+   * is open meanwhile. No limit of the team is about it. What resolves is called when the guest is up. Errors: `unavailable`
+   * (no turn, no room in all that time), `canceled`.
+   */
+  enterBuild(teamId: string, options: BuildAdmission): Promise<() => void>
+  /** Errors: `unavailable` while the node is draining. */
+  refuseWhileDraining(): void
   /** The limits that count for a team: its own, and the server's where it has none. */
   limitsOf(teamId: string): Promise<TeamLimits>
 }
@@ -56,6 +77,9 @@ const lineMax = 256
 const waitingMax = 1024
 /** When those that found the queue full or waited in vain may come again, in seconds. */
 const busyRetryAfterS = 2
+/** How long a build may wait for a turn and for room, in ms, and the time between two looks. */
+const buildWaitMs = 5 * 60_000
+const buildLookMs = 1_000
 /** When those that found the node draining may come again, in seconds: for as long as another takes over. */
 const drainingRetryAfterS = 30
 
@@ -66,6 +90,7 @@ export function createAdmission(parts: AdmissionParts): Admission {
 
   return {
     limitsOf,
+    refuseWhileDraining,
 
     async enter(request, signal) {
       signal.throwIfAborted()
@@ -75,9 +100,42 @@ export function createAdmission(parts: AdmissionParts): Admission {
         throw placementError(error)
       }
     },
+
+    async enterBuild(teamId, { onWait, signal }) {
+      const waiting = linkSignals([signal], buildWaitMs)
+      let refusal: ServerError | undefined
+      try {
+        for (;;) {
+          const outcome = await startOfBuild(teamId, waiting.signal)
+          if (!(outcome instanceof ServerError)) return outcome
+          if (refusal === undefined) onWait(outcome.message)
+          refusal = outcome
+          await sleep(buildLookMs, waiting.signal)
+        }
+      } catch (error) {
+        signal.throwIfAborted()
+        throw waiting.signal.aborted ? (refusal ?? busy('none of the turns to start came free')) : error
+      } finally {
+        waiting.dispose()
+      }
+    },
   }
 
-  async function admit(request: AdmissionRequest, signal: AbortSignal): Promise<() => void> {
+  /** A turn with room for a guest, or why there is none. */
+  async function startOfBuild(teamId: string, signal: AbortSignal): Promise<(() => void) | ServerError> {
+    const endTurn = await turns.acquire(teamId, signal)
+    if (endTurn === undefined) return busy(`${turns.waiting()} starts are waiting already`)
+    try {
+      await abortable(requireRoom(machine, keepFree, turns.held() - 1), signal)
+      return endTurn
+    } catch (error) {
+      endTurn()
+      if (error instanceof ServerError && error.code === 'unavailable') return error
+      throw error
+    }
+  }
+
+  async function admit(request: AdmissionRequest, signal: AbortSignal): Promise<Admitted> {
     refuseWhileDraining()
     const allowance = await allowances.reserve(request, await limitsOf(request.teamId))
     try {
@@ -91,10 +149,11 @@ export function createAdmission(parts: AdmissionParts): Admission {
         endTurn()
         throw error
       }
-      return () => {
+      const end = () => {
         endTurn()
         allowance.end()
       }
+      return Object.assign(end, { isUp: endTurn })
     } catch (error) {
       allowance.cancel()
       throw error

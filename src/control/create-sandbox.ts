@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { ServerError, toError } from '../domain/error.ts'
 import type { SandboxNetwork } from '../domain/network.ts'
+import type { StartOptions } from '../domain/node.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import { publicState } from '../domain/sandbox-state.ts'
 import type { SandboxDefaults, TemplateBuild } from '../domain/template-build.ts'
@@ -138,7 +139,7 @@ export async function startSandbox(
       if (existing !== undefined) {
         throw new ServerError('conflict', `Sandbox "${sandbox.id}" exists already.`)
       }
-      return start(ctx, sandbox, { signal, phase, detail })
+      return start(ctx, sandbox, { signal, phase, onUp: release.isUp, detail })
     })
   } finally {
     release()
@@ -184,12 +185,12 @@ function rowOf(ctx: ControlContext, settings: SandboxSettings & SandboxOrigin & 
 async function start(
   ctx: ControlContext,
   intent: Sandbox,
-  { signal, phase, detail }: CreateOptions & { detail: Record<string, unknown> },
+  { signal, phase, onUp, detail }: Required<StartOptions> & { detail: Record<string, unknown> },
 ): Promise<Sandbox> {
   await ctx.store.sandboxes.create(intent)
   phase('store')
   try {
-    const handle = await ctx.node.start(intent, { signal, phase })
+    const handle = await ctx.node.start(intent, { signal, phase, onUp })
     intent = { ...intent, handle }
     signal.throwIfAborted()
     const startedAt = ctx.clock.now()

@@ -54,7 +54,11 @@ export async function resume(
       if ((hasMemory && !memory) || condition === 'cut-off') {
         await ctx.node.pause(known, { memory: false }, deadline)
       }
-      const { handle, booted } = await ctx.node.resume(intent, { signal: deadline, phase })
+      const { handle, booted } = await ctx.node.resume(intent, {
+        signal: deadline,
+        phase,
+        onUp: release.isUp,
+      })
       const now = ctx.clock.now()
       const endAt = clampEnd(await ctx.admission.limitsOf(teamId), now, now + timeoutS * 1000)
       const running = await ctx.lifecycle.move(

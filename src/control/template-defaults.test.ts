@@ -1,11 +1,12 @@
 /** What a build says of its sandboxes, with real guests. */
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   anySandbox,
   buildOf,
+  openAdmission,
   startControl,
   type TestControl,
   templateOf,
@@ -35,13 +36,17 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-async function createOf(name: string, defaults: Partial<SandboxDefaults>): Promise<Sandbox> {
-  const { store } = parts.control
+async function createOf(
+  name: string,
+  defaults: Partial<SandboxDefaults>,
+  control = parts.control,
+): Promise<Sandbox> {
+  const { store } = control
   const template = templateOf({ id: name, aliases: [name] })
   const build = buildOf({ templateId: name, defaults: { ...noDefaults, ...defaults } })
   await store.builds.create(build, { template })
   await store.tags.assign(name, ['default'], build.id, 1)
-  return createSandbox(parts.control, { ...anySandbox, template: name, envVars: { B: 'mine' } }, options())
+  return createSandbox(control, { ...anySandbox, template: name, envVars: { B: 'mine' } }, options())
 }
 
 async function said({ handle }: Sandbox, script: string): Promise<string> {
@@ -89,6 +94,21 @@ test('environment, directory and start command are those of the build, also for 
   )
   expect(await said(again.sandbox, look)).toBe(`build mine ${folder}`)
   expect(await said(again.sandbox, boots)).toBe('4')
+})
+
+test('a ready command that takes long holds up no other start', async () => {
+  const { store, clock } = parts.control
+  const admission = openAdmission(store, clock, { maxStarting: 1 })
+  const control = { ...parts.control, admission }
+  const slow = createOf(
+    'slow',
+    { readyCmd: `echo asked >> ${folder}/asked; test -f ${folder}/released` },
+    control,
+  )
+  const other = await createSandbox(control, { ...anySandbox, template: 'base' }, options())
+  expect(other.state).toBe('running')
+  await writeFile(join(folder, 'released'), '')
+  expect(await said(await slow, `head -n 1 ${folder}/asked`)).toBe('asked')
 })
 
 test('a sandbox whose start command fails is not there', async () => {

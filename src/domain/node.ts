@@ -14,6 +14,12 @@ export interface StartCounts {
   failed: number
 }
 
+export interface StartOptions {
+  signal: AbortSignal
+  phase: (name: string) => void
+  onUp?: () => void
+}
+
 export interface SandboxNode {
   /** What this node's sandboxes run on. */
   readonly runtime: string
@@ -22,12 +28,10 @@ export interface SandboxNode {
 
   /**
    * Starts and configures a guest; it takes no traffic yet. On failure nothing is left but what `guests` finds after
-   * a crash. `phase` is called as each step of the start ends, for timings. Errors: those of `Runtime.start`.
+   * a crash. `phase` is called as each step of the start ends, for timings, and `onUp` when the guest is up and configured, which its
+   * build's commands may take long to make ready. Errors: those of `Runtime.start`.
    */
-  start(
-    sandbox: Sandbox,
-    options: { signal: AbortSignal; phase: (name: string) => void },
-  ): Promise<GuestHandle>
+  start(sandbox: Sandbox, options: StartOptions): Promise<GuestHandle>
 
   /** Lets traffic reach a sandbox that `start` or `recover` found running. `fresh`: `start`, so that nothing runs in it */
   admit(sandbox: Sandbox, options?: { fresh?: boolean }): void
@@ -48,10 +52,7 @@ export interface SandboxNode {
    * Makes a paused or stopped guest run; a booted one is configured by the time this resolves. It takes no traffic
    * yet. On failure the guest is as it was. Errors: those of `Runtime.resume`.
    */
-  resume(
-    sandbox: Sandbox,
-    options: { signal: AbortSignal; phase: (name: string) => void },
-  ): Promise<{ handle: GuestHandle; booted: boolean }>
+  resume(sandbox: Sandbox, options: StartOptions): Promise<{ handle: GuestHandle; booted: boolean }>
 
   /**
    * Makes a guest's traffic out what its record says, where that says anything. Cheap for what is so already. Errors: those

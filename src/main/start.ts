@@ -137,11 +137,22 @@ async function start(
     clock,
     log,
   })
+  const admission = createAdmission({
+    store,
+    machine,
+    status: localNode.status,
+    clock,
+    limits: config.limits,
+    maxStarting: config.maxStarting,
+    startWaitMs: config.startWaitS * 1000,
+    keepFree: config.keepFree,
+  })
   const builder = createBuilder({
     runtime,
     store,
     openFile: archives.open,
     removeFile: archives.remove,
+    admit: admission.enterBuild,
     quotaBytes: config.templateCacheMb * mib,
     // As every image has it once it is made fit (e2b-wire 4.3).
     defaults: { user: defaultUser, workdir: runtime.capabilities.isolation ? '/home/user' : null },
@@ -157,16 +168,7 @@ async function start(
     store,
     node,
     lifecycle,
-    admission: createAdmission({
-      store,
-      machine,
-      status: localNode.status,
-      clock,
-      limits: config.limits,
-      maxStarting: config.maxStarting,
-      startWaitMs: config.startWaitS * 1000,
-      keepFree: config.keepFree,
-    }),
+    admission,
     builder,
     archives,
     templateTurns: createKeyedQueue(),

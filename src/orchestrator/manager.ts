@@ -6,7 +6,7 @@
 import type { TrafficCarrier } from '../domain/data-plane.ts'
 import { ServerError } from '../domain/error.ts'
 import { egressOf } from '../domain/network.ts'
-import type { SandboxNode } from '../domain/node.ts'
+import type { SandboxNode, StartOptions } from '../domain/node.ts'
 import type { GuestHandle, GuestSpec, Runtime } from '../domain/runtime.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import { configure } from '../guest/configure.ts'
@@ -37,11 +37,12 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
     capabilities: runtime.capabilities,
     images: runtime.images,
 
-    async start(sandbox, { signal, phase }) {
+    async start(sandbox, options) {
+      const { signal, phase } = options
       const handle = await runtime.start(specOf(sandbox), signal)
       phase('start')
       try {
-        await configureGuest(sandbox, guestOf(handle), { signal, phase })
+        await configureGuest(sandbox, guestOf(handle), options)
         return handle
       } catch (error) {
         await runtime.destroy(handle, patientSignal(undoMs)).catch((failure) => {
@@ -66,14 +67,15 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
     },
     withdraw: (id) => carrier.withdraw(id),
 
-    async resume(sandbox, { signal, phase }) {
+    async resume(sandbox, options) {
+      const { signal, phase } = options
       const { handle: known } = sandbox
       if (known === null) throw new ServerError('not_found', `Sandbox "${sandbox.id}" has no guest.`)
       const { handle, booted } = await runtime.resume(known, signal, { egress: egressOf(sandbox) })
       phase('resume')
       if (!booted) return { handle, booted }
       try {
-        await configureGuest(sandbox, guestOf(handle), { signal, phase })
+        await configureGuest(sandbox, guestOf(handle), options)
         return { handle, booted }
       } catch (error) {
         // Without its settings it must not be taken for a guest that runs: back to its file system alone.
@@ -105,7 +107,7 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
   async function configureGuest(
     sandbox: Sandbox,
     guest: Guest,
-    { signal, phase }: { signal: AbortSignal; phase: (name: string) => void },
+    { signal, phase, onUp }: StartOptions,
   ): Promise<void> {
     const { defaults } = sandbox
     await configure(
@@ -120,6 +122,7 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
       anySignal(signal, patientSignal(configureTimeoutMs)),
     )
     phase('configure')
+    onUp?.()
     if (defaults.startCmd === null && defaults.readyCmd === null) return
     await runStartCommand(guest, defaults, { signal })
     phase('ready')

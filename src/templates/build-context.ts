@@ -29,6 +29,11 @@ export interface BuilderParts {
   openFile: (teamId: string, filesHash: string) => Promise<Readable>
   /** Removes such an archive with its record. Idempotent. */
   removeFile: (teamId: string, filesHash: string) => Promise<void>
+  /** As `Admission.enterBuild`. */
+  admit: (
+    teamId: string,
+    options: { onWait: (why: string) => void; signal: AbortSignal },
+  ) => Promise<() => void>
   defaults: BuildDefaults
   /** Null where images are used as they are */
   provision: Provision | null

@@ -198,6 +198,18 @@ describe('start and ready commands', () => {
     expect((await t.build({ ...spec, force: true })).log.at(-1)).toBe('[finalize] Template is ready')
   })
 
+  test('a ready command that stands for none is tried once, and is not what sandboxes wait for', async () => {
+    // The time of it is what this is about; a failing start command ends it early.
+    const spec = { startCmd: 'echo up; exit 7', readyCmd: 'sleep 20' }
+    const { build, log } = await t.build(spec)
+    expect(log).toContain('[finalize] Waiting for the template to be ready: sleep 20')
+    expect(build.reason?.message).toContain('exit status 7')
+    const alone = await t.build({ readyCmd: 'sleep 20' })
+    expect(alone.build).toMatchObject({ status: 'ready', defaults: { startCmd: null, readyCmd: null } })
+    const meant = await t.build({ readyCmd: 'sleep 0.1' })
+    expect(meant.build.defaults.readyCmd).toBe('sleep 0.1')
+  })
+
   test('a start command that fails fails the build', async () => {
     const { build } = await t.build({ startCmd: 'exit 7', readyCmd: 'false' })
     expect(build.reason).toMatchObject({

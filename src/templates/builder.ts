@@ -36,6 +36,8 @@ const garbageMs = 10 * 60_000
 
 interface Running {
   teamId: string
+  /** Its outcome is recorded; what it used is being given back */
+  isOver: boolean
   ending: AbortController
   /** Resolves when nothing of the build is left running. Never rejects */
   done: Promise<void>
@@ -76,7 +78,7 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
       if (closing.signal.aborted)
         throw new ServerError('unavailable', 'The server is stopping.', { retryAfterS: busyRetryAfterS })
       if (running.has(id)) throw new ServerError('conflict', `Build '${id}' is building already.`)
-      const ofTeam = [...running.values()].filter((each) => each.teamId === teamId).length
+      const ofTeam = [...running.values()].filter((each) => each.teamId === teamId && !each.isOver).length
       if (ofTeam >= teamMax) {
         throw busy(`You have reached the maximum number of concurrent template builds (${teamMax}).`)
       }
@@ -100,7 +102,7 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
         running.delete(id)
         collectLater()
       })
-      running.set(id, { teamId, ending, done })
+      running.set(id, { teamId, isOver: false, ending, done })
       try {
         await store.builds.update(id, { status: 'building', startedAt: clock.now() }, 'waiting')
         begin(true)
@@ -186,7 +188,12 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
     },
   ): Promise<void> {
     const hold = holds.open()
-    const bench = createWorkbench({ runtime, hold, size: build, log })
+    const admit = (signal: AbortSignal) =>
+      parts.admit(build.teamId ?? '', {
+        onWait: (why) => buildLog.write(`Waiting for room on the server: ${why}`, 'warn'),
+        signal,
+      })
+    const bench = createWorkbench({ runtime, hold, size: build, admit, log })
     const lastTasks: (() => Promise<void>)[] = []
     const atEnd = (task: () => Promise<void>) => void lastTasks.push(task)
     try {
@@ -199,6 +206,8 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
         await buildLog.flush()
         await store.builds.complete(build.id, { ...outcome, at: clock.now(), tags: spec.tags })
       })
+      const entry = running.get(build.id)
+      if (entry !== undefined) entry.isOver = true
       log.info({ buildId: build.id, templateId: build.templateId }, 'a template is built')
     } finally {
       await bench.close()

@@ -14,8 +14,8 @@ import { createOutputLines } from './output-lines.ts'
 import { buildTimeouts, within } from './timeouts.ts'
 
 /**
- * What a start command without a ready command is tried with (e2b-wire 4.3). It is not the build's own ready command: a
- * sandbox would take so long to start, each time.
+ * What a start command without a ready command is tried with (e2b-wire 4.3), and what the SDKs put beside a Dockerfile's CMD.
+ * It looks at nothing, so it is the build's alone: each sandbox would take so long to start, as its start command runs anew.
  */
 const defaultReadyCmd = 'sleep 20'
 const mebibyte = 2 ** 20
@@ -35,7 +35,8 @@ export async function finishBuild(
 ): Promise<Outcome> {
   const inherited = 'build' in spec.from ? spec.from.build.defaults : noDefaults
   const startCmd = spec.startCmd ?? inherited.startCmd
-  const readyCmd = spec.readyCmd ?? inherited.readyCmd
+  const said = spec.readyCmd ?? inherited.readyCmd
+  const readyCmd = said === defaultReadyCmd ? null : said
   const diskMb = await ensureFreeDisk(context, spec.minFreeDiskMb)
   if (startCmd !== null || readyCmd !== null) await prove(context, state, { startCmd, readyCmd, force })
   return { image: context.bench.image(), diskMb, defaults: { ...defaultsOf(state), startCmd, readyCmd } }

@@ -21,7 +21,7 @@ export interface Workbench {
   image(): string
   /** Goes on from another image. */
   moveTo(image: string): void
-  /** A guest with what the image has. Errors: those of `Runtime.start`. */
+  /** A guest with what the image has. Errors: those of `Admission.enterBuild` and `Runtime.start`. */
   guest(signal: AbortSignal): Promise<Guest>
   /** Makes what the guest has an image, which is the build's from then on. Errors: those of `Runtime.snapshot`. */
   commit(signal: AbortSignal): Promise<{ image: string; sizeBytes: number }>
@@ -34,6 +34,8 @@ export interface WorkbenchParts {
   hold: Hold
   /** What guests are to be */
   size: Pick<GuestSpec, 'cpuCount' | 'memoryMb' | 'diskMb'>
+  /** Waits until one more guest may start; what resolves is called when it is up. */
+  admit: (signal: AbortSignal) => Promise<() => void>
   log: Log
 }
 
@@ -43,7 +45,7 @@ interface Running {
   baseBytes: number
 }
 
-export function createWorkbench({ runtime, hold, size, log }: WorkbenchParts): Workbench {
+export function createWorkbench({ runtime, hold, size, admit, log }: WorkbenchParts): Workbench {
   let current: string | undefined
   let running: Running | undefined
   /** Guests that are being ended */
@@ -73,6 +75,7 @@ export function createWorkbench({ runtime, hold, size, log }: WorkbenchParts): W
   const start = async (signal: AbortSignal): Promise<Running> => {
     const image = imageNow()
     const baseBytes = await imageSize(runtime.images, image, signal)
+    const up = await admit(signal)
     const sandboxId = newSandboxId()
     hold.take(sandboxId)
     const { cpuCount, memoryMb, diskMb } = size
@@ -85,7 +88,7 @@ export function createWorkbench({ runtime, hold, size, log }: WorkbenchParts): W
       hostname: 'e2b.local',
       egress: 'open',
     }
-    return { handle: await runtime.start(spec, signal), baseBytes }
+    return { handle: await runtime.start(spec, signal).finally(up), baseBytes }
   }
 
   return {

@@ -65,6 +65,7 @@ export async function startBuilder({
       files.delete(hash)
       await store.templateFiles.remove(teamId, hash)
     },
+    admit: async () => () => {},
     quotaBytes: 2 ** 40,
     defaults: { user: 'root', workdir: null },
     provision: null,

@@ -113,6 +113,7 @@ export function createTestBuilder({
     ...parts,
     openFile: archives.open,
     removeFile: archives.remove,
+    admit: async () => () => {},
     quotaBytes: 2 ** 30,
     defaults: { user: 'root', workdir: null },
     provision: null,
@@ -130,15 +131,15 @@ export async function openTestArchives(store: Pick<Store, 'templateFiles'>, cloc
   return { archives, folder, removeArchives: () => rm(folder, { recursive: true, force: true }) }
 }
 
-/** Admits up to a hundred starts at once, on a machine however full. */
-export function openAdmission(store: Store, clock: Clock): Admission {
+/** Admits up to a hundred starts at once unless that is said, on a machine however full. */
+export function openAdmission(store: Store, clock: Clock, { maxStarting = 100 } = {}): Admission {
   return createAdmission({
     store,
     clock,
     machine: createMachine([]),
     status: () => 'ready',
     limits: unlimited,
-    maxStarting: 100,
+    maxStarting,
     startWaitMs: 30_000,
     keepFree: { memoryMb: 0, diskMb: 0 },
   })

@@ -13,13 +13,14 @@ const stockTemplate = 'base'
 
 /**
  * Starts a build that waits: it is `building` when this resolves. Errors: `not_found` (build, or what it begins with), `conflict` (it isn't `waiting`, or another with one of
- * its tags runs), `resource_exhausted`.
+ * its tags runs), `resource_exhausted`, `unavailable` (the server is draining).
  */
 export async function startBuild(
   ctx: ControlContext,
   ref: BuildRef,
   { from: wanted, ...order }: BuildOrder,
 ): Promise<void> {
+  ctx.admission.refuseWhileDraining()
   const { template, build } = await requireOwnBuild(ctx, ref)
   if (build.status !== 'waiting') throw notWaiting(build)
   const plan = await ctx.store.builds.plan(build.id)
