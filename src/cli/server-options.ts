@@ -96,6 +96,10 @@ export function withServerOptions(command: Command): Command {
       'builds of templates that run at once [E2B_SERVER_MAX_BUILDS] (default: one for each CPU, at least 4)',
     )
     .option(
+      '--ready-wait <seconds>',
+      'how long a template’s build may take to become ready [E2B_SERVER_READY_WAIT] (default: 600)',
+    )
+    .option(
       '--template-cache-mb <n>',
       'layers and files that are kept for later builds [E2B_SERVER_TEMPLATE_CACHE_MB] (default: 20480)',
     )

@@ -90,6 +90,11 @@ const schema = z.object({
   }),
   /** Builds of templates that run at once */
   maxBuilds: amount('--max-builds').int('--max-builds must be a whole number'),
+  /** How long a build may wait for its ready command to succeed, in seconds */
+  readyWaitS: z.coerce
+    .number({ error: '--ready-wait must be a number' })
+    .min(1, '--ready-wait must be 1 … 3600')
+    .max(3600, '--ready-wait must be 1 … 3600'),
   /** What the cache of builds may take, in MiB */
   templateCacheMb: amount('--template-cache-mb').int('--template-cache-mb must be a whole number'),
   /** Archives of COPY steps, in MiB: of one, and of one team's together */
@@ -159,6 +164,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     },
     // Their steps are mostly installations, which wait for disk and network as much as they take CPU.
     maxBuilds: pick('maxBuilds', 'E2B_SERVER_MAX_BUILDS', String(Math.max(4, availableParallelism()))),
+    readyWaitS: pick('readyWait', 'E2B_SERVER_READY_WAIT', '600'),
     templateCacheMb: pick('templateCacheMb', 'E2B_SERVER_TEMPLATE_CACHE_MB', '20480'),
     maxUploadMb: pick('maxUploadMb', 'E2B_SERVER_MAX_UPLOAD_MB', '2048'),
     maxTeamUploadsMb: pick('maxTeamUploadsMb', 'E2B_SERVER_MAX_TEAM_UPLOADS_MB', '20480'),

@@ -159,6 +159,7 @@ async function start(
     // The development runtime has this machine's own programs, and changes none of them.
     provision: runtime.capabilities.isolation ? createProvision() : null,
     maxRunning: config.maxBuilds,
+    readyMs: config.readyWaitS * 1000,
     clock,
     log,
   })

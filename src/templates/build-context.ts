@@ -35,6 +35,8 @@ export interface BuilderParts {
     options: { onWait: (why: string) => void; signal: AbortSignal },
   ) => Promise<() => void>
   defaults: BuildDefaults
+  /** How long a build's ready command may take to succeed, in ms */
+  readyMs: number
   /** Null where images are used as they are */
   provision: Provision | null
   clock: Clock

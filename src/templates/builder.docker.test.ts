@@ -1,20 +1,37 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../images/base/build.mjs'
-import { copy, env, run, startBuilder, type TestBuilder, user, workdir } from '../../tests/support/builder.ts'
+import {
+  buildSpec,
+  copy,
+  env,
+  run,
+  startBuilder,
+  type TestBuilder,
+  user,
+  workdir,
+} from '../../tests/support/builder.ts'
+import { withFailpoints } from '../../tests/support/failpoints.ts'
+import type { BuildSpec } from '../domain/template-builder.ts'
 import { docker, server } from '../runtimes/docker/runtime.fixture.ts'
 
 let one: Awaited<ReturnType<typeof server>>
 let t: TestBuilder
+/** Called before and after what the runtime does */
+let onPoint: (point: string) => void = () => {}
 
 beforeAll(() => buildBaseImage({ log: () => {} }), 15 * 60_000)
 beforeAll(async () => {
   one = await server()
   t = await startBuilder({
-    runtime: one.create(),
+    runtime: withFailpoints(one.create({ registries: { allow: ['127.0.0.0/8'] } }), 'runtime', (point) =>
+      onPoint(point),
+    ),
     image: await baseImageName(),
     defaults: { user: 'user', workdir: '/home/user' },
   })
@@ -98,29 +115,42 @@ describe('a build in containers', () => {
     expect(said(child.log)).toEqual(['first', 'second'])
   })
 
-  test('that fails or is cancelled leaves no container and no image', async () => {
+  test('that fails, or is cancelled in a command, a pull or a commit, leaves no container and no image', async () => {
     await t.build()
     const images = async () => (await t.runtime.images.list(AbortSignal.timeout(10_000))).toSorted()
     const before = await images()
     const { build } = await t.build({ steps: [run('echo doomed; exit 41')] })
     expect(build.reason).toMatchObject({ step: '1', message: expect.stringContaining('exit status 41') })
-    const row = await t.create()
-    const spec = {
-      from: { image: await baseImageName(), credentials: null },
-      steps: [run('echo here; sleep 60')],
+
+    const cancelled = async (
+      step: string,
+      spec: Partial<BuildSpec>,
+      until: (id: string) => Promise<unknown>,
+    ) => {
+      const row = await t.create()
+      const base = { image: await baseImageName(), credentials: null }
+      await t.builder.start(row, buildSpec({ from: base, ...spec }))
+      await until(row.id)
+      await t.builder.cancel(row.id, 'enough')
+      expect((await t.store.builds.find(row.id))?.reason).toEqual({ message: 'enough', step })
+      expect(await t.guests()).toEqual([])
     }
-    await t.builder.start(row, {
-      ...spec,
-      force: false,
-      startCmd: null,
-      readyCmd: null,
-      minFreeDiskMb: null,
-      tags: [],
+    await cancelled('1', { steps: [run('echo here; sleep 60')] }, (id) => t.said(id, ': here'))
+    // A registry that never answers.
+    const silent = createServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const asked = once(silent, 'connection')
+    const image = `127.0.0.1:${(silent.address() as AddressInfo).port}/silent:1`
+    await cancelled('base', { from: { image, credentials: null } }, () => asked)
+    ;(await asked)[0].destroy()
+    silent.close()
+    const committing = new Promise<void>((resolve) => {
+      onPoint = (point) => void (point === 'runtime.snapshot:before' && setTimeout(resolve, 100))
     })
-    await t.said(row.id, ': here')
-    await t.builder.cancel(row.id, 'enough')
-    expect(await t.guests()).toEqual([])
-    expect(await images()).toEqual(before)
+    await cancelled('1', { steps: [run('head -c 120000000 /dev/urandom > large')] }, () => committing)
+    onPoint = () => {}
+    // What the engine has begun it ends, and then the image goes.
+    await expect.poll(images, { timeout: 40_000 }).toEqual(before)
   })
 
   test('has a start command that becomes ready', async () => {

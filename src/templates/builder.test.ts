@@ -13,7 +13,6 @@ import {
   user,
   workdir,
 } from '../../tests/support/builder.ts'
-import { sleep } from '../lib/deadline.ts'
 
 let t: TestBuilder
 beforeEach(async () => {
@@ -153,21 +152,6 @@ describe('a build', () => {
     })
   })
 
-  test.each([
-    ['the disk is full', { snapshotDiskFull: true }, /disk/],
-    ['its layer cannot be kept', { failSnapshot: true }, /copied/],
-    ['its guest does not start', { failStart: true }, /started/],
-    ['its guest dies', { dieAfterMs: 300 }, /ended|answer/],
-  ])('ends when %s, and leaves nothing', async (_what, faults, message) => {
-    await using faulty = await startBuilder({ faults })
-    const { build } = await faulty.build({ steps: [run('sleep 5')] })
-    expect(build).toMatchObject({ status: 'error', reason: { message: expect.stringMatching(message) } })
-    expect(await faulty.guests()).toEqual([])
-    expect(await faulty.store.layers.list({})).toHaveLength(
-      (await faulty.runtime.images.list(patience())).length,
-    )
-  })
-
   test('raises its disk for what is to be free', async () => {
     const { build } = await t.build({ minFreeDiskMb: 2000 })
     expect(build.diskMb).toBeGreaterThanOrEqual(2000)
@@ -217,57 +201,6 @@ describe('start and ready commands', () => {
       message: expect.stringContaining('exit status 7'),
     })
   })
-})
-
-describe('a cancelled build', () => {
-  const phases = {
-    'in a command': { steps: [run('echo here; sleep 60')] },
-    'in a start command': { startCmd: 'echo here; sleep 60', readyCmd: 'false' },
-  }
-  test.each(Object.entries(phases))('ends at once: %s', async (_where, spec) => {
-    const row = await t.create()
-    await t.builder.start(row, buildSpec(spec))
-    await t.said(row.id, ': here')
-    await t.builder.cancel(row.id, 'The operator has ended it.')
-    const build = await t.store.builds.find(row.id)
-    expect(build).toMatchObject({ status: 'error', reason: { message: 'The operator has ended it.' } })
-    expect(await t.guests()).toEqual([])
-    await t.builder.cancel(row.id, 'again')
-    expect((await t.store.builds.find(row.id))?.reason).toEqual(build?.reason)
-  })
-
-  test('that has not begun never begins', async () => {
-    const row = await t.create()
-    await t.builder.cancel(row.id, 'not wanted')
-    expect(await t.store.builds.find(row.id)).toMatchObject({
-      status: 'error',
-      reason: { message: 'not wanted' },
-    })
-    await expect(t.builder.start(row, buildSpec())).rejects.toMatchObject({ code: 'conflict' })
-  })
-
-  test('all end when the builder closes, and none begins any more', async () => {
-    const rows = [await t.create(), await t.create()]
-    for (const row of rows) await t.builder.start(row, buildSpec({ steps: [run('sleep 60')] }))
-    await t.builder.close()
-    for (const { id } of rows) {
-      expect(await t.store.builds.find(id)).toMatchObject({ status: 'error', reason: { message: /stopped/ } })
-    }
-    expect(await t.guests()).toEqual([])
-    await expect(t.builder.start(await t.create(), buildSpec())).rejects.toMatchObject({
-      code: 'unavailable',
-    })
-  })
-})
-
-test('a build that is removed while it runs leaves nothing', async () => {
-  const row = await t.create()
-  await t.builder.start(row, buildSpec({ steps: [run('echo here; sleep 0.2')] }))
-  await t.said(row.id, ': here')
-  await t.store.templates.remove(row.templateId)
-  while (t.builder.owns(row.id)) await sleep(10)
-  expect(await t.store.builds.find(row.id)).toBeUndefined()
-  expect(await t.guests()).toEqual([])
 })
 
 describe('COPY', () => {

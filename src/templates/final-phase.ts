@@ -1,5 +1,5 @@
 /** The last phase of a build: its start command is tried, and has to become ready, as in every sandbox later. */
-import { ServerError } from '../domain/error.ts'
+import { ServerError, toError } from '../domain/error.ts'
 import { noDefaults, type SandboxDefaults } from '../domain/template-build.ts'
 import type { BuildSpec } from '../domain/template-builder.ts'
 import { configure } from '../guest/configure.ts'
@@ -11,13 +11,15 @@ import { type BuildState, defaultsOf } from './build-state.ts'
 import { imageSize } from './image-size.ts'
 import { layerKey } from './layer-key.ts'
 import { createOutputLines } from './output-lines.ts'
-import { buildTimeouts, within } from './timeouts.ts'
+import { within } from './timeouts.ts'
 
 /**
  * What a start command without a ready command is tried with (e2b-wire 4.3), and what the SDKs put beside a Dockerfile's CMD.
  * It looks at nothing, so it is the build's alone: each sandbox would take so long to start, as its start command runs anew.
  */
 const defaultReadyCmd = 'sleep 20'
+/** Of what a ready command says, shown when it never succeeds, in bytes. */
+const saidMaxBytes = 1_000
 const mebibyte = 2 ** 20
 
 export interface Outcome {
@@ -78,11 +80,26 @@ async function prove(
     return
   }
   const guest = await bench.guest(signal)
-  await within(buildTimeouts.readyMs, 'Becoming ready', signal, (bounded) =>
-    tryCommands(guest, state, commands, { ...context, signal: bounded }),
-  )
+  let lastSaid = Buffer.alloc(0)
+  const onReadyOutput = (bytes: Buffer) => {
+    lastSaid = Buffer.concat([lastSaid, bytes]).subarray(-saidMaxBytes)
+  }
+  try {
+    await within(parts.readyMs, 'Becoming ready', signal, (bounded) =>
+      tryCommands(guest, state, commands, { log, onReadyOutput, signal: bounded }),
+    )
+  } catch (error) {
+    throw withOutput(error, lastSaid.toString().trim())
+  }
   log.write('[finalize] Template is ready')
   await cache.put(proof, { image, sizeBytes: 0, defaults: defaultsOf(state) })
+}
+
+/** What the ready command said last, where it never succeeded. */
+function withOutput(thrown: unknown, said: string): unknown {
+  const { code, message } = toError(thrown)
+  if (code !== 'deadline_exceeded' || said === '') return thrown
+  return new ServerError(code, `${message} The ready command said last: ${said}`, { cause: thrown })
 }
 
 /** As the start of every sandbox does it. */
@@ -90,7 +107,11 @@ async function tryCommands(
   guest: Guest,
   { env, user, workdir }: BuildState,
   { startCmd, readyCmd }: StartCommand,
-  { log, signal }: Pick<BuildContext, 'log' | 'signal'>,
+  {
+    log,
+    onReadyOutput,
+    signal,
+  }: Pick<BuildContext, 'log' | 'signal'> & { onReadyOutput: (bytes: Buffer) => void },
 ): Promise<void> {
   await configure(guest, { env, user, ...(workdir !== null && { workdir }) }, signal)
   const ready = readyCmd ?? defaultReadyCmd
@@ -103,7 +124,7 @@ async function tryCommands(
     {
       signal,
       onOutput(command, stream, bytes) {
-        if (command === 'ready') return
+        if (command === 'ready') return onReadyOutput(bytes)
         for (const line of lines[stream].take(bytes)) void log.output(`[start] [${stream}]: ${line}`)
       },
     },

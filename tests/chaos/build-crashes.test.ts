@@ -135,6 +135,7 @@ async function emptyCache(): Promise<Collected> {
       store,
       provision: null,
       maxRunning: 1,
+      readyMs: 1_000,
       quotaBytes: 0,
       log: silentLog,
       clock: systemClock(),

@@ -69,6 +69,7 @@ export async function startBuilder({
     quotaBytes: 2 ** 40,
     defaults: { user: 'root', workdir: null },
     provision: null,
+    readyMs: 600_000,
     maxRunning: 8,
     clock,
     log: silentLog,

@@ -117,6 +117,7 @@ export function createTestBuilder({
     quotaBytes: 2 ** 30,
     defaults: { user: 'root', workdir: null },
     provision: null,
+    readyMs: 600_000,
     maxRunning: 8,
     log: silentLog,
   })
