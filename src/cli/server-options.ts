@@ -46,6 +46,15 @@ export function withServerOptions(command: Command): Command {
     )
     .option('--offline', 'ask no registry for images: those of the engine have to do [E2B_SERVER_OFFLINE]')
     .option(
+      '--build-env <name[=value]>',
+      'variable for the commands of builds alone, once or more; without a value: the server’s own [E2B_SERVER_BUILD_ENV]',
+      joinedLines,
+    )
+    .option(
+      '--sandbox-ca <file>',
+      'more certificate authorities for sandboxes to trust, PEM [E2B_SERVER_SANDBOX_CA]',
+    )
+    .option(
       '--debug-port <port>',
       'port for E2B_DEBUG=true programs, 0 for none [E2B_SERVER_DEBUG_PORT] (default: 49983)',
     )
@@ -111,6 +120,11 @@ export function withServerOptions(command: Command): Command {
       '--max-team-uploads-mb <n>',
       'such archives of one team together [E2B_SERVER_MAX_TEAM_UPLOADS_MB] (default: 20480)',
     )
+}
+
+/** The same for values that may have commas. */
+function joinedLines(value: string, before: string | undefined): string {
+  return before === undefined ? value : `${before}\n${value}`
 }
 
 /** A flag that may be given several times is a list with commas. */

@@ -111,3 +111,19 @@ test("registries: a mirror in Docker Hub's place, or none at all", () => {
   for (const registryMirror of ['https://mirror.example.org', 'mirror/', 'a b', '/x'])
     expect(() => readConfig({ registryMirror }, {})).toThrow(/--registry-mirror must be a host/)
 })
+
+test('variables of builds have their values from the flag or from the server, and are checked', () => {
+  expect(readConfig({}, {}).buildEnv).toEqual({})
+  const own = { NPM_TOKEN: 'own', E2B_SERVER_BUILD_ENV: 'A=from the variable\nB=x,y=z\n\n' }
+  expect(readConfig({}, own).buildEnv).toEqual({ A: 'from the variable', B: 'x,y=z' })
+  expect(readConfig({ buildEnv: 'NPM_TOKEN\nEMPTY=' }, own).buildEnv).toEqual({ NPM_TOKEN: 'own', EMPTY: '' })
+  for (const [buildEnv, reason] of [
+    ['NOWHERE', /--build-env NOWHERE: the server has no such variable/],
+    ['1A=x', /--build-env must be NAME=VALUE/],
+    ['=x', /--build-env must be NAME=VALUE/],
+    [`A=secret${'x'.repeat(9000)}`, /^--build-env A: its value is longer than 8192 characters\.$/],
+    ['A=a\x1bb', /--build-env A: its value has control characters/],
+    [Array.from({ length: 65 }, (_, index) => `A${index}=`).join('\n'), /can be given 64 times/],
+  ] as const)
+    expect(() => readConfig({ buildEnv }, {})).toThrow(reason)
+})

@@ -6,6 +6,7 @@ import { availableParallelism, homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { Flags } from '../cli/actions.ts'
+import { buildEnvLines, buildSchema } from './build-config.ts'
 import { connectionBounds, openFilesMax } from './descriptors.ts'
 import { nameFaults, nameSchema } from './name-config.ts'
 import { networkSchema } from './network-config.ts'
@@ -55,6 +56,7 @@ const schema = z.object({
     .optional(),
   ...nameSchema,
   ...networkSchema,
+  ...buildSchema,
   maxConnections: z.coerce
     .number({ error: '--max-connections must be a number' })
     .int('--max-connections must be a whole number')
@@ -141,6 +143,8 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     registryMirror: pick('registryMirror', 'E2B_SERVER_REGISTRY_MIRROR'),
     registryAllow: pick('registryAllow', 'E2B_SERVER_REGISTRY_ALLOW', ''),
     offline: String(pick('offline', 'E2B_SERVER_OFFLINE', '')),
+    buildEnv: buildEnvLines(pick('buildEnv', 'E2B_SERVER_BUILD_ENV'), env),
+    sandboxCa: pick('sandboxCa', 'E2B_SERVER_SANDBOX_CA'),
     webhookAllow: pick('webhookAllow', 'E2B_SERVER_WEBHOOK_ALLOW', ''),
     adminToken: env.E2B_SERVER_ADMIN_TOKEN || undefined,
     adminTokenFile: pick('adminTokenFile', 'E2B_SERVER_ADMIN_TOKEN_FILE'),

@@ -37,7 +37,6 @@ import { createManager } from '../orchestrator/manager.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
 import { openArchives } from '../templates/archives.ts'
 import { createBuilder } from '../templates/builder.ts'
-import { createProvision } from '../templates/provision.ts'
 import { createSender } from '../webhooks/send-delivery.ts'
 import { presentLifecycleDelivery } from '../wire/lifecycle-event.ts'
 import { ensureAdminToken } from './admin-token.ts'
@@ -46,6 +45,7 @@ import { type Config, ConfigError } from './config.ts'
 import { dataWorkerProgram, programVersion } from './installation.ts'
 import { createServerLog } from './log/server-log.ts'
 import { apiUrl, openCredentials, openDns, publicDomain } from './names.ts'
+import { openProvision } from './open-provision.ts'
 import { listenPrivately } from './private-socket.ts'
 import { countSandboxes, type SandboxCounts } from './running-server.ts'
 import { createRuntime, requireUsable } from './runtimes.ts'
@@ -105,7 +105,8 @@ async function start(
   const { dataDir } = await requireUsable(runtime)
   const teamId = await ensureApiKey(store, config)
   const adminToken = ensureAdminToken(config)
-  await putBaseTemplate(store, runtime)
+  const provision = openProvision(config, runtime)
+  await putBaseTemplate({ store, runtime, provision })
   const credentials = await openCredentials(config, log)
 
   const clock = systemClock()
@@ -156,8 +157,8 @@ async function start(
     quotaBytes: config.templateCacheMb * mib,
     // As every image has it once it is made fit (e2b-wire 4.3).
     defaults: { user: defaultUser, workdir: runtime.capabilities.isolation ? '/home/user' : null },
-    // The development runtime has this machine's own programs, and changes none of them.
-    provision: runtime.capabilities.isolation ? createProvision() : null,
+    provision: provision.ofImages,
+    commandEnv: config.buildEnv,
     maxRunning: config.maxBuilds,
     readyMs: config.readyWaitS * 1000,
     clock,

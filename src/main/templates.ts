@@ -1,14 +1,45 @@
 import { putStockTemplate } from '../control/stock-template.ts'
 import type { Runtime } from '../domain/runtime.ts'
 import type { Store } from '../domain/store.ts'
+import { noDefaults, type SandboxDefaults } from '../domain/template-build.ts'
+import { patientSignal } from '../lib/patience.ts'
+import type { Provision } from '../templates/build-context.ts'
+import { provisionImage } from '../templates/provision-image.ts'
 import { ConfigError } from './config.ts'
 import { baseImage } from './installation.ts'
 
-/** Records the stock template `base`: public, with the sizes of the official one (2 vCPU, 512 MB). */
-export async function putBaseTemplate(store: Store, runtime: Runtime): Promise<void> {
+/** How long making the stock template's image fit may take, in ms. */
+const provisionMs = 5 * 60_000
+
+interface Parts {
+  store: Store
+  runtime: Runtime
+  provision: { ofStock: Provision | null }
+}
+
+/** Records the stock template `base`: public, with the sizes of the official one (2 vCPU, 512 MB). Errors: `ConfigError`. */
+export async function putBaseTemplate({ store, runtime, provision: { ofStock } }: Parts): Promise<void> {
   const image = runtime.capabilities.isolation ? baseImage() : 'none'
   if (image === undefined)
     throw new ConfigError('The image of template "base" is not built. Run "npm start", which builds it.')
   const sizes = { cpuCount: 2, memoryMb: 512, diskMb: 10_240 }
-  await putStockTemplate(store, { name: 'base', image, runtime: runtime.name, ...sizes }, Date.now())
+  const made = ofStock === null ? { image } : await provisioned({ store, runtime, provision: ofStock }, image)
+  await putStockTemplate(store, { name: 'base', runtime: runtime.name, ...sizes, ...made }, Date.now())
+}
+
+/** The image with the operator's authorities; what one that is there says to sandboxes is in its record. */
+async function provisioned(
+  { store, runtime, provision }: { store: Store; runtime: Runtime; provision: Provision },
+  base: string,
+): Promise<{ image: string; defaults: SandboxDefaults }> {
+  const parts = { runtime, provision, instanceId: store.instanceId }
+  const signal = patientSignal(provisionMs)
+  const { image, env } = await provisionImage(parts, base, signal)
+  if (env !== undefined) return { image, defaults: { ...noDefaults, env } }
+  const [known] = await store.builds.list({ templateId: 'base', image, limit: 1 })
+  if (known !== undefined) return { image, defaults: known.defaults }
+  // Made by a start that broke off before it could record it.
+  await runtime.images.remove(image, signal)
+  const again = await provisionImage(parts, base, signal)
+  return { image, defaults: { ...noDefaults, env: again.env ?? {} } }
 }

@@ -64,13 +64,14 @@ async function fromImage(
   }
   const make = async () => {
     log.write(shown)
-    bench.moveTo(from.image)
-    const state = stateAfter({ env }, defaults)
+    // What is there by that name may be another image by now, or, from a mirror by its digest, none.
+    bench.moveTo(id)
     const guest = await bench.guest(signal)
-    await provision?.run(guest, {
+    const added = await provision?.run(guest, {
       onLine: (stream, line) => log.output(`[base] [${stream}]: ${line}`),
       signal,
     })
+    const state = stateAfter({ env: { ...added, ...env } }, defaults)
     const made = await bench.commit(signal)
     await cache.put(layer, { ...made, defaults: defaultsOf(state) })
     return { state, isCached: false }

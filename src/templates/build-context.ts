@@ -17,8 +17,11 @@ import type { Workbench } from './workbench.ts'
 export interface Provision {
   /** Changes whenever what it does is another thing */
   version: string
-  /** Errors: `failed_precondition`, saying why the image can't be used. */
-  run(guest: Guest, options: CommandOptions): Promise<void>
+  /**
+   * Resolves with variables that sandboxes of the image have from it. Errors: `failed_precondition`, saying why the image
+   * can't be used.
+   */
+  run(guest: Guest, options: CommandOptions): Promise<Record<string, string>>
 }
 
 /** What all builds of a server share. */
@@ -39,6 +42,11 @@ export interface BuilderParts {
   readyMs: number
   /** Null where images are used as they are */
   provision: Provision | null
+  /**
+   * Variables of the commands that steps run, below those of the template and no part of it: neither of its layers' keys nor
+   * of its sandboxes
+   */
+  commandEnv: Record<string, string>
   clock: Clock
   log: Log
 }

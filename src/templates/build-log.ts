@@ -30,20 +30,23 @@ export interface BuildLog {
 }
 
 export interface BuildLogParts {
+  /** What is to be seen of a line */
+  mask: (message: string) => string
   buildId: string
   store: Pick<BuildLogStore, 'append'>
   clock: Clock
   log: Log
 }
 
-export function createBuildLog({ buildId, store, clock, log }: BuildLogParts): BuildLog {
+export function createBuildLog({ buildId, mask, store, clock, log }: BuildLogParts): BuildLog {
   let waiting: Omit<BuildLogEntry, 'index'>[] = []
   let step: string | null = null
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> = Promise.resolve()
   let left = { ...outputMax }
 
-  const write = (text: string, level: LogLevel = 'info') => {
+  const write = (line: string, level: LogLevel = 'info') => {
+    const text = mask(line)
     const message = text.length > messageMaxLength ? `${text.slice(0, messageMaxLength)}…` : text
     waiting.push({ at: Math.round(clock.now()), level, message, step })
     timer ??= setTimeout(() => void flush(), flushMs)

@@ -203,6 +203,19 @@ describe('start and ready commands', () => {
   })
 })
 
+test("the operator's variables are the commands' alone, below the template's, and their secrets in no log", async () => {
+  const commandEnv = { INDEX: 'https://me:s3cret@mirror.example.org', LEVEL: 'operator', API_TOKEN: 't0ken' }
+  await using mirrored = await startBuilder({ commandEnv })
+  const { build: failed } = await mirrored.build({ steps: [run(': t0ken; false')] })
+  expect(failed.reason?.message).toBe("failed to run command ': ***; false': exit status 1")
+  const steps = [env(['LEVEL', 'own']), run('echo "$INDEX $LEVEL $API_TOKEN"')]
+  const { build: built, log } = await mirrored.build({ steps })
+  expect(built.reason).toBeNull()
+  expect(built.defaults.env).toEqual({ LEVEL: 'own' })
+  expect(log.join('\n')).toContain('[stdout]: https://me:***@mirror.example.org own ***')
+  expect(log.join('\n')).not.toMatch(/s3cret|t0ken/)
+})
+
 describe('COPY', () => {
   const archive = (...args: string[]) => execFileSync('tar', ['-cz', ...args], { maxBuffer: 2 ** 24 })
   const hash = 'a'.repeat(64)

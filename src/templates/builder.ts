@@ -14,6 +14,7 @@ import { type BuildLog, createBuildLog } from './build-log.ts'
 import { collectGarbage } from './collect-garbage.ts'
 import { createHolds } from './holds.ts'
 import { createLayerCache } from './layer-cache.ts'
+import { createMask } from './mask-secrets.ts'
 import { createPrivateImages } from './private-images.ts'
 import { runBuild } from './run-build.ts'
 import { buildTimeouts, within } from './timeouts.ts'
@@ -53,6 +54,7 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
     runtime: runtime.name,
     clock,
   })
+  const mask = createMask(parts.commandEnv)
   const privateImages = createPrivateImages(runtime.images, log)
   const turns = createFairSemaphore({ permits: maxRunning, lineMax: teamMax, waitingMax })
   const running = new Map<string, Running>()
@@ -144,7 +146,7 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
   ): Promise<void> {
     const { id } = build
     const startedAt = clock.now()
-    const buildLog = createBuildLog({ buildId: id, store: store.buildLogs, clock, log })
+    const buildLog = createBuildLog({ buildId: id, mask, store: store.buildLogs, clock, log })
     let step: string | null = null
     const at = (next: string) => {
       step = next
@@ -167,7 +169,7 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
       )
       buildLog.write(`Build failed: ${error.message}`, 'error')
       await buildLog.flush()
-      await fail(id, { message: error.message, step }, 'building')
+      await fail(id, { message: mask(error.message), step }, 'building')
     }
   }
 

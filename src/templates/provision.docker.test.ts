@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../images/base/build.mjs'
@@ -11,6 +12,8 @@ import { stat } from '../guest/stat.ts'
 import { docker, patience, server } from '../runtimes/docker/runtime.fixture.ts'
 import { guestOf, guestSpec, newImage, run } from '../runtimes/runtime.suite.ts'
 import { createProvision } from './provision.ts'
+import { createAuthorities } from './trust-authorities.ts'
+import { authoritiesFile } from './trust-script.ts'
 
 const execute = promisify(execFile)
 /** Kept from one run to the next, as it takes half a minute to make */
@@ -48,12 +51,12 @@ async function imageOf(name: string, folder: string): Promise<string> {
   return image
 }
 
-async function provision(image: string) {
+async function provision(image: string, pem?: string) {
   const handle = await runtime.start(guestSpec(image, { memoryMb: 512 }), patience())
   const guest = guestOf(runtime, handle)
   const lines: string[] = []
   const look = () =>
-    createProvision().run(guest, {
+    createProvision({ authorities: pem === undefined ? undefined : createAuthorities(pem) }).run(guest, {
       signal: AbortSignal.timeout(installMs),
       onLine: (_, line) => void lines.push(line),
     })
@@ -85,6 +88,52 @@ test(
   },
   installMs,
 )
+
+test('authorities of the operator are trusted in the way of each distribution, and once', async () => {
+  const [first = '', second = ''] = rootCertificates
+  const pem = `${first}\n${second}\n`
+  const bundle = '/etc/ssl/certs/ca-certificates.crt'
+  const { guest, look, end } = await provision(await baseImageName(), pem)
+  const say = async (script: string) => (await run(guest, script)).stdout.trim()
+  const variables = {
+    NODE_EXTRA_CA_CERTS: authoritiesFile,
+    SSL_CERT_FILE: bundle,
+    REQUESTS_CA_BUNDLE: bundle,
+  }
+
+  // Debian, Ubuntu, Alpine: a file for each, which stays the same when it is done again.
+  const own = 'ls /usr/local/share/ca-certificates; grep -c BEGIN /etc/ssl/certs/ca-certificates.crt'
+  const before = Number(await say(`grep -c BEGIN ${bundle}`))
+  expect(await look()).toEqual(variables)
+  const debian = `e2b-server-ca-1.crt\ne2b-server-ca-2.crt\n${before + 2}`
+  expect(await say(own)).toBe(debian)
+  expect(await look()).toEqual(variables)
+  expect(await say(own)).toBe(debian)
+  expect(await say(`cat ${authoritiesFile}`)).toBe(pem.trim())
+  const kept = 'sudo -u user env NODE_EXTRA_CA_CERTS=/kept sudo env | grep NODE_EXTRA'
+  expect(await say(kept)).toBe('NODE_EXTRA_CA_CERTS=/kept')
+
+  // Fedora, Arch, SUSE: their folder, and their command.
+  const tools = '/usr/sbin/update-ca-certificates /usr/sbin/update-ca-trust'
+  for (const [folder, tool] of [
+    ['/etc/pki/ca-trust/source/anchors', 'update-ca-trust'],
+    ['/etc/ca-certificates/trust-source/anchors', 'update-ca-trust'],
+    ['/etc/pki/trust/anchors', 'update-ca-certificates'],
+  ] as const) {
+    const made = `printf '#!/bin/sh\\ntouch /has-run\\n' > /usr/sbin/${tool}; chmod 755 /usr/sbin/${tool}`
+    await run(guest, `rm -f ${tools}; mkdir -p ${folder}; ${made}`)
+    expect(await look()).toEqual(variables)
+    expect(await say(`cat ${folder}/*; rm -r ${folder} /has-run`)).toBe(pem.trim())
+  }
+
+  // No such command: behind what there is, or as all there is.
+  await run(guest, `rm -f ${tools}; echo mark > ${bundle}`)
+  for (let turn = 0; turn < 2; turn++) {
+    expect(await look()).toEqual(variables)
+    expect(await say(`cat ${bundle}`)).toBe(`mark\n${pem.trim()}`)
+  }
+  await end()
+})
 
 test('an image without a package manager is used as far as it goes, and without bash not at all', async () => {
   const source = await provision(debian)

@@ -12,6 +12,7 @@ import { stat } from '../guest/stat.ts'
 import type { Provision } from './build-context.ts'
 import { installScript, lookScript, noManager } from './provision-scripts.ts'
 import { type CommandOptions, follow } from './run-command.ts'
+import type { Authorities } from './trust-authorities.ts'
 
 /** Whom steps and sandboxes run as where nothing else is said */
 const account = 'user'
@@ -22,21 +23,40 @@ const wanted = ['sudo', 'certificates']
 /** Exit statuses of a program that can't be run, or isn't there */
 const unrunnable = [126, 127]
 
-/** Costs one command and one question where an image has everything. */
-export function createProvision(): Provision {
-  const version = createHash('sha256').update(lookScript).update(installScript).digest('hex').slice(0, 12)
-  return { version, run: provision }
+export interface ProvisionOptions {
+  /** Whom images are to trust besides whom they do */
+  authorities?: Authorities | undefined
+  /** Variables for the package manager */
+  env?: Record<string, string>
 }
 
-async function provision(guest: Guest, options: CommandOptions): Promise<void> {
+type Options = CommandOptions & { env: Record<string, string> }
+
+/** Costs one command and one question where an image has everything, and there are no authorities. */
+export function createProvision({ authorities, env = {} }: ProvisionOptions = {}): Provision {
+  const hash = createHash('sha256').update(lookScript).update(installScript)
+  if (authorities !== undefined) hash.update(authorities.version)
+  return {
+    version: hash.digest('hex').slice(0, 12),
+    run: (guest, options) => provision(guest, authorities, { ...options, env }),
+  }
+}
+
+async function provision(
+  guest: Guest,
+  authorities: Authorities | undefined,
+  options: Options,
+): Promise<Record<string, string>> {
   const missing = await look(guest, options)
+  await authorities?.trust(guest, 'first', options)
   if (missing.length > 0) await install(guest, missing, options)
   const made = await ensureUser(guest, { name: account, sudo: true }, options.signal)
   if (made.uid === 0) throw unusable(`its account "${account}" is root`)
+  return (await authorities?.trust(guest, 'last', options)) ?? {}
 }
 
 /** What the image lacks. Errors: `failed_precondition` for one that can't run a shell. */
-async function look(guest: Guest, options: CommandOptions): Promise<string[]> {
+async function look(guest: Guest, options: Options): Promise<string[]> {
   if (!(await hasShell(guest, options.signal))) {
     throw unusable(
       `it has no shell (${shell}), so there is nothing that could run its commands or install one`,
@@ -45,7 +65,7 @@ async function look(guest: Guest, options: CommandOptions): Promise<string[]> {
   const words: string[] = []
   const said: string[] = []
   const exit = await run(guest, lookScript, [], {
-    signal: options.signal,
+    ...options,
     onLine: (stream, line) => void (stream === 'stdout' ? words : said).push(line),
   })
   if (unrunnable.includes(exit.exitCode)) {
@@ -66,7 +86,7 @@ async function hasShell(guest: Guest, signal: AbortSignal): Promise<boolean> {
   }
 }
 
-async function install(guest: Guest, missing: string[], options: CommandOptions): Promise<void> {
+async function install(guest: Guest, missing: string[], options: Options): Promise<void> {
   const line = (text: string) => options.onLine?.('stderr', text)
   let exit = await run(guest, installScript, missing, options)
   const must = missing.filter((word) => needed.includes(word) || wanted.includes(word))
@@ -88,12 +108,12 @@ async function run(
   guest: Guest,
   script: string,
   args: string[],
-  { signal, onLine }: CommandOptions,
+  { signal, onLine, env }: Options,
 ): Promise<ProcessExit> {
   const request = {
     cmd: shell,
     args: ['-c', script, 'sh', ...args],
-    env: {},
+    env,
     cwd: '/',
     user: 'root',
     stdin: false,

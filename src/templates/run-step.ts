@@ -16,6 +16,8 @@ export interface StepContext {
   /** Takes a line that a command puts out */
   onLine: (stream: 'stdout' | 'stderr', line: string) => Promise<void>
   files: CopySource
+  /** As `BuilderParts.commandEnv` */
+  commandEnv: Record<string, string>
   signal: AbortSignal
 }
 
@@ -68,12 +70,12 @@ export function runStep(
 async function run(
   { command, user }: Extract<BuildStep, { type: 'RUN' }>,
   state: BuildState,
-  { guest, onLine, signal }: StepContext,
+  { guest, onLine, commandEnv, signal }: StepContext,
 ): Promise<StepOutcome> {
   const shown = command.length > shownMaxLength ? `${command.slice(0, shownMaxLength)}…` : command
   const fail = (reason: string, cause?: unknown) =>
     new ServerError('failed_precondition', `failed to run command '${shown}': ${reason}`, { cause })
-  const as = { ...state, user: user ?? state.user }
+  const as = { ...state, env: { ...commandEnv, ...state.env }, user: user ?? state.user }
   const exit = await runCommand(guest, command, as, { onLine, signal }).catch((thrown) => {
     signal.throwIfAborted()
     const error = toError(thrown)

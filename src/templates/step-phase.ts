@@ -49,6 +49,7 @@ export async function makeStep(
       guest: await bench.guest(signal),
       onLine: (stream, line) => log.output(`${prefix} [${stream}]: ${line}`),
       files: { open: (hash) => parts.openFile(teamId, hash), maxBytes: build.diskMb * mebibyte },
+      commandEnv: parts.commandEnv,
       signal,
     })
     const made = outcome.changed ? await bench.commit(signal) : { image: bench.image(), sizeBytes: 0 }

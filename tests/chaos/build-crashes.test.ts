@@ -134,6 +134,7 @@ async function emptyCache(): Promise<Collected> {
       runtime,
       store,
       provision: null,
+      commandEnv: {},
       maxRunning: 1,
       readyMs: 1_000,
       quotaBytes: 0,

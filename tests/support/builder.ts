@@ -70,6 +70,7 @@ export async function startBuilder({
     defaults: { user: 'root', workdir: null },
     provision: null,
     readyMs: 600_000,
+    commandEnv: {},
     maxRunning: 8,
     clock,
     log: silentLog,

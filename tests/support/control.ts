@@ -118,6 +118,7 @@ export function createTestBuilder({
     defaults: { user: 'root', workdir: null },
     provision: null,
     readyMs: 600_000,
+    commandEnv: {},
     maxRunning: 8,
     log: silentLog,
   })

@@ -38,7 +38,8 @@ export interface TestServerOptions {
 }
 
 const program = join(import.meta.dirname, '../../scripts/e2b-server.mjs')
-const startTimeoutMs = 30_000
+// A first start may make an image of its own, on a machine that does much else.
+const startTimeoutMs = 120_000
 const endTimeoutMs = 60_000
 
 /**

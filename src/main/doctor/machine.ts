@@ -5,6 +5,7 @@ import type { Check } from '../../cli/actions.ts'
 import { silentLog } from '../../lib/log.ts'
 import type { Config } from '../config.ts'
 import { baseImage, guestBinary, programFile, programVersion } from '../installation.ts'
+import { readAuthorities } from '../open-provision.ts'
 import { createRuntime } from '../runtimes.ts'
 import { prepareStateDir, readIfThere } from '../state-dir.ts'
 import { check, type Finding, lookTimeoutMs, Trouble } from './check.ts'
@@ -37,7 +38,24 @@ export function lookAtMachine(config: Config): Promise<Check>[] {
       return guestBinary()
     }),
     check('runtime', () => runtime(config)),
+    ...(config.sandboxCa === undefined
+      ? []
+      : [check('authorities', async () => authorities(config.sandboxCa))]),
   ]
+}
+
+/** Whom sandboxes are told to trust. */
+function authorities(file = ''): Finding {
+  const { certificates } = readAuthorities(file)
+  const ends = certificates.map(({ validTo }) => new Date(validTo)).sort((one, other) => +one - +other)
+  const over = ends.filter((end) => +end < Date.now()).length
+  const detail = `sandboxes trust ${certificates.length} more from ${file}`
+  if (over === 0) return { detail: `${detail}, until ${ends[0]?.toISOString().slice(0, 10)} at least` }
+  return {
+    detail: `${detail}, ${over} of them expired`,
+    state: 'warn',
+    remedy: 'Put new ones into the file.',
+  }
 }
 
 function versions(): string {
