@@ -10,6 +10,8 @@ export const paths = {
   guestBinary: join(root, 'build', 'e2b-guest'),
   /** The distribution's image registry, for tests */
   registry: join(root, 'build', 'docker-registry'),
+  /** E2B's command line of the first generation, for tests */
+  olderCli: join(root, 'build', 'older-cli'),
   /** A text file: the name of the base image that this checkout's recipe makes */
   baseImage: join(root, 'build', 'base-image'),
   bundle: join(root, 'dist', 'e2b-server.mjs'),

@@ -13,6 +13,7 @@ import { networkRulesStep } from './step-network-rules.mjs'
 import { newerPythonStep } from './step-newer-python.mjs'
 import { nodeModulesStep } from './step-node-modules.mjs'
 import { nodeVersionStep } from './step-node-version.mjs'
+import { olderCliStep } from './step-older-cli.mjs'
 import { needsNewerPython, pythonSdksStep, pythonStep } from './step-python-sdks.mjs'
 import { registryStep } from './step-registry.mjs'
 import { rustStep } from './step-rust.mjs'
@@ -57,6 +58,7 @@ export function stepsFor(purpose) {
       ? [
           chromiumStep(),
           registryStep({ program: paths.registry }),
+          olderCliStep({ folder: paths.olderCli }),
           pythonStep({ isNeeded: pythonIsNeeded }),
           newerPython,
         ]

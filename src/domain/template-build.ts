@@ -1,3 +1,4 @@
+import type { BuildOrder } from './build-order.ts'
 import type { NewLifecycleEvent } from './lifecycle-event.ts'
 import type { LogLevel } from './sandbox-log.ts'
 import type { Template } from './template.ts'
@@ -61,6 +62,8 @@ export interface BuildPlan {
   tags: string[]
   /** In MiB; null: whatever there is */
   minFreeDiskMb: number | null
+  /** What it is made of, where that was said with it, as the first generation does; absent: its start says so */
+  order?: BuildOrder
 }
 
 /** What lists say of a template's builds. */

@@ -54,8 +54,11 @@ export interface TemplateStore {
   /** Newest first. */
   list(filter: TemplateFilter): Promise<Template[]>
   count(filter: Pick<TemplateFilter, 'teamId' | 'kind'>): Promise<number>
-  /** Errors: `not_found`. */
-  update(id: string, update: Partial<Pick<Template, 'isPublic' | 'kind' | 'updatedAt'>>): Promise<void>
+  /** Errors: `not_found`, `conflict` when the team has another template of one of the names. */
+  update(
+    id: string,
+    update: Partial<Pick<Template, 'aliases' | 'isPublic' | 'kind' | 'updatedAt'>>,
+  ): Promise<void>
   /** Counts a sandbox that was made of it; an unknown template is passed over. */
   countSpawn(id: string, at: number): Promise<void>
   /** With all its builds, their logs and its tags. Idempotent. */

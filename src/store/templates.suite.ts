@@ -68,6 +68,19 @@ export function testTemplates(store: () => Store): void {
     expect(await templates.find('a')).toMatchObject(changed)
     await expect(templates.update('none', {})).rejects.toMatchObject({ code: 'not_found' })
   })
+
+  test('another name takes the place of those before, unless the team has it already', async () => {
+    const { templates } = store()
+    await templates.create(templateOf({ id: 'a', aliases: ['one', 'two'] }))
+    await templates.create(templateOf({ id: 'b', aliases: ['three'] }))
+    await templates.put(templateOf({ id: 'base', teamId: null, aliases: ['base'] }))
+    await templates.update('a', { aliases: ['base'] })
+    expect(await templates.findByAlias('team', 'base')).toMatchObject({ id: 'a', aliases: ['base'] })
+    expect(await templates.findByAlias('team', 'one')).toBeUndefined()
+    const taken = templates.update('a', { aliases: ['three'], isPublic: true })
+    await expect(taken).rejects.toMatchObject({ code: 'conflict' })
+    expect(await templates.find('a')).toMatchObject({ aliases: ['base'], isPublic: false })
+  })
 }
 
 export function testBuilds(store: () => Store): void {

@@ -75,7 +75,7 @@ export interface TemplateBuildInfoBody {
   templateID: string
   buildID: string
   status: BuildStatus
-  /** Always empty, as with E2B: `logEntries` has them */
+  /** Of the first generation's builds, whose clients read nothing else: the entries as lines with their ends */
   logs: string[]
   logEntries: BuildLogEntryBody[]
   reason?: { message: string; step?: string; logEntries: BuildLogEntryBody[] }
@@ -127,6 +127,19 @@ export interface CreateTemplateBody {
   cpuCount?: number | null
   memoryMB?: number | null
   minFreeDiskMb?: number | null
+}
+
+/** The first generation's: what is built, and how its sandboxes are. */
+export interface TemplateBuildRequestBody {
+  /** Its text */
+  dockerfile: string
+  /** With or without namespace and tag */
+  alias?: string | null
+  teamID?: string | null
+  startCmd?: string | null
+  readyCmd?: string | null
+  cpuCount?: number | null
+  memoryMB?: number | null
 }
 
 export interface CreatedTemplateBody {

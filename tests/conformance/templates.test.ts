@@ -287,6 +287,75 @@ describe.each(sdks)('e2b $version: templates', ({ sdk }) => {
   })
 })
 
+describe('the first generation’s requests', () => {
+  /** As its command line sends them, with the token of a login. */
+  async function post(path: string, body?: object): Promise<{ status: number; text: string }> {
+    const answer = await fetch(`${server.url}/templates${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${server.apiKey}`, 'content-type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    return { status: answer.status, text: await answer.text() }
+  }
+  const ask = async (body: object, path = '') => {
+    const { status, text } = await post(path, body)
+    expect([status, text]).toEqual([202, expect.stringContaining('buildID')])
+    return JSON.parse(text) as { templateID: string; buildID: string; aliases: string[] }
+  }
+
+  /** Reads text alone, and ends with the first status that isn't `building`, as they do. */
+  async function follow({ templateID, buildID }: { templateID: string; buildID: string }) {
+    const started = await post(`/${templateID}/builds/${buildID}`)
+    expect(started).toEqual({ status: 202, text: '' })
+    let log = ''
+    for (let offset = 0; ; ) {
+      const path = `${server.url}/templates/${templateID}/builds/${buildID}/status?logsOffset=${offset}`
+      const answer = await fetch(path, { headers: { authorization: `Bearer ${server.apiKey}` } })
+      expect(answer.status).toBe(200)
+      const info = (await answer.json()) as { status: string; logs: string[]; reason?: { message: string } }
+      offset += info.logs.length
+      log += info.logs.join('')
+      if (info.status !== 'building') return { ...info, log }
+      await new Promise((resolve) => setTimeout(resolve, 500))
+    }
+  }
+
+  test('build a Dockerfile, whose template is like any other', { timeout }, async () => {
+    const alias = `older-${randomUUID().slice(0, 8)}`
+    const dockerfile = 'FROM e2bdev/base\nENV WHO=world\nRUN echo "hello  $WHO" > /said\nCMD ["false"]\n'
+    const size = { cpuCount: 1, memoryMB: 512 }
+    const built = await ask({ alias, dockerfile, startCmd: 'sleep 1234', readyCmd: 'true', ...size })
+    expect(built).toMatchObject({ aliases: [alias], ...size, public: false, createdBy: null })
+    const { status, log } = await follow(built)
+    expect([status, log]).toEqual(['ready', expect.stringMatching(/^.*RUN echo "hello {2}\$WHO".*$/m)])
+    expect(await post(`/${built.templateID}/builds/${built.buildID}`)).toMatchObject({ status: 409 })
+    const { Sandbox } = sdks[0]!.sdk
+    const sandbox = await Sandbox.create(alias)
+    const said = await sandbox.commands.run(
+      'cat /said; id -un; pwd; pgrep -fx "sleep 1234" > /dev/null && echo $WHO',
+    )
+    await sandbox.kill()
+    expect(said.stdout.split('\n')).toEqual(['hello  world', 'user', '/home/user', 'world', ''])
+
+    const again = await ask({ dockerfile: 'FROM e2bdev/base\nRUN exit 3' }, `/${built.templateID}`)
+    expect(again).toMatchObject({ templateID: built.templateID, aliases: [alias] })
+    const failed = await follow(again)
+    expect(failed).toMatchObject({
+      status: 'error',
+      reason: { message: expect.stringContaining('exit status 3') },
+    })
+    const kept = await Sandbox.create(alias)
+    expect((await kept.commands.run('cat /said')).stdout).toBe('hello  world\n')
+    await kept.kill()
+  })
+
+  test('that need files of a folder are told what has them', { timeout }, async () => {
+    const { status, text } = await post('', { dockerfile: 'FROM e2bdev/base\nCOPY app.py /srv/' })
+    expect(status).toBe(400)
+    expect(JSON.parse(text)).toEqual({ code: 400, message: expect.stringContaining('e2b template create') })
+  })
+})
+
 describe('uploads', () => {
   const ask = async (path: string, body?: object) => {
     const headers = { 'x-api-key': server.apiKey, 'content-type': 'application/json' }

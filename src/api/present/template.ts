@@ -1,3 +1,4 @@
+import type { BuildProgress } from '../../control/templates/build-logs.ts'
 import type { ListedTemplate } from '../../control/templates/list.ts'
 import type { Tag, Template } from '../../domain/template.ts'
 import type { BuildLogEntry, TemplateBuild } from '../../domain/template-build.ts'
@@ -60,16 +61,14 @@ function presentBuild(build: TemplateBuild): TemplateBuildBody {
   }
 }
 
-export function presentBuildInfo(
-  { id, templateId, status, reason }: TemplateBuild,
-  entries: readonly BuildLogEntry[],
-  reasonEntries: readonly BuildLogEntry[],
-): TemplateBuildInfoBody {
+export function presentBuildInfo(progress: BuildProgress): TemplateBuildInfoBody {
+  const { entries, reasonEntries, isFirstGeneration } = progress
+  const { id, templateId, status, reason } = progress.build
   return {
     templateID: templateId,
     buildID: id,
     status,
-    logs: [],
+    logs: isFirstGeneration ? entries.map(({ message }) => `${message}\n`) : [],
     logEntries: entries.map(presentBuildLogEntry),
     ...(reason !== null && {
       reason: {

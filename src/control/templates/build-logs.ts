@@ -19,6 +19,8 @@ export interface BuildProgress {
   entries: BuildLogEntry[]
   /** The last ones of the step that failed */
   reasonEntries: BuildLogEntry[]
+  /** It was asked for as the first generation does, whose clients read text alone */
+  isFirstGeneration: boolean
 }
 
 /** How far a build is, and what it has said since. Errors: `not_found`. */
@@ -30,7 +32,9 @@ export async function buildStatus(
   const minLevel = level === undefined ? {} : { minLevel: level }
   const page = { buildId: build.id, offset, limit, ...minLevel }
   const entries = limit === 0 ? [] : await ctx.store.buildLogs.list(page)
-  return { build, entries, reasonEntries: await reasonEntriesOf(ctx, build) }
+  const plan = entries.length === 0 ? undefined : await ctx.store.builds.plan(build.id)
+  const isFirstGeneration = plan?.order !== undefined
+  return { build, entries, reasonEntries: await reasonEntriesOf(ctx, build), isFirstGeneration }
 }
 
 async function reasonEntriesOf({ store }: ControlContext, build: TemplateBuild): Promise<BuildLogEntry[]> {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { BuildOrder } from '../../domain/build-order.ts'
 import { ServerError } from '../../domain/error.ts'
 import type { Template } from '../../domain/template.ts'
 import { type BuildPlan, noDefaults, type TemplateBuild } from '../../domain/template-build.ts'
@@ -8,15 +9,19 @@ import type { ControlContext } from '../context.ts'
 import { namespaceOf } from '../namespace.ts'
 import { type AskedSize, checkSize } from './check-size.ts'
 import { clearTheWay } from './clear-the-way.ts'
-import { namesOf } from './find.ts'
+import { namesOf, requireOwnTemplate } from './find.ts'
 
 export interface CreateBuildRequest extends AskedSize {
   teamId: string
-  /** What the template is called, with or without namespace and tag; or its id */
-  name: string
+  /** What the template is called, with or without namespace and tag; or its id. Null: nothing, or what it was */
+  name: string | null
+  /** Id or name of the one to build again, which is called `name` from now on; absent: the one of that name, or a new one */
+  template?: string
   /** Besides the one of the name */
   tags?: readonly string[]
   minFreeDiskMb?: number | undefined
+  /** What it is made of, where that is known already */
+  order?: BuildOrder
 }
 
 export interface CreatedBuild {
@@ -33,15 +38,16 @@ const templatesMax = 10_000
 /**
  * Makes a build that waits for its files and its start, of a template that is made with it where there is none of that
  * name. Builds with one of its tags that wait are ended, as nobody will be known by it but the newest. Errors:
- * `invalid_argument` (name, tags, size), `conflict` (one with such a tag runs), `resource_exhausted`.
+ * `invalid_argument` (name, tags, size), `not_found` (the template to build again), `conflict` (one with such a tag runs, or
+ * another template has the name), `resource_exhausted`.
  */
 export async function createBuild(ctx: ControlContext, request: CreateBuildRequest): Promise<CreatedBuild> {
-  const { teamId, minFreeDiskMb = null } = request
+  const { teamId, minFreeDiskMb = null, order } = request
   const { alias, tag } = await parseName(ctx, request)
   const given = [...(tag === null ? [] : [tag]), ...(request.tags ?? [])].map(parseTag)
   const tags = given.length === 0 ? [defaultTag] : [...new Set(given)]
   const size = await checkSize(ctx, teamId, request)
-  const plan: BuildPlan = { tags, minFreeDiskMb }
+  const plan: BuildPlan = { tags, minFreeDiskMb, ...(order !== undefined && { order }) }
   const { template, build } = await record(ctx, request, { alias, size, plan })
   ctx.log.info({ templateId: template.id, buildId: build.id }, 'a build was asked for')
   return { template, build, names: await namesOf(ctx, template), tags }
@@ -51,7 +57,8 @@ export async function createBuild(ctx: ControlContext, request: CreateBuildReque
 async function parseName(
   ctx: ControlContext,
   { teamId, name }: CreateBuildRequest,
-): Promise<{ alias: string; tag: string | null }> {
+): Promise<{ alias: string | null; tag: string | null }> {
+  if (name === null) return { alias: null, tag: null }
   const parsed = parseTemplateName(name)
   const own = await namespaceOf(ctx, teamId)
   if (parsed.namespace !== null && parsed.namespace !== own) {
@@ -61,7 +68,7 @@ async function parseName(
 }
 
 interface Wanted {
-  alias: string
+  alias: string | null
   size: Pick<TemplateBuild, 'cpuCount' | 'memoryMb' | 'diskMb'>
   plan: BuildPlan
 }
@@ -69,14 +76,16 @@ interface Wanted {
 /** In the team's turn: what is looked at here may not change until it is recorded. */
 function record(
   ctx: ControlContext,
-  { teamId }: CreateBuildRequest,
+  { teamId, template: again }: CreateBuildRequest,
   { alias, size, plan }: Wanted,
 ): Promise<{ template: Template; build: TemplateBuild }> {
   return ctx.templateTurns.run(teamId, async () => {
-    const existing = await findNamed(ctx, teamId, alias)
+    const existing =
+      again === undefined ? await findNamed(ctx, teamId, alias) : await requireOwnTemplate(ctx, teamId, again)
     const { superseded } = await clearTheWay(ctx, teamId, existing, plan.tags)
     if (existing === undefined) await checkTemplateCount(ctx, teamId)
-    const template = existing ?? newTemplate(ctx, teamId, alias)
+    const template =
+      existing === undefined ? newTemplate(ctx, teamId, alias) : await rename(ctx, existing, again && alias)
     const build = newBuild(ctx, template, size)
     const reason = `Build '${build.id}' took its place before it was started.`
     for (const { id } of superseded) await ctx.builder.cancel(id, reason)
@@ -88,8 +97,25 @@ function record(
   })
 }
 
+/** Gives a template another name, if any. Errors: `conflict`. */
+async function rename(
+  ctx: ControlContext,
+  template: Template,
+  alias: string | null | undefined,
+): Promise<Template> {
+  if (alias == null || template.aliases.includes(alias)) return template
+  const aliases = [alias]
+  await ctx.store.templates.update(template.id, { aliases, updatedAt: ctx.clock.now() })
+  return { ...template, aliases }
+}
+
 /** What of the team's own has that name, or that id. */
-async function findNamed(ctx: ControlContext, teamId: string, alias: string): Promise<Template | undefined> {
+async function findNamed(
+  ctx: ControlContext,
+  teamId: string,
+  alias: string | null,
+): Promise<Template | undefined> {
+  if (alias === null) return undefined
   const { templates } = ctx.store
   const named = (await templates.findByAlias(teamId, alias)) ?? (await templates.find(alias))
   return named?.teamId === teamId && named.kind !== 'fork' ? named : undefined
@@ -101,12 +127,12 @@ async function checkTemplateCount({ store }: ControlContext, teamId: string): Pr
   throw new ServerError('resource_exhausted', `A team has at most ${templatesMax} templates. Delete some.`)
 }
 
-function newTemplate(ctx: ControlContext, teamId: string, alias: string): Template {
+function newTemplate(ctx: ControlContext, teamId: string, alias: string | null): Template {
   const now = ctx.clock.now()
   return {
     id: newId(),
     teamId,
-    aliases: [alias],
+    aliases: alias === null ? [] : [alias],
     isPublic: false,
     kind: 'template',
     createdAt: now,

@@ -12,19 +12,17 @@ const stockImage = /^(?:docker\.io\/)?e2bdev\/base(?::latest)?$/
 const stockTemplate = 'base'
 
 /**
- * Starts a build that waits: it is `building` when this resolves. Errors: `not_found` (build, or what it begins with), `conflict` (it isn't `waiting`, or another with one of
- * its tags runs), `resource_exhausted`, `unavailable` (the server is draining).
+ * Starts a build that waits, of `given` or of what was said when it was asked for: it is `building` when this resolves.
+ * Errors: `not_found` (build, or what it begins with), `conflict` (it isn't `waiting`, or another with one of its tags runs),
+ * `invalid_argument` (nobody said what it is made of), `resource_exhausted`, `unavailable` (the server is draining).
  */
-export async function startBuild(
-  ctx: ControlContext,
-  ref: BuildRef,
-  { from: wanted, ...order }: BuildOrder,
-): Promise<void> {
+export async function startBuild(ctx: ControlContext, ref: BuildRef, given?: BuildOrder): Promise<void> {
   ctx.admission.refuseWhileDraining()
   const { template, build } = await requireOwnBuild(ctx, ref)
   if (build.status !== 'waiting') throw notWaiting(build)
   const plan = await ctx.store.builds.plan(build.id)
   if (plan === undefined) throw notWaiting(build)
+  const { from: wanted, ...order } = given ?? plan.order ?? noOrder()
   const from = await resolveFrom(ctx, ref.teamId, wanted)
   await ctx.templateTurns.run(ref.teamId, async () => {
     await refuseSecond(ctx, template, plan.tags)
@@ -46,6 +44,13 @@ async function resolveFrom(
     return build === undefined ? from : { build }
   }
   return { build: (await resolveBuild(ctx, teamId, from.template)).build }
+}
+
+function noOrder(): never {
+  throw new ServerError(
+    'invalid_argument',
+    'This build was asked for without a Dockerfile: start it by POST /v2/templates/{templateID}/builds/{buildID}.',
+  )
 }
 
 function notWaiting({ id, status, reason }: TemplateBuild): ServerError {

@@ -87,19 +87,25 @@ export function createTemplateStore(db: Kysely<Tables>): TemplateStore {
       return Number((await query.executeTakeFirstOrThrow()).count)
     },
 
-    async update(id, { isPublic, kind, updatedAt }) {
-      const { numUpdatedRows } = await db
-        .updateTable('templates')
-        .set({
-          // Setting the id to itself keeps an empty update a valid statement.
-          id,
-          ...(isPublic !== undefined && { is_public: Number(isPublic) }),
-          ...(kind !== undefined && { kind }),
-          ...(updatedAt !== undefined && { updated_at: updatedAt }),
-        })
-        .where('id', '=', id)
-        .executeTakeFirstOrThrow()
-      if (numUpdatedRows !== 1n) throw new ServerError('not_found', `There is no template with id '${id}'.`)
+    async update(id, { aliases, isPublic, kind, updatedAt }) {
+      await db.transaction().execute(async (part) => {
+        const row = await part
+          .updateTable('templates')
+          .set({
+            // Setting the id to itself keeps an empty update a valid statement.
+            id,
+            ...(isPublic !== undefined && { is_public: Number(isPublic) }),
+            ...(kind !== undefined && { kind }),
+            ...(updatedAt !== undefined && { updated_at: updatedAt }),
+          })
+          .where('id', '=', id)
+          .returning('team_id')
+          .executeTakeFirst()
+        if (row === undefined) throw new ServerError('not_found', `There is no template with id '${id}'.`)
+        if (aliases === undefined) return
+        await part.deleteFrom('template_aliases').where('template_id', '=', id).execute()
+        await insertNewAliases(part, { id, teamId: row.team_id, aliases })
+      })
     },
 
     async countSpawn(id, at) {
@@ -118,7 +124,7 @@ export function createTemplateStore(db: Kysely<Tables>): TemplateStore {
 
 /** As a part of a transaction. Errors: `conflict` (id or name). */
 export async function insertTemplate(part: Transaction<Tables>, template: Template): Promise<void> {
-  const { id, teamId, aliases } = template
+  const { id } = template
   const { numInsertedOrUpdatedRows } = await part
     .insertInto('templates')
     .values(toRow(template))
@@ -127,6 +133,14 @@ export async function insertTemplate(part: Transaction<Tables>, template: Templa
   if (numInsertedOrUpdatedRows !== 1n) {
     throw new ServerError('conflict', `A template with id '${id}' exists already.`)
   }
+  await insertNewAliases(part, template)
+}
+
+type Named = Pick<Template, 'id' | 'teamId' | 'aliases'>
+
+/** Errors: `conflict` (the team has a template of one of the names). */
+async function insertNewAliases(part: Transaction<Tables>, named: Named): Promise<void> {
+  const { teamId, aliases } = named
   if (aliases.length === 0) return
   const taken = await part
     .selectFrom('template_aliases')
@@ -136,10 +150,10 @@ export async function insertTemplate(part: Transaction<Tables>, template: Templa
     .where('team_id', teamId === null ? 'is' : '=', teamId)
     .executeTakeFirst()
   if (taken !== undefined) throw new ServerError('conflict', `There is a template '${taken.alias}' already.`)
-  await insertAliases(part, template)
+  await insertAliases(part, named)
 }
 
-async function insertAliases(part: Transaction<Tables>, { id, aliases }: Template): Promise<void> {
+async function insertAliases(part: Transaction<Tables>, { id, aliases }: Named): Promise<void> {
   const rows = [...new Set(aliases)].map((alias, position) => ({ template_id: id, alias, position }))
   if (rows.length > 0) await part.insertInto('template_aliases').values(rows).execute()
 }

@@ -559,10 +559,32 @@ export const openapi = {
         }
       },
       "post": {
-        "summary": "Build an image that was pushed to a registry (first generation)",
+        "summary": "Make a build of a Dockerfile, which waits for its start (first generation)",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/TemplateBuildRequest"
+              }
+            }
+          }
+        },
         "responses": {
-          "501": {
-            "description": "Ended"
+          "202": {
+            "description": "It waits",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/TemplateLegacy"
+                }
+              }
+            }
+          },
+          "400": {
+            "description": "The Dockerfile can't be built, or needs files of its folder"
+          },
+          "409": {
+            "description": "One of that template runs"
           }
         }
       }
@@ -663,10 +685,32 @@ export const openapi = {
         }
       },
       "post": {
-        "summary": "Build again (first generation)",
+        "summary": "Make another build of a template, which has the name `alias` from then on (first generation)",
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/TemplateBuildRequest"
+              }
+            }
+          }
+        },
         "responses": {
-          "501": {
-            "description": "Ended"
+          "202": {
+            "description": "It waits",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/TemplateLegacy"
+                }
+              }
+            }
+          },
+          "400": {
+            "description": "The Dockerfile can't be built, or needs files of its folder"
+          },
+          "409": {
+            "description": "One of that template runs, or another template has the name"
           }
         }
       },
@@ -774,10 +818,13 @@ export const openapi = {
     },
     "/templates/{templateID}/builds/{buildID}": {
       "post": {
-        "summary": "Start a build (first generation)",
+        "summary": "Start a build that has a Dockerfile (first generation)",
         "responses": {
-          "501": {
-            "description": "Ended"
+          "202": {
+            "description": "It runs"
+          },
+          "409": {
+            "description": "It doesn't wait, or another with one of its tags runs"
           }
         }
       }
@@ -2020,6 +2067,62 @@ export const openapi = {
             ],
             "maxLength": 128,
             "description": "Of the API key; there is no other"
+          },
+          "cpuCount": {
+            "type": [
+              "integer",
+              "null"
+            ],
+            "minimum": -2147483648,
+            "maximum": 2147483647
+          },
+          "memoryMB": {
+            "type": [
+              "integer",
+              "null"
+            ],
+            "minimum": -2147483648,
+            "maximum": 2147483647
+          }
+        }
+      },
+      "TemplateBuildRequest": {
+        "type": "object",
+        "required": [
+          "dockerfile"
+        ],
+        "properties": {
+          "dockerfile": {
+            "type": "string",
+            "description": "At most 64 KiB, 2000 lines and 8000 words"
+          },
+          "alias": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "maxLength": 512,
+            "description": "With or without namespace and tag"
+          },
+          "teamID": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "maxLength": 128,
+            "description": "Of the API key; there is no other"
+          },
+          "startCmd": {
+            "type": [
+              "string",
+              "null"
+            ]
+          },
+          "readyCmd": {
+            "type": [
+              "string",
+              "null"
+            ]
           },
           "cpuCount": {
             "type": [

@@ -15,8 +15,7 @@ export function addBuildStatus(app: FastifyInstance, { control }: ApiParts): voi
     async (request) => {
       const { logsOffset, limit, level } = request.query
       const asked = { ...buildRef(request), logsOffset, limit, level: parseLevel(level) }
-      const { build, entries, reasonEntries } = await buildStatus(control, asked)
-      return presentBuildInfo(build, entries, reasonEntries)
+      return presentBuildInfo(await buildStatus(control, asked))
     },
   )
 

@@ -255,7 +255,7 @@ test('files go by a link that the client can reach, for one upload', async () =>
   }
 })
 
-test('the second generation asks by alias; the first is told what to use', async () => {
+test('the second generation asks by alias', async () => {
   const asked = await api.ask('POST /v2/templates', { body: { alias: 'older', cpuCount: 4 } })
   expect(asked.statusCode).toBe(202)
   const body = asked.json()
@@ -277,8 +277,116 @@ test('the second generation asks by alias; the first is told what to use', async
     [{ alias: 'x', teamID: 'other' }, 403],
   ] as const)
     expect((await api.ask('POST /v2/templates', { body: refused })).statusCode).toBe(status)
-  for (const path of ['', '/older', `/older/builds/${again.buildID}`]) {
-    const ended = await api.ask(`POST /templates${path}`, { body: { dockerfile: 'FROM debian' } })
-    expect([ended.statusCode, ended.json().message]).toEqual([501, expect.stringContaining('Template.build')])
+  const start = await api.ask(`POST /templates/older/builds/${again.buildID}`)
+  expect([start.statusCode, start.json().message]).toEqual([400, expect.stringContaining('/v2/templates')])
+})
+
+/** As clients of the first generation ask, with what they have from a login. */
+const first = (path: string, body: object, key = api.keys.team) =>
+  api.ask(`POST /templates${path}`, { headers: { authorization: `Bearer ${key}` }, body })
+
+test('the first generation says in a Dockerfile what is built', async () => {
+  const { store } = api.control
+  const asked = await first('', {
+    dockerfile: 'FROM debian:12\nRUN echo "a  b"\nCMD ["never"]',
+    alias: 'old:v1',
+    startCmd: 'serve',
+    readyCmd: 'true',
+    cpuCount: 1,
+    memoryMB: 512,
+    teamID: 'team',
+  })
+  expect(asked.statusCode).toBe(202)
+  const { templateID, buildID } = asked.json()
+  expect(asked.json()).toEqual({
+    templateID: id,
+    buildID: uuid,
+    public: false,
+    aliases: ['old'],
+    cpuCount: 1,
+    memoryMB: 512,
+    diskSizeMB: expect.any(Number),
+    envdVersion: expect.any(String),
+    buildCount: 1,
+    createdAt: expect.any(String),
+    updatedAt: expect.any(String),
+    createdBy: null,
+    lastSpawnedAt: null,
+    spawnCount: 0,
+  })
+  const step = { force: false }
+  expect(await store.builds.plan(buildID)).toEqual({
+    tags: ['v1'],
+    minFreeDiskMb: null,
+    order: {
+      from: { image: 'debian:12', credentials: null },
+      steps: [
+        { ...step, type: 'USER', name: 'root' },
+        { ...step, type: 'WORKDIR', path: '/' },
+        { ...step, type: 'RUN', command: 'echo "a  b"', user: null },
+        { ...step, type: 'USER', name: 'user' },
+        { ...step, type: 'WORKDIR', path: '/home/user' },
+      ],
+      force: false,
+      startCmd: 'serve',
+      readyCmd: 'true',
+    },
+  })
+  const renamed = await first(`/${templateID}`, { dockerfile: 'FROM debian:12', alias: 'newer' })
+  expect([renamed.statusCode, renamed.json()]).toMatchObject([202, { templateID, aliases: ['newer'] }])
+  const same = await first('/newer', { dockerfile: 'FROM debian:12' })
+  expect([same.statusCode, same.json()]).toMatchObject([
+    202,
+    { templateID, aliases: ['newer'], buildCount: 3 },
+  ])
+  expect((await buildOf(renamed.json().buildID)).reason!.message).toContain(same.json().buildID)
+  const nameless = (await first('', { dockerfile: 'FROM debian:12' })).json()
+  expect(nameless).toMatchObject({ templateID: id, aliases: [] })
+  const taken = await first(`/${nameless.templateID}`, { dockerfile: 'FROM debian:12', alias: 'newer' })
+  expect(taken.statusCode).toBe(409)
+  expect((await first('', { dockerfile: 'FROM debian:12', alias: 'newer' })).json()).toMatchObject({
+    templateID,
+    buildCount: 4,
+  })
+})
+
+test.each<[string, object, number, RegExp]>([
+  ['', {}, 400, /no 'dockerfile'/],
+  ['', { dockerfile: 7 }, 400, /'dockerfile'/],
+  ['', { dockerfile: '' }, 400, /no FROM/],
+  ['', { dockerfile: 'FROM a\nFROM b' }, 400, /several stages/],
+  ['', { dockerfile: 'FROM a\nCOPY one two' }, 400, /copies 'one'.*"e2b template create"/],
+  ['', { dockerfile: 'FROM a\nADD one two' }, 400, /copies 'one'.*"e2b template create"/],
+  ['', { dockerfile: 'FROM $A' }, 400, /not the name of an image/],
+  ['', { dockerfile: 'FROM a', alias: 'has blank' }, 400, /Invalid name/],
+  ['', { dockerfile: 'FROM a', cpuCount: 3 }, 400, /even number/],
+  ['', { dockerfile: 'FROM a', teamID: 'other' }, 403, /not the team/],
+  ['/none', { dockerfile: 'FROM a' }, 404, /doesn't exist/],
+  ['/base', { dockerfile: 'FROM a' }, 404, /doesn't exist/],
+])('of the first generation %j with %j is %d', async (path, body, status, message) => {
+  const answer = await first(path, body)
+  expect(answer.json()).toEqual({ code: status, message: expect.stringMatching(message) })
+  expect(answer.statusCode).toBe(status)
+  expect((await api.ask('GET /templates')).json()).toEqual([])
+})
+
+test('a body of the first generation has its bounds', async () => {
+  const long = (length: number) => `FROM a\nRUN ${'x'.repeat(length)}`
+  for (const [body, message] of [
+    [{ dockerfile: long(65_536) }, 'longer than 65536 bytes'],
+    [{ dockerfile: long(1_100_000) }, 'longer than 1024 KiB'],
+    [{ dockerfile: 'FROM a', startCmd: 'x'.repeat(131_072) }, 'startCmd'],
+  ] as const) {
+    const { statusCode, body: text } = await first('', body)
+    expect([statusCode, text]).toEqual([400, expect.stringContaining(message)])
   }
+})
+
+test('a build of the first generation is its team’s alone', async () => {
+  const asked = await first('', { dockerfile: 'FROM debian:12', alias: 'old' })
+  const { templateID, buildID } = asked.json()
+  for (const path of [`/${templateID}`, `/${templateID}/builds/${buildID}`]) {
+    expect((await first(path, { dockerfile: 'FROM a' }, api.keys.other)).statusCode).toBe(404)
+  }
+  expect((await first('', { dockerfile: 'FROM a' }, 'e2b_none')).statusCode).toBe(401)
 })
