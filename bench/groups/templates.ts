@@ -80,8 +80,8 @@ export const benchTemplates: Group = async ({ report }) => {
     const what = `COPY of ${copyMegabytes} MB`
     report(`${what}, with the SDK's hashes and upload | docker build`, rate(whole, copyMegabytes), theirs)
     report(`${what}, uploaded before | docker build`, rate(uploaded, copyMegabytes), theirs)
-    await docker('rmi', 'e2b-bench:ten', 'e2b-bench:copy')
   } finally {
+    for (const image of ['e2b-bench:ten', 'e2b-bench:copy']) await docker('rmi', image).catch(() => {})
     await rm(folder, { recursive: true })
   }
 }

@@ -11,6 +11,8 @@ export interface Layer {
   runtime: string
   /** What later steps go on with; `startCmd` and `readyCmd` are null */
   defaults: SandboxDefaults
+  /** The image that its own is built on, which takes its disk until that is gone too; null: nothing is known of one */
+  parent: string | null
   /** What it adds to the image that it was made on, in bytes */
   sizeBytes: number
   createdAt: number

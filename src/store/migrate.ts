@@ -6,6 +6,7 @@ import { tenancy } from './migrations/003-tenancy.ts'
 import { observability } from './migrations/004-observability.ts'
 import { templates } from './migrations/005-templates.ts'
 import { buildPlans } from './migrations/006-build-plans.ts'
+import { layerParents } from './migrations/007-layer-parents.ts'
 import type { Migration } from './migrations/migration.ts'
 import type { Tables } from './schema.ts'
 
@@ -17,6 +18,7 @@ export const migrations: readonly Migration[] = [
   observability,
   templates,
   buildPlans,
+  layerParents,
 ]
 
 /**

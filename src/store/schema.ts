@@ -162,6 +162,7 @@ export interface TemplateLayerRow {
   runtime: string
   /** JSON of `SandboxDefaults` */
   defaults: string
+  parent: string | null
   size_bytes: number
   created_at: number
   last_used_at: number

@@ -258,13 +258,13 @@ export function testCache(store: () => Store): void {
   test('layers are a team’s, and come least recently used first', async () => {
     const { layers } = store()
     const layer: Layer = {
-      ...{ key: 'k1', teamId: 'team', image: 'x', runtime: 'docker', sizeBytes: 3 },
+      ...{ key: 'k1', teamId: 'team', image: 'x', runtime: 'docker', parent: null, sizeBytes: 3 },
       ...{ defaults: { ...noDefaults, workdir: '/app' }, createdAt: 1, lastUsedAt: 1 },
     }
     await layers.put(layer)
     await layers.put({ ...layer, key: 'k2', image: 'y', lastUsedAt: 2 })
-    await layers.put({ ...layer, sizeBytes: 4 })
-    expect(await layers.find('team', 'k1')).toEqual({ ...layer, sizeBytes: 4 })
+    await layers.put({ ...layer, sizeBytes: 4, parent: 'below' })
+    expect(await layers.find('team', 'k1')).toEqual({ ...layer, sizeBytes: 4, parent: 'below' })
     expect(await layers.find('other', 'k1')).toBeUndefined()
     await layers.touch('team', 'k1', 5)
     await layers.touch('team', 'none', 5)

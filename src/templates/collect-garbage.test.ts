@@ -70,6 +70,23 @@ describe('the cache beyond its quota', () => {
     expect(await images()).toEqual([build.image])
   })
 
+  test('loses what is built on a layer before that, and keeps what something in use is built on', async () => {
+    const { build: parent } = await t.build({ steps: [run('head -c 100000 /dev/zero > p')] })
+    const { build: child } = await t.build({
+      from: { build: parent },
+      steps: [run('head -c 200000 /dev/zero > c')],
+    })
+    await t.store.templates.remove(parent.templateId)
+    // All but the base, which nothing is built on here.
+    expect(await collect(0)).toMatchObject({ layers: 1 })
+    expect((await images()).toSorted()).toEqual([parent.image, child.image].toSorted())
+    await t.store.templates.remove(child.templateId)
+    expect(await collect(150_000)).toMatchObject({ layers: 1 })
+    expect(await images()).toEqual([parent.image])
+    expect(await collect(0)).toMatchObject({ layers: 1 })
+    expect(await images()).toEqual([])
+  })
+
   test('is emptied by the builds themselves', async () => {
     await using small = await startBuilder({ quotaBytes: 0 })
     const { build } = await small.build({ steps: [run('echo a > a'), run('echo b > b')] })

@@ -4,9 +4,10 @@ import type { Images } from '../domain/images.ts'
 import type { Store } from '../domain/store.ts'
 import type { TemplateBuild } from '../domain/template-build.ts'
 import type { Collected } from '../domain/template-builder.ts'
-import type { Layer } from '../domain/template-layer.ts'
+import type { Layer, TemplateFile } from '../domain/template-layer.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { freeableLayers } from './freeable-layers.ts'
 import type { LayerCache } from './layer-cache.ts'
 
 const dayMs = 24 * 3600_000
@@ -58,14 +59,16 @@ export async function collectGarbage(
   return collected
 }
 
-/** Layers that belong to the cache alone, and archives, least recently used first. */
-async function freeable({ store, isHeld, clock }: GarbageParts) {
+/** Layers that belong to the cache alone, and archives, in the order in which they are to go. */
+async function freeable({ store, isHeld, clock }: GarbageParts): Promise<(Layer | TemplateFile)[]> {
   const used = await usedImages(store)
   const layers = await store.layers.list({})
-  const free = layers.filter(({ image }) => !used.has(image) && !isHeld(image))
+  const free = freeableLayers(layers, (image) => used.has(image) || isHeld(image))
   const unusedSince = clock.now() - fileMs
   const files = (await store.templateFiles.list({})).filter(({ lastUsedAt }) => lastUsedAt < unusedSince)
-  return [...free, ...files].sort((one, other) => one.lastUsedAt - other.lastUsedAt)
+  const byAge = [...free, ...files.map((file) => ({ item: file, lastUsedAt: file.lastUsedAt }))]
+  // Stable, so that what goes together stays in its order.
+  return byAge.sort((one, other) => one.lastUsedAt - other.lastUsedAt).map(({ item }) => item)
 }
 
 async function usedImages(store: GarbageParts['store']): Promise<Set<string>> {

@@ -92,7 +92,7 @@ async function prove(
     throw withOutput(error, lastSaid.toString().trim())
   }
   log.write('[finalize] Template is ready')
-  await cache.put(proof, { image, sizeBytes: 0, defaults: defaultsOf(state) })
+  await cache.put(proof, { image, parent: null, sizeBytes: 0, defaults: defaultsOf(state) })
 }
 
 /** What the ready command said last, where it never succeeded. */

@@ -11,7 +11,7 @@ export interface LayerCache {
    * `Images.inspect`.
    */
   find(key: LayerName, hold: Hold, signal: AbortSignal): Promise<Layer | undefined>
-  put(key: LayerName, layer: Pick<Layer, 'image' | 'defaults' | 'sizeBytes'>): Promise<void>
+  put(key: LayerName, layer: Pick<Layer, 'image' | 'parent' | 'defaults' | 'sizeBytes'>): Promise<void>
   /** Makes a layer while nobody else makes the same one; the signal ends the wait for that. */
   making<T>(key: LayerName, task: () => Promise<T>, signal: AbortSignal): Promise<T>
   /** Whether somebody makes that layer. */

@@ -52,7 +52,9 @@ export async function makeStep(
       commandEnv: parts.commandEnv,
       signal,
     })
-    const made = outcome.changed ? await bench.commit(signal) : { image: bench.image(), sizeBytes: 0 }
+    const made = outcome.changed
+      ? await bench.commit(signal)
+      : { image: bench.image(), parent: null, sizeBytes: 0 }
     await cache.put(layer, { ...made, defaults: defaultsOf(outcome.state) })
     return { state: outcome.state, isCached: false }
   }

@@ -4,6 +4,7 @@
  * copy. So neither the chain of images gets long nor the copies large.
  */
 import type { GuestHandle, GuestSpec, Runtime } from '../domain/runtime.ts'
+import type { Layer } from '../domain/template-layer.ts'
 import type { Guest } from '../guest/guest.ts'
 import { newId, newSandboxId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
@@ -24,7 +25,7 @@ export interface Workbench {
   /** A guest with what the image has. Errors: those of `Admission.enterBuild` and `Runtime.start`. */
   guest(signal: AbortSignal): Promise<Guest>
   /** Makes what the guest has an image, which is the build's from then on. Errors: those of `Runtime.snapshot`. */
-  commit(signal: AbortSignal): Promise<{ image: string; sizeBytes: number }>
+  commit(signal: AbortSignal): Promise<Pick<Layer, 'image' | 'parent' | 'sizeBytes'>>
   /** Ends the guest. Idempotent, never rejects: what is left is for reconciliation. */
   close(): Promise<void>
 }
@@ -41,7 +42,8 @@ export interface WorkbenchParts {
 
 interface Running {
   handle: GuestHandle
-  /** Size of the image that it was made from, in bytes */
+  /** The image that it was made from, and the size of that in bytes */
+  base: string
   baseBytes: number
 }
 
@@ -88,7 +90,7 @@ export function createWorkbench({ runtime, hold, size, admit, log }: WorkbenchPa
       hostname: 'e2b.local',
       egress: 'open',
     }
-    return { handle: await runtime.start(spec, signal).finally(up), baseBytes }
+    return { handle: await runtime.start(spec, signal).finally(up), base: image, baseBytes }
   }
 
   return {
@@ -104,14 +106,14 @@ export function createWorkbench({ runtime, hold, size, admit, log }: WorkbenchPa
     },
     async commit(signal) {
       if (running === undefined) throw new Error('a build has nothing to copy')
-      const { handle, baseBytes } = running
+      const { handle, base, baseBytes } = running
       const image = `e2b-server/template:${newId()}`
       hold.take(image)
       await runtime.snapshot(handle, image, signal)
       const sizeBytes = Math.max(0, (await imageSize(runtime.images, image, signal)) - baseBytes)
       current = image
       if (sizeBytes > addedMaxBytes) retire()
-      return { image, sizeBytes }
+      return { image, parent: base, sizeBytes }
     },
     async close() {
       retire()

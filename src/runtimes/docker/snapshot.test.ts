@@ -154,6 +154,28 @@ test.runIf(isRoot)(
   },
 )
 
+/** With the engine's own limit, which is about 125 layers. */
+const lengths = process.env.E2B_TEST_DEEP === undefined ? [] : [130]
+for (const length of lengths) {
+  test(`a chain of ${length} snapshots, each of a sandbox of the one before`, {
+    timeout: 3_600_000,
+  }, async () => {
+    const names: string[] = []
+    const layers: number[] = []
+    for (let depth = 1; depth <= length; depth++) {
+      const handle = await start(names.at(-1) ?? image)
+      const lines = await run(guestOf(runtime, handle), `echo ${depth} >> ~/depths; wc -l < ~/depths`)
+      expect(lines.stdout.trim()).toBe(String(depth))
+      names.push(await snapshot(handle))
+      await runtime.destroy(handle, patience())
+      layers.push((await runtime.images.inspect(names.at(-1)!, patience()))!.layers)
+    }
+    expect(Math.max(...layers)).toBeLessThan(length)
+    expect(layers).toContain(1)
+    for (const name of names.reverse()) await runtime.images.remove(name, patience())
+  })
+}
+
 test('what a crash in the middle of a copy leaves is removed', async () => {
   const labels = { 'e2b-server.reader': one.instanceId }
   const left = await docker.createContainer({ Image: image, Entrypoint: ['/'], Labels: labels })
