@@ -179,6 +179,40 @@ test('registries of private networks are asked only where the operator says so, 
   await closedTo.close()
 })
 
+test('a registry does not lead the engine into a private network, by its tokens or by redirects', async () => {
+  const inner: string[] = []
+  const secret = createServer((req, res) => {
+    inner.push(req.url ?? '')
+    res.end('{"token":"inner"}')
+  }).listen(0, '127.0.0.2')
+  const sentTo = () => `http://127.0.0.2:${(secret.address() as AddressInfo).port}`
+  const registry = createServer((req, res) => {
+    const isRedirected = req.headers.host === redirecting
+    if (isRedirected) return res.writeHead(307, { location: `${sentTo()}/redirected` }).end()
+    const challenge = ['Basic realm="a text"', `Bearer service=x, realm="${sentTo()}/token"`]
+    return res.writeHead(401, { 'www-authenticate': challenge }).end()
+  }).listen(0, '127.0.0.1')
+  await Promise.all([once(secret, 'listening'), once(registry, 'listening')])
+  const { port } = registry.address() as AddressInfo
+  const redirecting = `localhost:${port}`
+  const narrow = one.create({ registries: { allow: ['127.0.0.1/32', '::1/128'] } })
+  for (const [host, what] of [
+    [`127.0.0.1:${port}`, `has its tokens fetched, ${new URL(sentTo()).host}, is in a private network`],
+    [redirecting, 'redirects to is in a private network'],
+  ] as const) {
+    await expect(pull(`${host}/x:1`, undefined, narrow)).rejects.toMatchObject({
+      code: 'forbidden',
+      message: expect.stringContaining(what),
+    })
+  }
+  expect(inner).toEqual([])
+  // Where the operator has opened it too, the engine goes there.
+  await expect(pull(`127.0.0.1:${port}/x:1`)).rejects.toMatchObject({ code: 'unauthenticated' })
+  expect(inner.length).toBeGreaterThan(0)
+  await narrow.close()
+  for (const each of [secret, registry]) each.close()
+})
+
 test("a mirror is asked in Docker Hub's place, and nobody where the server is offline", async () => {
   const mirrored = one.create({ registries: { mirror: `${open.host}/hub` } })
   const image = `tiny-${id}:1`
