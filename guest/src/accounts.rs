@@ -49,6 +49,23 @@ pub fn ensure(root: &Path, name: &str, has_sudo: bool) -> Result<Account, Failur
     Ok(Account { user, is_new })
 }
 
+/// Whether an account has the right that `ensure` gives: its file of /etc/sudoers.d says so, and only root may change that.
+pub fn may_use_sudo(root: &Path, name: &str) -> bool {
+    let path = root.join("etc").join(sudoers_file(name));
+    let is_roots = fs::metadata(&path).map_or(false, |found| found.uid() == 0 && found.mode() & 0o022 == 0);
+    let said = users::read_database(&path.to_string_lossy()).unwrap_or_default();
+    check(name).is_ok() && is_roots && said.lines().any(|line| line == sudoers_line(name).trim_end())
+}
+
+/// sudo skips files whose names have a dot.
+fn sudoers_file(name: &str) -> String {
+    format!("sudoers.d/{}", name.replace('.', "_"))
+}
+
+fn sudoers_line(name: &str) -> String {
+    format!("{} ALL=(ALL:ALL) NOPASSWD: ALL\n", name)
+}
+
 /// What every program understands as a login name.
 fn check(name: &str) -> Result<(), Failure> {
     let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
@@ -199,9 +216,7 @@ impl Files<'_> {
         let fail = |error: io::Error| Failure::from_io("'/etc/sudoers.d' can't be changed", &error);
         let directory = self.etc.join("sudoers.d");
         fs::create_dir_all(&directory).map_err(fail)?;
-        // sudo skips files whose names have a dot.
-        let file = format!("sudoers.d/{}", name.replace('.', "_"));
-        let line = format!("{} ALL=(ALL:ALL) NOPASSWD: ALL\n", name);
+        let (file, line) = (sudoers_file(name), sudoers_line(name));
         if users::read_database(&self.path(&file)).ok().as_deref() == Some(line.as_str()) {
             return Ok(());
         }
@@ -256,6 +271,8 @@ mod tests {
             assert_eq!(fs::metadata(root.join(path)).unwrap().uid(), 1002, "{}", path);
         }
 
+        assert!(may_use_sudo(root, "user") && !may_use_sudo(root, "other") && !may_use_sudo(root, "../sudoers.d/user"));
+
         let again = ensure(root, "user", true).unwrap();
         assert!(!again.is_new);
         assert_eq!((again.user.uid, again.user.home.as_str()), (1002, "/home/user"));
@@ -276,6 +293,21 @@ mod tests {
         let passwd = "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n";
         assert_eq!(read(dir.path(), "passwd"), passwd);
         assert_eq!(read(dir.path(), "group"), "user:x:1000:\n");
+    }
+
+    #[test]
+    fn a_right_that_others_can_write_is_none() {
+        if unsafe { libc::geteuid() } != 0 {
+            return;
+        }
+        let dir = TestDir::new();
+        ensure(dir.path(), "user", true).unwrap();
+        let file = dir.path().join("etc/sudoers.d/user");
+        fs::set_permissions(&file, Permissions::from_mode(0o642)).unwrap();
+        assert!(!may_use_sudo(dir.path(), "user"));
+        fs::set_permissions(&file, Permissions::from_mode(0o440)).unwrap();
+        attributes::set_owner(&file, 1000, 1000).unwrap();
+        assert!(!may_use_sudo(dir.path(), "user"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod scratch;
 mod server;
 mod shutdown;
 mod stream;
+mod sudo;
 mod users;
 mod watch;
 
@@ -45,6 +46,9 @@ use server::Server;
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
+    if sudo::is_asked_for() {
+        return sudo::run().map_or_else(|message| say("sudo", &message), |()| ExitCode::SUCCESS);
+    }
     if std::env::args().nth(1).as_deref() == Some("host") {
         return match host::run(std::env::args().skip(2)) {
             Ok(()) => ExitCode::SUCCESS,
@@ -91,6 +95,10 @@ fn run(args: Args) -> io::Result<()> {
 }
 
 fn fail(message: &str) -> ExitCode {
-    eprintln!("e2b-guest: {}", message);
+    say("e2b-guest", message)
+}
+
+fn say(name: &str, message: &str) -> ExitCode {
+    eprintln!("{}: {}", name, message);
     ExitCode::FAILURE
 }

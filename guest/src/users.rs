@@ -54,7 +54,8 @@ pub fn find_owner(owner: &str) -> Result<User, Failure> {
     Ok(user)
 }
 
-fn by_number(passwd: &str, uid: u32) -> User {
+/// The account of a number; one without a name has the number as its name.
+pub fn by_number(passwd: &str, uid: u32) -> User {
     let named = parse_names(passwd).remove(&uid).and_then(|name| parse_user(passwd, &name));
     named.unwrap_or_else(|| User { name: uid.to_string(), uid, gid: uid, home: "/".to_owned(), groups: vec![uid] })
 }

@@ -49,6 +49,19 @@ export async function installPackages(names, { missing, progress }) {
 }
 
 /**
+ * Puts the files of packages into a folder and installs nothing. Needs no root where there are lists of packages. Errors:
+ * `SetupError`.
+ *
+ * @param {string[]} names
+ * @param {{ folder: string, progress: import('./report.mjs').Progress }} options
+ */
+export async function downloadPackages(names, { folder, progress }) {
+  if (!havePackageLists()) await updatePackageLists(progress)
+  progress(`downloading ${names.join(', ')}`)
+  await runCommand('apt-get', ['download', ...names], { cwd: folder, timeoutMs: updateTimeoutMs, progress })
+}
+
+/**
  * The version that apt would install of each package, by name; packages unknown to it are absent.
  *
  * @param {string[]} names

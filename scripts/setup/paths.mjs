@@ -8,6 +8,8 @@ export const root = fileURLToPath(new URL('../..', import.meta.url))
 export const paths = {
   nodeModules: join(root, 'node_modules'),
   guestBinary: join(root, 'build', 'e2b-guest'),
+  /** Programs for images that have no shell or no package manager */
+  imageTools: join(root, 'build', 'image-tools.tar'),
   /** The distribution's image registry, for tests */
   registry: join(root, 'build', 'docker-registry'),
   /** E2B's command line of the first generation, for tests */

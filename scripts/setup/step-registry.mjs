@@ -1,9 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { runCommand } from './run-command.mjs'
+import { downloadPackages } from './apt.mjs'
 import { SetupError } from './setup-error.mjs'
-
-const downloadMs = 5 * 60_000
+import { unpackDeb } from './unpack-deb.mjs'
 
 /**
  * The distribution's image registry, which tests ask for images with and without credentials. It is unpacked and not
@@ -20,14 +19,9 @@ export function registryStep({ program }) {
       const work = join(dirname(program), `.registry-${process.pid}`)
       mkdirSync(work, { recursive: true })
       try {
-        progress('downloading docker-registry')
-        await runCommand('apt-get', ['download', 'docker-registry'], {
-          cwd: work,
-          timeoutMs: downloadMs,
-          progress,
-        })
+        await downloadPackages(['docker-registry'], { folder: work, progress })
         const [archive] = readdirSync(work).filter((name) => name.endsWith('.deb'))
-        await runCommand('dpkg-deb', ['-x', archive, 'root'], { cwd: work, timeoutMs: downloadMs, progress })
+        await unpackDeb(join(work, archive), join(work, 'root'), { progress })
         renameSync(join(work, 'root', 'usr', 'bin', 'docker-registry'), program)
       } catch (error) {
         throw new SetupError(`An image registry for tests could not be had: ${error.message}`, {

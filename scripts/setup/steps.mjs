@@ -8,6 +8,7 @@ import { bundleStep } from './step-bundle.mjs'
 import { chromiumStep } from './step-chromium.mjs'
 import { dockerEngineStep } from './step-docker-engine.mjs'
 import { guestAgentStep } from './step-guest-agent.mjs'
+import { imageToolsStep } from './step-image-tools.mjs'
 import { loadToolsStep } from './step-load-tools.mjs'
 import { networkRulesStep } from './step-network-rules.mjs'
 import { newerPythonStep } from './step-newer-python.mjs'
@@ -69,6 +70,7 @@ export function stepsFor(purpose) {
     ]),
     ...inLane('agent', usesGuests ? [guestAgent] : []),
     ...inLane('image', usesDocker ? [baseImageStep({ nameFile: paths.baseImage })] : []),
+    ...inLane('tools', usesDocker ? [imageToolsStep({ archive: paths.imageTools })] : []),
     ...inLane('Python', purpose === 'test' ? environments : []),
   ]
 }

@@ -20,6 +20,9 @@ export function requireGuestBinary(): string {
   throw new ConfigError('The guest agent is not built. Run "npm start", which builds it.')
 }
 
+/** Programs for images that have no shell or no package manager; there is no such file where setup could not get them. */
+export const imageTools = () => join(installationRoot(), 'build/image-tools.tar')
+
 /** Name of the image that the template `base` starts from; undefined when setup hasn't made it. */
 export function baseImage(): string | undefined {
   return readIfThere(join(installationRoot(), 'build/base-image'))?.trim()

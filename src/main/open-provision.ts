@@ -3,9 +3,11 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import type { Runtime } from '../domain/runtime.ts'
 import type { Provision } from '../templates/build-context.ts'
+import { openImageTools } from '../templates/image-tools.ts'
 import { createProvision } from '../templates/provision.ts'
 import { createAuthorities } from '../templates/trust-authorities.ts'
 import { type Config, ConfigError } from './config.ts'
+import { imageTools } from './installation.ts'
 
 const fileMax = { bytes: 2 ** 20, certificates: 500 }
 
@@ -17,7 +19,7 @@ export interface Provisions {
 }
 
 /** Errors: `ConfigError` for a file of authorities that can't be used. */
-export function openProvision({ sandboxCa, buildEnv }: Config, runtime: Runtime): Provisions {
+export async function openProvision({ sandboxCa, buildEnv }: Config, runtime: Runtime): Promise<Provisions> {
   // The development runtime has this machine's own programs, and changes none of them.
   if (!runtime.capabilities.isolation) {
     if (sandboxCa === undefined) return { ofImages: null, ofStock: null }
@@ -26,7 +28,7 @@ export function openProvision({ sandboxCa, buildEnv }: Config, runtime: Runtime)
     )
   }
   const authorities = sandboxCa === undefined ? undefined : createAuthorities(readAuthorities(sandboxCa).pem)
-  const ofImages = createProvision({ authorities, env: buildEnv })
+  const ofImages = createProvision({ authorities, env: buildEnv, tools: await openImageTools(imageTools()) })
   return { ofImages, ofStock: authorities === undefined ? null : ofImages }
 }
 

@@ -105,7 +105,7 @@ async function start(
   const { dataDir } = await requireUsable(runtime)
   const teamId = await ensureApiKey(store, config)
   const adminToken = ensureAdminToken(config)
-  const provision = openProvision(config, runtime)
+  const provision = await openProvision(config, runtime)
   await putBaseTemplate({ store, runtime, provision })
   const credentials = await openCredentials(config, log)
 

@@ -1,31 +1,38 @@
-/** Images made here: Debian without anything, the same without a package manager, one file, and the stock template. */
+/** Images made here: Debian without anything, the same without a package manager, single programs, and the stock template. */
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../images/base/build.mjs'
 import type { Runtime } from '../domain/runtime.ts'
+import { exec } from '../guest/exec.ts'
 import { stat } from '../guest/stat.ts'
 import { docker, patience, server } from '../runtimes/docker/runtime.fixture.ts'
 import { guestOf, guestSpec, newImage, run } from '../runtimes/runtime.suite.ts'
-import { createProvision } from './provision.ts'
+import { type ImageTools, openImageTools } from './image-tools.ts'
+import { createProvision, type ProvisionOptions } from './provision.ts'
+import { follow } from './run-command.ts'
 import { createAuthorities } from './trust-authorities.ts'
 import { authoritiesFile } from './trust-script.ts'
 
 const execute = promisify(execFile)
 /** Kept from one run to the next, as it takes half a minute to make */
 const debian = 'e2b-server/test-debian:bookworm-minbase'
+const toolsFile = join(import.meta.dirname, '../../build/image-tools.tar')
 const installMs = 10 * 60_000
 
 let one: Awaited<ReturnType<typeof server>>
 let runtime: Runtime
+let tools: ImageTools | undefined
 const made: string[] = []
 
 beforeAll(async () => {
   await buildBaseImage({ log: () => {} })
+  tools = await openImageTools(toolsFile)
+  expect(tools).toBeDefined()
   one = await server()
   runtime = one.create()
   if ((await runtime.images.inspect(debian, patience())) !== undefined) return
@@ -42,7 +49,7 @@ afterAll(async () => {
 
 /** An image with nothing but what a tar of this directory has. */
 async function imageOf(name: string, folder: string): Promise<string> {
-  const image = `e2b-server/test-${name}:${one.instanceId}`
+  const image = `e2b-server/test-${name}-${made.length}:${one.instanceId}`
   const tar = join(folder, '..', `${one.instanceId}-${name}.tar`)
   await execute('tar', ['-C', folder, '-cf', tar, '.'])
   await execute('docker', ['import', tar, image])
@@ -51,12 +58,34 @@ async function imageOf(name: string, folder: string): Promise<string> {
   return image
 }
 
-async function provision(image: string, pem?: string) {
+/** An image with one file that is no text, or another thing than what runs here. */
+async function imageOfFile(name: string, path: string, content: Uint8Array): Promise<string> {
+  const root = await mkdtemp(join(tmpdir(), 'e2b-image-'))
+  const file = join(root, path)
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(file, content, { mode: 0o755 })
+  const image = await imageOf(name, root)
+  await rm(root, { recursive: true })
+  return image
+}
+
+/** An image with nothing but a program that needs nothing. */
+async function onlyProgram(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'e2b-program-'))
+  const source = join(folder, 'program.c')
+  await writeFile(source, '#include <stdio.h>\nint main(void) { return puts("it runs") < 0; }\n')
+  await execute('cc', ['-static', '-o', join(folder, 'program'), source])
+  const program = await readFile(join(folder, 'program'))
+  await rm(folder, { recursive: true })
+  return imageOfFile('scratch', 'program', program)
+}
+
+async function provision(image: string, options: ProvisionOptions = {}) {
   const handle = await runtime.start(guestSpec(image, { memoryMb: 512 }), patience())
   const guest = guestOf(runtime, handle)
   const lines: string[] = []
   const look = () =>
-    createProvision({ authorities: pem === undefined ? undefined : createAuthorities(pem) }).run(guest, {
+    createProvision(options).run(guest, {
       signal: AbortSignal.timeout(installMs),
       onLine: (_, line) => void lines.push(line),
     })
@@ -93,7 +122,7 @@ test('authorities of the operator are trusted in the way of each distribution, a
   const [first = '', second = ''] = rootCertificates
   const pem = `${first}\n${second}\n`
   const bundle = '/etc/ssl/certs/ca-certificates.crt'
-  const { guest, look, end } = await provision(await baseImageName(), pem)
+  const { guest, look, end } = await provision(await baseImageName(), { authorities: createAuthorities(pem) })
   const say = async (script: string) => (await run(guest, script)).stdout.trim()
   const variables = {
     NODE_EXTRA_CA_CERTS: authoritiesFile,
@@ -135,46 +164,118 @@ test('authorities of the operator are trusted in the way of each distribution, a
   await end()
 })
 
-test('an image without a package manager is used as far as it goes, and without bash not at all', async () => {
+test('an image without a package manager gets from us what it lacks, and keeps what it has', async () => {
   const source = await provision(debian)
-  const bare = async (more: string) => {
+  const bare = async (more: string, brought?: ImageTools) => {
     await run(source.guest, `rm -rf /usr/bin/apt* ${more}`)
     const image = newImage()
     await runtime.snapshot(source.handle, image, patience())
-    return provision(image)
+    return provision(image, { tools: brought })
   }
-  const used = await bare('')
-  await used.look()
-  expect(used.lines.at(-1)).toMatch(/^The image is used without .*sudo.*: the image has no package manager/)
-  expect((await run(used.guest, 'su -l user -c "id -un"')).stdout).toBe('user\n')
+  const poor = await bare('')
+  await poor.look()
+  expect(poor.lines.at(-1)).toMatch(/^The image is used without .*sudo.*: the image has no package manager/)
+  expect((await run(poor.guest, 'su -l user -c "id -un"')).stdout).toBe('user\n')
   const refused = await bare('/bin/bash')
   await expect(refused.look()).rejects.toMatchObject({
     code: 'failed_precondition',
-    message: expect.stringContaining('it has no bash, and the image has no package manager'),
+    message: expect.stringMatching(
+      /it has no bash, the image has no package manager .*, and there are no programs/,
+    ),
   })
-  for (const each of [source, used, refused]) await each.end()
+  const given = await bare('', tools)
+  await given.look()
+  expect(given.lines.slice(-2)).toEqual([
+    expect.stringMatching(/^The server brought along: bash, sudo, certificates, \d+ small programs/),
+    expect.stringMatching(/^The image is used without curl, ss, .*git: the image has no package manager/),
+  ])
+  const said = await run(
+    given.guest,
+    'readlink /bin/bash; ls --version | head -n 1; su -l user -c "sudo id -un"',
+  )
+  expect(said.stdout).toMatch(/^\/usr\/lib\/e2b\/bash\nls \(GNU coreutils\) .*\nroot\n$/)
+  const before = given.lines.length
+  await given.look()
+  expect(given.lines.slice(before)).toEqual([expect.stringMatching(/^The image is used without curl/)])
+  for (const each of [source, poor, refused, given]) await each.end()
 })
 
-test('an image without a shell, or for another machine, is refused with the reason', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'e2b-images-'))
-  const root = join(folder, 'root')
-  await execute('mkdir', ['-p', join(root, 'bin')])
-  await execute('sh', ['-c', `printf 'just a program' > ${root}/program`])
-  const scratch = await provision(await imageOf('scratch', root))
+test('an image of one static program gets all of it from us', async () => {
+  const { handle, guest, lines, look, end } = await provision(await onlyProgram(), { tools })
+  await look()
+  expect(lines.join('\n')).toContain('The server brought along: bash, sudo, certificates')
+  const asUser = (script: string) => run(guest, `su -l user -c '${script}'`)
+  const said = await asUser(
+    '/program; id -un; pwd; echo $BASH_VERSION | cut -c 1-2; sudo -u user sudo id -un',
+  )
+  expect(said).toMatchObject({ stdout: 'it runs\nuser\n/home/user\n5.\nroot\n', status: 'exit status 0' })
+  expect((await asUser('grep -c BEGIN /etc/ssl/certs/ca-certificates.crt')).stdout).toMatch(/^1\d\d\n$/)
+  expect((await asUser('echo hi > /tmp/x; stat -c %a /tmp /code /root; ls -ld /bin/sh | wc -l')).stdout).toBe(
+    '1777\n777\n700\n1\n',
+  )
+  // What others are not allowed they don't get from the file that lends root's rights, whatever they call it.
+  const other = await run(guest, 'echo "other:x:2000:2000::/:/bin/sh" >> /etc/passwd; su other -c "sudo id"')
+  expect(other).toMatchObject({
+    status: 'exit status 1',
+    stderr: expect.stringContaining('other may not use sudo'),
+  })
+  const disguised = 'exec -a e2b-guest /usr/lib/e2b/sudo --listen unix:/tmp/socket'
+  expect((await run(guest, `su other -s /bin/bash -c "${disguised}"`)).stderr).toMatch(/^sudo: /)
+  const copy = newImage()
+  await runtime.snapshot(handle, copy, patience())
+  const again = await provision(copy, { tools })
+  const { stdout } = await run(
+    again.guest,
+    'su -l user -c \'sudo X=1 env | grep -E "^(X|SUDO_USER)="; id -u\'',
+  )
+  expect(stdout.split('\n').sort()).toEqual(['', '1000', 'SUDO_USER=user', 'X=1'])
+  for (const each of [{ end }, again]) await each.end()
+})
+
+test('an image of nothing but busybox keeps it', async () => {
+  const busybox = await execute('tar', ['-xOf', toolsFile, './busybox'], {
+    encoding: 'buffer',
+    maxBuffer: 2 ** 24,
+  })
+  const image = await imageOfFile('busybox', 'bin/busybox', busybox.stdout)
+  const source = await provision(image)
+  await follow(
+    await exec(
+      source.guest,
+      {
+        cmd: '/bin/busybox',
+        args: ['--install', '-s', '/bin'],
+        env: {},
+        cwd: '/',
+        user: 'root',
+        stdin: false,
+      },
+      patience(),
+    ),
+    undefined,
+  )
+  const full = newImage()
+  await runtime.snapshot(source.handle, full, patience())
+  const { guest, lines, look, end } = await provision(full, { tools })
+  await look()
+  expect(lines).toContain('The server brought along: bash, sudo, certificates, 0 small programs (busybox).')
+  const said = await run(guest, 'readlink /bin/ls; ls /usr/lib/e2b; su -l user -c "sudo id -un"')
+  expect(said.stdout).toBe('/bin/busybox\nbash\nlicenses\nsudo\nroot\n')
+  for (const each of [source, { end }]) await each.end()
+})
+
+test('an image without a shell where there is nothing to bring, or for another machine, is refused with the reason', async () => {
+  const scratch = await provision(await onlyProgram())
   await expect(scratch.look()).rejects.toMatchObject({
     code: 'failed_precondition',
-    message: expect.stringContaining('it has no shell (/bin/sh)'),
+    message: expect.stringContaining('it has no shell (/bin/sh), and there are no programs'),
   })
   // The head of a program for no CPU that there is.
-  await execute('sh', [
-    '-c',
-    `printf '\\177ELF\\002\\001\\001\\000' > ${root}/bin/sh; chmod 755 ${root}/bin/sh`,
-  ])
-  const foreign = await provision(await imageOf('foreign', root))
+  const head = Buffer.from('\x7fELF\x02\x01\x01\x00', 'latin1')
+  const foreign = await provision(await imageOfFile('foreign', 'bin/sh', head), { tools })
   await expect(foreign.look()).rejects.toMatchObject({
     code: 'failed_precondition',
     message: expect.stringContaining("its shell can't be run here"),
   })
   for (const each of [scratch, foreign]) await each.end()
-  await rm(folder, { recursive: true })
 })
