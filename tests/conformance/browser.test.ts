@@ -1,12 +1,18 @@
 /** A real browser, and curl, on `getHost()`: what a person sees of a server inside a sandbox. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { build } from 'esbuild'
-import { type BrowserContext, chromium, type Page, type Response } from 'playwright-core'
+import type { Page, Response } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  authorityOf,
+  launchBrowser,
+  open,
+  retryMs,
+  scheme,
+  type TestBrowser,
+  triesMax,
+} from '../support/browser.ts'
 import { isDomainMode, testDomain } from '../support/mode.ts'
 import { type Sandbox, sdks } from '../support/sdks.ts'
 import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
@@ -14,78 +20,18 @@ import { startWebServer } from '../support/web-server.ts'
 
 let server: SharedServer
 let sandbox: Sandbox
-let home: string
-let browser: BrowserContext
+let browser: TestBrowser
 beforeAll(async () => {
   server = await joinSharedServer()
   sandbox = await sdks[0]!.sdk.Sandbox.create({ timeoutMs: 600_000 })
   await startWebServer(sandbox, 3000, sandbox.sandboxId)
-  await networkSettles()
-  home = mkdtempSync(join(tmpdir(), 'e2b-browser-'))
-  if (isDomainMode) trustAuthority(home)
-  browser = await chromium.launchPersistentContext(join(home, 'profile'), {
-    executablePath: '/usr/bin/chromium',
-    env: { ...process.env, HOME: home } as Record<string, string>,
-    args: [
-      ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
-      ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
-    ],
-  })
+  browser = await launchBrowser(server.stateDir)
 })
 afterAll(async () => {
-  await browser?.close()
-  rmSync(home, { recursive: true, force: true, maxRetries: 5 })
+  await browser?.[Symbol.asyncDispose]()
   await sandbox?.kill()
   await server[Symbol.asyncDispose]()
 })
-
-/** How often, and after which pause in milliseconds, the browser tries what it has broken off itself. */
-const triesMax = 30
-const retryMs = 200
-
-const scheme = isDomainMode ? 'https' : 'http'
-const authority = () => join(server.stateDir, 'tls', testDomain, 'ca.pem')
-
-/** Makes the server's authority one of the browser's, as a person would in its settings. */
-function trustAuthority(folder: string): void {
-  const database = join(folder, '.pki', 'nssdb')
-  mkdirSync(database, { recursive: true })
-  const certutil = (...args: string[]) => execFileSync('certutil', ['-d', `sql:${database}`, ...args])
-  certutil('-N', '--empty-password')
-  certutil('-A', '-n', 'e2b-server', '-t', 'C,,', '-i', authority())
-}
-
-/**
- * Gives the interface of the sandbox time to have its addresses: Chromium takes one that appears for another network, and
- * breaks off what it loads. Interfaces of other programs may come and go all the time, so it isn't waited for for ever.
- */
-async function networkSettles(): Promise<void> {
-  const list = '/proc/net/if_inet6'
-  const tentative = 0x40
-  if (!existsSync(list)) return
-  for (let tries = 100; tries > 0; tries--) {
-    const addresses = readFileSync(list, 'utf8').trim().split('\n')
-    if (!addresses.some((line) => Number(`0x${line.split(/ +/)[4]}`) & tentative)) return
-    await sleep(100)
-  }
-}
-
-/**
- * Opens a URL. Containers of other programs on the machine come and go with their network interfaces, and Chromium
- * breaks off what it loads meanwhile: only then it is loaded again, as a person would.
- */
-async function open(page: Page, url: string): Promise<Response | null> {
-  for (let tries = triesMax; ; tries--) {
-    try {
-      return await page.goto(url)
-    } catch (error) {
-      // Its page about that may come when the next try is under way.
-      const isBrokenOff = /ERR_NETWORK_CHANGED|interrupted by another navigation/.test(String(error))
-      if (tries === 1 || !isBrokenOff) throw error
-      await sleep(retryMs)
-    }
-  }
-}
 
 /** The page has said what came over its own connections. */
 const isComplete = `document.body.textContent.startsWith('{"who"')`
@@ -106,7 +52,7 @@ async function openUntil(page: Page, url: string, script: string): Promise<Respo
 }
 
 test('a page, its WebSocket and its event stream', { timeout: 180_000 }, async () => {
-  const page = await browser.newPage()
+  const page = await browser.context.newPage()
   const answer = await openUntil(page, `${scheme}://${sandbox.getHost(3000)}/`, isComplete)
   expect(answer?.status()).toBe(200)
   const issuer = { issuer: expect.stringContaining('e2b-server') }
@@ -123,7 +69,7 @@ test('a page, its WebSocket and its event stream', { timeout: 180_000 }, async (
 })
 
 test('a closed port and a sandbox that is not there have pages', async () => {
-  const page = await browser.newPage()
+  const page = await browser.context.newPage()
   expect((await open(page, `${scheme}://${sandbox.getHost(3999)}/`))?.status()).toBe(502)
   expect(await page.textContent('h1')).toBe('Port Not Open')
   const gone = sandbox.getHost(3000).replace(sandbox.sandboxId, 'i0123456789abcdefghij')
@@ -132,7 +78,7 @@ test('a closed port and a sandbox that is not there have pages', async () => {
 })
 
 test('curl opens it as it is', () => {
-  const trust = isDomainMode ? ['--cacert', authority()] : []
+  const trust = isDomainMode ? ['--cacert', authorityOf(server.stateDir)] : []
   const url = `${scheme}://${sandbox.getHost(3000)}/who`
   expect(execFileSync('curl', ['-sSf', ...trust, url]).toString()).toBe(sandbox.sandboxId)
 })
@@ -181,7 +127,7 @@ async function inPage(page: Page, body: string): Promise<unknown> {
 test('a page of another site uses the SDK: the API, envd, and what they refuse', {
   timeout: 180_000,
 }, async () => {
-  const page = await browser.newPage()
+  const page = await browser.context.newPage()
   await open(page, `${scheme}://${sandbox.getHost(3000)}/who`)
   await page.addScriptTag({ content: await sdkForPages() })
   const made = await inPage(
