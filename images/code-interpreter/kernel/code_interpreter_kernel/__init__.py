@@ -1,0 +1,1 @@
+"""The Python kernel: IPython's, with charts, tables and images as results."""

@@ -1,0 +1,5 @@
+"""The server's program."""
+
+from code_interpreter.main import run
+
+run()

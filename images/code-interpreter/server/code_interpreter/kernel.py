@@ -1,0 +1,293 @@
+"""One Jupyter kernel: a process, its channels, and the code that runs in it, one piece at a time."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from jupyter_client import AsyncKernelManager
+from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+from .events import Event, error, event_of
+from .languages import Language
+
+START_S = 60.0
+"""Time in which a kernel answers after its start"""
+HELD_MESSAGES = 16
+"""Messages that wait for a reader; past that the kernel itself waits, which bounds what a slow reader costs"""
+REPLY_S = 2.0
+"""Time between a kernel's last word on its output channel and its reply"""
+LAST_WORDS_S = 0.2
+"""Time in which what a kernel said before its end is still read"""
+INTERRUPT_S = 3.0
+"""Time between two interrupts of code that goes on regardless"""
+PREFERRED_VICTIM = "500"
+"""Kernels are ended before the server when memory runs out"""
+_SPECIFICATIONS = KernelSpecManager(
+    kernel_dirs=["/usr/local/share/jupyter/kernels", "/usr/share/jupyter/kernels"], ensure_native_kernel=False
+)
+
+
+class KernelError(Exception):
+    """A kernel can't be started; the text is for clients."""
+
+
+class _Execution:
+    """What runs, and what the kernel has said of it."""
+
+    def __init__(self, msg_id: str):
+        self.msg_id = msg_id
+        self.fence_id = ""
+        self.queue: asyncio.Queue[Any] = asyncio.Queue(HELD_MESSAGES)
+
+
+class Kernel:
+    """A running kernel. `on_death` is called once, when its process ends unasked."""
+
+    def __init__(
+        self, language: Language, manager: AsyncKernelManager, client: AsyncKernelClient, on_death: Callable[[], None]
+    ):
+        self._language = language
+        self._manager = manager
+        self._client = client
+        self._on_death = on_death
+        self._running: _Execution | None = None
+        self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self.dead = asyncio.Event()
+        self._asked_to_end = False
+        self._pid: int = manager.provisioner.pid
+        self._pidfd = os.pidfd_open(self._pid)
+        asyncio.get_running_loop().add_reader(self._pidfd, self._ended)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def start(
+        cls, language: Language, *, cwd: str, env: dict[str, str], on_death: Callable[[], None]
+    ) -> "Kernel":
+        """Starts a kernel and resolves when it has answered. Errors: `KernelError`."""
+        name = language.kernel
+        manager = AsyncKernelManager(kernel_name=name, kernel_spec_manager=_SPECIFICATIONS)
+        try:
+            await manager.start_kernel(cwd=cwd, env=env)
+        except NoSuchKernel:
+            raise KernelError(f"Failed to create context: there is no kernel for the language {name!r}") from None
+        except OSError as failure:
+            raise KernelError(f"Failed to create context: {failure.strerror}") from failure
+        client = manager.client()
+        client.start_channels(stdin=False, hb=False)
+        kernel = cls(language, manager, client, on_death)
+        try:
+            kernel._prefer_as_victim()
+            await asyncio.wait_for(kernel._ready(), START_S)
+            if language.prelude:
+                await kernel.run_silently(language.prelude)
+        except (TimeoutError, KernelError) as failure:
+            await kernel.stop()
+            raise KernelError(f"Failed to create context: the kernel {name!r} did not start") from failure
+        except BaseException:
+            await kernel.stop()
+            raise
+        return kernel
+
+    async def stop(self) -> None:
+        """Ends the process; code that runs ends with an error. Never fails."""
+        self._asked_to_end = not self.dead.is_set()
+        self._close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._client.stop_channels()
+        try:
+            await self._manager.shutdown_kernel(now=True)
+        except Exception:
+            # What is left is a process that can't be waited for, or a connection file that is gone.
+            pass
+
+    async def run(self, code: str) -> AsyncIterator[Event]:
+        """
+        Runs code and yields what comes of it. Ends with the code, or with the kernel (an error event says so). Whoever
+        stops reading early calls `interrupt` before the next `run`.
+        """
+        msg_id, reply = self._send(code, silent=False)
+        running = self._running = _Execution(msg_id)
+        failed = False
+        try:
+            async for message in self._messages(running):
+                event = event_of(message, self._language.traceback_separator)
+                if event is None or (failed and event["type"] == "error"):
+                    continue
+                failed = failed or event["type"] == "error"
+                yield event
+            if not failed and (event := await self._outcome(reply)) is not None:
+                yield event
+        finally:
+            self._running = None
+            self._replies.pop(msg_id, None)
+
+    async def _messages(self, running: "_Execution") -> AsyncIterator[dict[str, Any]]:
+        """What the kernel says of an execution, until it is idle and has printed all."""
+        while (message := await self._next(running.queue)) is not None:
+            if message["msg_type"] != "status":
+                yield message
+            elif message["content"]["execution_state"] == "idle":
+                break
+        if self._language.fence is None or self.dead.is_set():
+            return
+        mark = f"\0{running.msg_id}"
+        running.fence_id, _ = self._send(self._language.fence(mark), silent=True)
+        try:
+            async with asyncio.timeout(REPLY_S):
+                while (message := await self._next(running.queue)) is not None:
+                    if message["msg_type"] != "stream":
+                        continue
+                    text, found, _ = message["content"]["text"].partition(mark)
+                    if text:
+                        yield {**message, "content": {**message["content"], "text": text}}
+                    if found:
+                        return
+        except TimeoutError:
+            # The code has changed what the fence is printed with.
+            return
+        finally:
+            self._replies.pop(running.fence_id, None)
+
+    async def run_silently(self, code: str) -> None:
+        """Runs code of ours, of which clients see nothing, and waits until it has run or the kernel has ended."""
+        msg_id, reply = self._send(code, silent=True)
+        death = asyncio.ensure_future(self.dead.wait())
+        try:
+            await asyncio.wait({reply, death}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            death.cancel()
+            self._replies.pop(msg_id, None)
+
+    async def interrupt(self) -> None:
+        """Interrupts what runs, again and again until the kernel is idle or has ended. Some kernels it can only end."""
+        if not self._language.interruptible:
+            with contextlib.suppress(OSError):
+                os.kill(self._pid, signal.SIGKILL)
+            await self.dead.wait()
+        while not self.dead.is_set():
+            msg_id, reply = self._send("", silent=True)
+            try:
+                await self._manager.interrupt_kernel()
+                await asyncio.wait_for(asyncio.shield(reply), INTERRUPT_S)
+                return
+            except TimeoutError:
+                continue
+            except (OSError, RuntimeError):
+                return
+            finally:
+                self._replies.pop(msg_id, None)
+
+    def _send(self, code: str, *, silent: bool) -> tuple[str, asyncio.Future[dict[str, Any]]]:
+        msg_id = self._client.execute(
+            code, silent=silent, store_history=not silent, allow_stdin=False, stop_on_error=False
+        )
+        reply = asyncio.get_running_loop().create_future()
+        self._replies[msg_id] = reply
+        return msg_id, reply
+
+    async def _next(self, queue: asyncio.Queue[Any]) -> dict[str, Any] | None:
+        """The next message, None once the kernel has ended and all that it said is read."""
+        while not self.dead.is_set():
+            message = await queue.get()
+            if message is not None:
+                return message
+        try:
+            return await asyncio.wait_for(queue.get(), LAST_WORDS_S)
+        except TimeoutError:
+            return None
+
+    async def _outcome(self, reply: asyncio.Future[dict[str, Any]]) -> Event | None:
+        """What only the reply says: kernels may fail without a word on their output channel."""
+        if self._asked_to_end:
+            return error(
+                "UnexpectedEndOfExecution",
+                "Connection to the execution was closed before the execution was finished",
+            )
+        if self.dead.is_set():
+            return error("ContextRestarting", "Context was restarted")
+        try:
+            content = await asyncio.wait_for(asyncio.shield(reply), REPLY_S)
+        except TimeoutError:
+            return None
+        if content["status"] == "ok":
+            return None
+        if content["status"] in ("abort", "aborted"):
+            return error("ExecutionAborted", "Execution was aborted")
+        return error(content.get("ename", ""), content.get("evalue", ""), "".join(content.get("traceback", [])))
+
+    async def _ready(self) -> None:
+        """Waits for the first answer on each channel: output before that would be lost."""
+        waiting = asyncio.ensure_future(self._answers())
+        death = asyncio.ensure_future(self.dead.wait())
+        try:
+            await asyncio.wait({waiting, death}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                raise KernelError("ended")
+            await waiting
+        finally:
+            waiting.cancel()
+            death.cancel()
+        self._tasks = [asyncio.create_task(self._read_output()), asyncio.create_task(self._read_replies())]
+
+    async def _answers(self) -> None:
+        self._client.kernel_info()
+        await self._client.get_shell_msg(timeout=None)
+        while True:
+            try:
+                await self._client.get_iopub_msg(timeout=0.2)
+                return
+            except Exception:
+                # The subscription came after the answer.
+                self._client.kernel_info()
+                await self._client.get_shell_msg(timeout=None)
+
+    async def _read_output(self) -> None:
+        while True:
+            message = await self._client.get_iopub_msg(timeout=None)
+            running = self._running
+            if running is not None and message["parent_header"].get("msg_id") in (running.msg_id, running.fence_id):
+                await self._hand_over(message, running)
+
+    async def _hand_over(self, message: dict[str, Any], running: "_Execution") -> None:
+        """Waits for room, as long as somebody reads."""
+        while self._running is running:
+            try:
+                await asyncio.wait_for(running.queue.put(message), 1)
+                return
+            except TimeoutError:
+                continue
+
+    async def _read_replies(self) -> None:
+        while True:
+            message = await self._client.get_shell_msg(timeout=None)
+            reply = self._replies.get(message["parent_header"].get("msg_id"))
+            if reply is not None and not reply.done():
+                reply.set_result(message["content"])
+
+    def _ended(self) -> None:
+        self._close()
+        self._on_death()
+
+    def _close(self) -> None:
+        if self.dead.is_set():
+            return
+        self.dead.set()
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        if self._running is not None and self._running.queue.empty():
+            # Only a reader of an empty queue waits; any other looks at `dead` first.
+            self._running.queue.put_nowait(None)
+
+    def _prefer_as_victim(self) -> None:
+        try:
+            Path(f"/proc/{self._pid}/oom_score_adj").write_text(PREFERRED_VICTIM)
+        except OSError:
+            # The kernel has ended, or its sandbox forbids it: then it is as likely as the server.
+            pass
