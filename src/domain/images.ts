@@ -45,6 +45,14 @@ export interface PullOptions {
   onProgress?: (progress: PullProgress) => void
 }
 
+/** An image that is kept for every server with this engine, with what its maker says of it. */
+export interface KeptImage {
+  image: string
+  note: string
+  /** Unix milliseconds */
+  createdAt: number
+}
+
 /**
  * Errors of every method: those that `Runtime` names for its own. An image of this server's is one that `snapshot` or
  * `flatten` has made, whoever asked for it.
@@ -69,7 +77,17 @@ export interface Images {
    */
   flatten(image: string, target: string, signal: AbortSignal): Promise<void>
 
-  /** The names of this server's images, for reconciliation. */
+  /**
+   * Makes an image that has what another has, and a note, and is nobody's: it outlives the other and this server, and every
+   * server with this engine finds it by `kept`. On failure there is no such image. Errors: `not_found` (image), `conflict`
+   * (target).
+   */
+  keep(image: string, target: string, note: string, signal: AbortSignal): Promise<void>
+
+  /** What any server has kept, newest first. */
+  kept(signal: AbortSignal): Promise<KeptImage[]>
+
+  /** The names of this server's images, for reconciliation. Those that are kept aren't among them. */
   list(signal: AbortSignal): Promise<string[]>
 
   /** Idempotent. Errors: `conflict` while guests are made of it. */

@@ -470,6 +470,30 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
         await runtime.destroy(clone, patience())
       })
 
+      test('an image that is kept outlives the one it is of, is nobody’s, and says what it was kept with', async () => {
+        const handle = await start()
+        await run(guestOf(runtime, handle), 'echo kept > ~/file')
+        const image = await snapshot(handle)
+        const kept = newImage()
+        snapshots.add(kept)
+        await runtime.images.keep(image, kept, 'a "note"', patience())
+        await expect(runtime.images.keep(image, kept, '', patience())).rejects.toMatchObject({
+          code: 'conflict',
+        })
+        const missing = runtime.images.keep('e2b-server/nothing:here', newImage(), '', patience())
+        await expect(missing).rejects.toMatchObject({ code: 'not_found' })
+        expect(await runtime.images.list(patience())).toEqual([image])
+        await runtime.images.remove(image, patience())
+        const clone = await start({ image: kept })
+        expect((await run(guestOf(runtime, clone), 'cat ~/file')).stdout).toBe('kept\n')
+        const copy = await snapshot(clone)
+        expect(await runtime.images.list(patience())).toEqual([copy])
+        const found = (await suite.create().images.kept(patience())).filter((each) =>
+          snapshots.has(each.image),
+        )
+        expect(found).toEqual([{ image: kept, note: 'a "note"', createdAt: expect.any(Number) }])
+      })
+
       test('an image outlives the guest it was made of, and guests outlive the runtime that made it', async () => {
         const handle = await start()
         await run(guestOf(runtime, handle), 'echo kept > ~/file')

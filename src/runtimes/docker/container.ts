@@ -26,6 +26,9 @@ export const cpusLabel = 'e2b-server.cpus'
 export const transportLabel = 'e2b-server.transport'
 /** Of an image that is a snapshot: the name it was made under */
 export const snapshotLabel = 'e2b-server.snapshot'
+/** Of an image that is kept for every server: its name, and what its maker says of it */
+export const keptLabel = 'e2b-server.kept'
+export const noteLabel = 'e2b-server.note'
 
 /** First characters of the server's own id: enough to tell servers on one engine apart in names. */
 export function instancePrefix(instanceId: string): string {

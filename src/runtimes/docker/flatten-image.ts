@@ -93,7 +93,11 @@ export async function removeReaders({ engine, instanceId }: Parts, signal: Abort
 }
 
 /** A container that only stands for an image's files. */
-function createReader({ engine, instanceId }: Parts, image: string, signal: AbortSignal): Promise<string> {
+export function createReader(
+  { engine, instanceId }: Pick<Parts, 'engine' | 'instanceId'>,
+  image: string,
+  signal: AbortSignal,
+): Promise<string> {
   const body = {
     Image: image,
     // The engine wants a command; nobody runs it.
@@ -165,7 +169,7 @@ async function inspect(engine: Engine, image: string, signal: AbortSignal): Prom
   })
 }
 
-function removeContainer(engine: Engine, id: string, signal: AbortSignal): Promise<void> {
+export function removeContainer(engine: Engine, id: string, signal: AbortSignal): Promise<void> {
   return engine.call(signal, async (docker, both) => {
     try {
       await docker.getContainer(id).remove(withSignal({ force: true, v: true }, both))

@@ -9,6 +9,7 @@ import { instanceLabel, snapshotLabel } from './container.ts'
 import { type Engine, statusOf, withSignal } from './engine.ts'
 import { flattenImage, removeReaders } from './flatten-image.ts'
 import { imageNotFound, invalidImageName, splitImage, withTag } from './image-names.ts'
+import { keepImage, listKept } from './keep-image.ts'
 import type { DockerParts } from './parts.ts'
 import { pullImage, type RegistryChoice } from './pull-image.ts'
 import { removeImage } from './remove-image.ts'
@@ -47,11 +48,7 @@ export function createImages(parts: Parts, registries: RegistryChoice): Images {
     },
 
     async flatten(image, target, signal) {
-      splitImage(target)
-      if ((await inspectImage(engine, image, signal)) === undefined) throw imageNotFound(image)
-      if ((await inspectImage(engine, target, signal)) !== undefined) {
-        throw new ServerError('conflict', `There is an image ${target} already.`)
-      }
+      await checkCopy(engine, image, target, signal)
       const release = await copies.acquire(signal)
       // Not ended by the caller's signal: the engine goes on with what it has begun.
       const copied = flattenImage(parts, image, target).finally(release)
@@ -66,6 +63,14 @@ export function createImages(parts: Parts, registries: RegistryChoice): Images {
         throw error
       }
     },
+
+    async keep(image, target, note, signal) {
+      await checkCopy(engine, image, target, signal)
+      const release = await copies.acquire(signal)
+      await keepImage(parts, image, target, note, signal).finally(release)
+    },
+
+    kept: (signal) => listKept(engine, signal),
 
     async list(signal) {
       if (!isSwept) {
@@ -86,6 +91,14 @@ export function createImages(parts: Parts, registries: RegistryChoice): Images {
 
     remove: (image, signal) => removeImage(engine, image, signal),
   }
+}
+
+/** Errors: `not_found` (image), `conflict` (target), `invalid_argument`. */
+async function checkCopy(engine: Engine, image: string, target: string, signal: AbortSignal): Promise<void> {
+  splitImage(target)
+  if ((await inspectImage(engine, image, signal)) === undefined) throw imageNotFound(image)
+  if ((await inspectImage(engine, target, signal)) === undefined) return
+  throw new ServerError('conflict', `There is an image ${target} already.`)
 }
 
 /** An image that is there, or undefined. Errors as `Engine.call`; `invalid_argument` for what is no name. */

@@ -3,15 +3,16 @@
  * in the server's directory, where guests can't reach it:
  *
  *   .images/<name, percent-encoded>/home/
+ *   .images/<name, percent-encoded>/note                of one that is kept
  *   .images/.<pid>-<start of the process>-<random>/     being made or removed by that process
  */
 
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, rename, rmdir } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rmdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ServerError } from '../../domain/error.ts'
-import type { ImageInfo, Images } from '../../domain/images.ts'
+import type { ImageInfo, Images, KeptImage } from '../../domain/images.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import { removeTree } from '../../lib/remove-tree.ts'
 import { copyTree } from './copy-tree.ts'
@@ -74,6 +75,14 @@ export function createImageStore({ path: root, prepare, onRemainder }: ImageStor
     }
   }
 
+  const stored = async () => {
+    const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return []
+      throw error
+    })
+    return names.filter((name) => !name.startsWith('.')).map(decodeURIComponent)
+  }
+
   const copyFrom = async (image: string, home: string, signal: AbortSignal) => {
     readers.set(image, (readers.get(image) ?? 0) + 1)
     try {
@@ -126,13 +135,23 @@ export function createImageStore({ path: root, prepare, onRemainder }: ImageStor
       // Every copy is whole.
       await create(target, (home) => (image === hostImage ? mkdir(home) : copyFrom(image, home, signal)))
     },
-    async list() {
-      const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return []
-        throw error
+    async keep(image, target, note, signal) {
+      check(image)
+      await create(target, async (home, draft) => {
+        await (image === hostImage ? mkdir(home) : copyFrom(image, home, signal))
+        await writeFile(join(draft, 'note'), note)
       })
-      return names.filter((name) => !name.startsWith('.')).map(decodeURIComponent)
     },
+    async kept() {
+      const kept: KeptImage[] = []
+      for (const image of await stored()) {
+        const path = join(pathOf(image), 'note')
+        if (!existsSync(path)) continue
+        kept.push({ image, note: await readFile(path, 'utf8'), createdAt: (await stat(path)).mtimeMs })
+      }
+      return kept.sort((one, other) => other.createdAt - one.createdAt)
+    },
+    list: async () => (await stored()).filter((image) => !existsSync(join(pathOf(image), 'note'))),
     copyTo: async (image, home, signal) => {
       check(image)
       if (image !== hostImage) await copyFrom(image, home, signal)
