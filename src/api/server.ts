@@ -25,6 +25,7 @@ import { addCollectGarbage } from './routes/operator/collect-garbage.ts'
 import { addKillTeamSandboxes } from './routes/operator/kill-sandboxes.ts'
 import { addNodes } from './routes/operator/nodes.ts'
 import { addRunningCounts } from './routes/operator/running-counts.ts'
+import { addStockTemplates } from './routes/operator/stock-templates.ts'
 import { addConnectSandbox, addResumeSandbox } from './routes/sandboxes/connect.ts'
 import { addCreateSandbox } from './routes/sandboxes/create.ts'
 import { addForkSandbox } from './routes/sandboxes/fork.ts'
@@ -121,6 +122,7 @@ export function createApi(parts: ApiParts): FastifyInstance {
     addKillTeamSandboxes(scope, parts)
     addCancelTeamBuilds(scope, parts)
     addCollectGarbage(scope, parts)
+    addStockTemplates(scope, parts)
     addRunningCounts(scope, parts)
     addOperatorApiKeys(scope, parts)
     addUnimplemented(scope, ({ path }) => path.startsWith('/admin/'))

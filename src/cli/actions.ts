@@ -93,6 +93,18 @@ export interface TemplateRow {
   spawnCount: number
 }
 
+/** A template that is made by a recipe, for every team. */
+export interface StockRow {
+  names: string[]
+  state: 'ready' | 'building' | 'failed' | 'missing'
+  /** False: what sandboxes get, if anything, is of an earlier recipe */
+  isCurrent: boolean
+  /** How far a build that runs is, or why the newest failed */
+  detail: string | null
+  cpuCount: number
+  memoryMb: number
+}
+
 export interface BuildRequest {
   /** Of a Dockerfile, or the folder with one */
   path: string
@@ -107,6 +119,7 @@ export interface BuildRequest {
 /** What was freed. */
 export interface FreedRow {
   builds: number
+  images: number
   layers: number
   files: number
   bytes: number
@@ -138,9 +151,12 @@ export interface Actions {
   }
   /** Of the team that flags name, else of the one that a server starts with, on the server that runs. */
   templates: {
-    list(flags: Flags): Promise<TemplateRow[]>
-    /** Lines that say what happens. */
-    build(flags: Flags, path: string): AsyncGenerator<string>
+    list(flags: Flags): Promise<{ own: TemplateRow[]; stock: StockRow[] }>
+    /** Of a path, or of a stock template's name. Lines that say what happens. */
+    build(flags: Flags, what: string): AsyncGenerator<string>
+    /** What the newest build of a template said, a stock template's too. */
+    log(flags: Flags, template: string): AsyncGenerator<string>
+    /** A stock template's too. */
     delete(flags: Flags, template: string): Promise<void>
     /** Of all teams. */
     gc(flags: Flags): Promise<FreedRow>

@@ -20,6 +20,7 @@ import { addTemplatesBuild } from './commands/templates/build.ts'
 import { addTemplatesDelete } from './commands/templates/delete.ts'
 import { addTemplatesGc } from './commands/templates/gc.ts'
 import { addTemplatesList } from './commands/templates/list.ts'
+import { addTemplatesLog } from './commands/templates/log.ts'
 
 /** Runs a command line, given without node and the script. One that names no command prints help. */
 export async function runProgram(program: Command, args: string[]): Promise<void> {
@@ -57,6 +58,7 @@ export function createProgram(actions: Actions, version: string): Command {
   const templates = program.command('templates').description('templates on the server that runs')
   addTemplatesList(templates, actions)
   addTemplatesBuild(templates, actions)
+  addTemplatesLog(templates, actions)
   addTemplatesDelete(templates, actions)
   addTemplatesGc(templates, actions)
   return program

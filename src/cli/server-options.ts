@@ -109,6 +109,15 @@ export function withServerOptions(command: Command): Command {
       'how long a template’s build may take to become ready [E2B_SERVER_READY_WAIT] (default: 600)',
     )
     .option(
+      '--build-stock',
+      'build a stock template when it is first asked for [E2B_SERVER_BUILD_STOCK] (default: true)',
+    )
+    .option('--no-build-stock', 'build none but by "templates build"')
+    .option(
+      '--stock-dir <dir>',
+      'folder with recipes of more templates for every team, beside those that come with it [E2B_SERVER_STOCK_DIR]',
+    )
+    .option(
       '--template-cache-mb <n>',
       'layers and files that are kept for later builds [E2B_SERVER_TEMPLATE_CACHE_MB] (default: 20480)',
     )

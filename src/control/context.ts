@@ -8,6 +8,7 @@ import type { Log } from '../lib/log.ts'
 import type { Admission } from './admission.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { Orphans } from './orphans.ts'
+import type { StockTemplates } from './stock/stock-templates.ts'
 
 /** What every use case works with. */
 export interface ControlContext {
@@ -18,6 +19,7 @@ export interface ControlContext {
   orphans: Orphans
   builder: TemplateBuilder
   archives: TemplateArchives
+  stock: StockTemplates
   /** A team's builds are made and started one after another, by its id */
   templateTurns: KeyedQueue
   /** Resolves when requests that had arrived at the server by now have been passed on to this process. Never rejects. */

@@ -97,7 +97,12 @@ async function create(
 ): Promise<Sandbox> {
   const origin = await resolveOrigin(ctx, request)
   options.phase('template')
-  return startSandbox(ctx, { ...request, ...origin, idempotency, detail: {} }, options)
+  try {
+    return await startSandbox(ctx, { ...request, ...origin, idempotency, detail: {} }, options)
+  } catch (error) {
+    if (toError(error).code === 'not_found') await ctx.stock.look(origin.templateId)
+    throw error
+  }
 }
 
 /** What two requests with one key have in common if they ask for the same sandbox. */

@@ -47,7 +47,8 @@ export async function findOwnTemplate(
 
 /**
  * The build that sandboxes asked for by `identifier` start from: the one that its tag, `default` where it has none, stands
- * for, or the one whose id it says. Errors: `not_found`, which names the templates that are there.
+ * for, or the one whose id it says. Errors: `not_found`, which names the templates that are there; those of
+ * `StockTemplates.demand`.
  */
 export async function resolveBuild(
   ctx: ControlContext,
@@ -58,6 +59,10 @@ export async function resolveBuild(
   const template = reference && (await findTemplate(ctx, teamId, reference))
   if (reference === undefined || template === undefined) throw await templateNotFound(ctx, teamId, identifier)
   const build = await findBuild(ctx, template, reference)
+  const { tag, buildId } = reference
+  if (template.teamId === null && buildId === null && (tag ?? defaultTag) === defaultTag) {
+    await ctx.stock.demand(template.id, build)
+  }
   if (build?.status === 'ready') return { template, build }
   const what = reference.buildId === null ? `the tag '${reference.tag ?? defaultTag}'` : 'that id'
   // Clients look for "does not exist" in this while a first build runs.

@@ -9,6 +9,8 @@ export interface StockTemplate
     Partial<Pick<TemplateBuild, 'defaults'>> {
   /** Its id as well */
   name: string
+  /** All that it is called; absent: its name */
+  aliases?: readonly string[]
   image: string
 }
 
@@ -18,14 +20,7 @@ export interface StockTemplate
  */
 export async function putStockTemplate(store: Store, stock: StockTemplate, now: number): Promise<void> {
   const { name, image, runtime, cpuCount, memoryMb, diskMb, defaults = noDefaults } = stock
-  const template = await store.templates.find(name)
-  if (template === undefined) {
-    const times = { createdAt: now, updatedAt: now, lastSpawnedAt: null }
-    await store.templates.put({
-      ...{ id: name, teamId: null, aliases: [name], isPublic: true, kind: 'template', spawnCount: 0 },
-      ...times,
-    })
-  }
+  await putStockRow(store, stock, now)
   const wanted = { image, runtime, cpuCount, memoryMb, diskMb, defaults }
   const tag = await store.tags.find(name, defaultTag)
   const current = tag && (await store.builds.find(tag.buildId))
@@ -36,19 +31,37 @@ export async function putStockTemplate(store: Store, stock: StockTemplate, now: 
     await store.builds.create({ ...wanted, ...parts, ...times, id, status: 'building' })
     await store.builds.complete(id, { at: now, tags: [defaultTag], image, diskMb, defaults })
   }
-  await dropUnused(store, name)
+  await dropOldBuilds(store, name)
 }
 
-function isSame(build: TemplateBuild, wanted: Omit<StockTemplate, 'name'>): boolean {
+/** Records a stock template that may have no build yet. Idempotent. */
+export async function putStockRow(
+  store: Store,
+  { name, aliases = [name] }: Pick<StockTemplate, 'name' | 'aliases'>,
+  now: number,
+): Promise<void> {
+  const template = await store.templates.find(name)
+  if (template !== undefined && template.aliases.join() === aliases.join()) return
+  const fresh = { createdAt: now, updatedAt: now, lastSpawnedAt: null, spawnCount: 0 }
+  await store.templates.put({
+    ...(template ?? fresh),
+    ...{ id: name, teamId: null, aliases: [...aliases], isPublic: true, kind: 'template' },
+  })
+}
+
+function isSame(build: TemplateBuild, wanted: Omit<StockTemplate, 'name' | 'aliases'>): boolean {
   return (Object.keys(wanted) as (keyof typeof wanted)[]).every(
     (key) => JSON.stringify(build[key]) === JSON.stringify(wanted[key]),
   )
 }
 
-async function dropUnused(store: Store, templateId: string): Promise<void> {
+/** Removes builds that no tag and no sandbox stands for, but for those under way and the newest, which says how it went. */
+export async function dropOldBuilds(store: Store, templateId: string): Promise<void> {
   const tagged = new Set((await store.tags.list(templateId)).map(({ buildId }) => buildId))
-  for (const { id } of await store.builds.list({ templateId })) {
-    if (tagged.has(id) || (await store.sandboxes.list({ buildId: id, limit: 1 })).length > 0) continue
+  const [_newest, ...older] = await store.builds.list({ templateId })
+  for (const { id, status } of older) {
+    if (tagged.has(id) || status === 'waiting' || status === 'building') continue
+    if ((await store.sandboxes.list({ buildId: id, limit: 1 })).length > 0) continue
     await store.builds.remove(id)
   }
 }

@@ -32,6 +32,30 @@ export const noDefaults: SandboxDefaults = {
   readyCmd: null,
 }
 
+/** As text, for whoever finds an image without the build that made it. */
+export function writeDefaults(defaults: SandboxDefaults): string {
+  return JSON.stringify(defaults)
+}
+
+/** What `writeDefaults` has written; undefined for anything else. */
+export function readDefaults(text: string): SandboxDefaults | undefined {
+  const read: Partial<SandboxDefaults> | null = readJson(text)
+  if (typeof read?.env !== 'object' || read.env === null) return undefined
+  const { env, user = null, workdir = null, startCmd = null, readyCmd = null } = read
+  const isText = (value: unknown) => value === null || typeof value === 'string'
+  const isWhole = Object.values(env).every((value) => typeof value === 'string')
+  if (!isWhole || ![user, workdir, startCmd, readyCmd].every(isText)) return undefined
+  return { env, user, workdir, startCmd, readyCmd }
+}
+
+function readJson(text: string) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
 /** One state of a template's files, and how sandboxes of it are to be. Times are Unix milliseconds. */
 export interface TemplateBuild {
   /** A UUID */

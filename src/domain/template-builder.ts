@@ -33,6 +33,11 @@ export interface BuildSpec {
   minFreeDiskMb: number | null
   /** What the build is known by once it is ready */
   tags: readonly string[]
+  /**
+   * The name of an image that is kept for every server, with the build's `defaults` as its note; null: the build's image is
+   * this server's
+   */
+  keepAs: string | null
 }
 
 /** What was freed. */
@@ -53,6 +58,8 @@ export interface TemplateBuilder {
   start(build: TemplateBuild, spec: BuildSpec): Promise<void>
   /** Ends a build as `error` with that reason and resolves when nothing of it is left running. Idempotent. */
   cancel(buildId: string, reason: string): Promise<void>
+  /** Resolves when nothing of a build is left running here. Never rejects. */
+  ended(buildId: string): Promise<void>
   /** Whether a guest or image belongs to a build that is under way, so that it is nobody's orphan; or whether a build is one. */
   owns(guestOrImageOrBuild: string): boolean
   /**

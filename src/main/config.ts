@@ -102,6 +102,17 @@ const schema = z.object({
   /** Archives of COPY steps, in MiB: of one, and of one team's together */
   maxUploadMb: amount('--max-upload-mb').int('--max-upload-mb must be a whole number'),
   maxTeamUploadsMb: amount('--max-team-uploads-mb').int('--max-team-uploads-mb must be a whole number'),
+  /** Whether a stock template that isn't built is when somebody asks for it */
+  buildStock: z.preprocess(
+    (value) =>
+      ['true', '1'].includes(`${value}`) ? true : ['false', '0'].includes(`${value}`) ? false : value,
+    z.boolean({ error: 'E2B_SERVER_BUILD_STOCK must be true or false' }),
+  ),
+  /** A folder with more recipes of stock templates */
+  stockDir: z
+    .string()
+    .transform((path) => resolve(path))
+    .optional(),
   destroyOnExit: z.boolean(),
   /** `unix:///path` or undefined for the default socket */
   dockerHost: z.string().optional(),
@@ -172,6 +183,8 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     templateCacheMb: pick('templateCacheMb', 'E2B_SERVER_TEMPLATE_CACHE_MB', '20480'),
     maxUploadMb: pick('maxUploadMb', 'E2B_SERVER_MAX_UPLOAD_MB', '2048'),
     maxTeamUploadsMb: pick('maxTeamUploadsMb', 'E2B_SERVER_MAX_TEAM_UPLOADS_MB', '20480'),
+    buildStock: flags.buildStock ?? (env.E2B_SERVER_BUILD_STOCK || true),
+    stockDir: pick('stockDir', 'E2B_SERVER_STOCK_DIR'),
     destroyOnExit: flags.destroyOnExit === true,
     dockerHost: env.DOCKER_HOST,
   })

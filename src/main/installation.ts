@@ -23,6 +23,9 @@ export function requireGuestBinary(): string {
 /** Programs for images that have no shell or no package manager; there is no such file where setup could not get them. */
 export const imageTools = () => join(installationRoot(), 'build/image-tools.tar')
 
+/** Where the recipes of stock templates are. */
+export const recipesFolder = () => join(installationRoot(), 'images')
+
 /** Name of the image that the template `base` starts from; undefined when setup hasn't made it. */
 export function baseImage(): string | undefined {
   return readIfThere(join(installationRoot(), 'build/base-image'))?.trim()

@@ -21,7 +21,8 @@ import { startServer } from './start.ts'
 import { databasePath, prepareStateDir, readServerInfo } from './state-dir.ts'
 import { changeLimits, createTeam, ensureTeam, listTeams, requireTeam } from './teams.ts'
 import { type ApiSocket, openApi } from './templates-cli/api-socket.ts'
-import { buildTemplate, deleteTemplate, listTemplates } from './templates-cli/templates-cli.ts'
+import { listStock } from './templates-cli/stock-cli.ts'
+import { buildTemplate, deleteTemplate, listTemplates, templateLog } from './templates-cli/templates-cli.ts'
 
 const actions: Actions = {
   start: runUntilSignal,
@@ -61,8 +62,10 @@ const actions: Actions = {
   },
 
   templates: {
-    list: (flags) => withTeamApi(flags, listTemplates),
+    list: (flags) =>
+      withTeamApi(flags, async (api) => ({ own: await listTemplates(api), stock: await listStock(api) })),
     build: buildFrom,
+    log: (flags, template) => throughApi(flags, (api) => templateLog(api, template)),
     delete: (flags, template) => withTeamApi(flags, (api) => deleteTemplate(api, template)),
     gc: (flags) =>
       withTeamApi(flags, (api) => api.ask('POST /admin/templates/gc', { all: flags.all === true })),
@@ -125,10 +128,18 @@ async function* buildFrom(flags: Flags, path: string): AsyncGenerator<string> {
     readyCmd: text('readyCmd'),
     isFresh: flags.cache === false,
   }
+  yield* throughApi(flags, (api) => buildTemplate(api, request))
+}
+
+/** As `withTeamApi`, for what comes in lines. */
+async function* throughApi(
+  flags: Flags,
+  use: (api: ApiSocket) => AsyncGenerator<string>,
+): AsyncGenerator<string> {
   const teamId = await withStore(flags, async (_store, id) => id)
   const api = await openApi(readConfig(flags), teamId)
   try {
-    yield* buildTemplate(api, request)
+    yield* use(api)
   } finally {
     await api.close()
   }

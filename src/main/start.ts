@@ -19,6 +19,7 @@ import { createOrphans } from '../control/orphans.ts'
 import { reconcileNow, runReconcile, runtimeListener } from '../control/reconcile.ts'
 import { runSandboxSampling } from '../control/sample-sandboxes.ts'
 import { runTeamSampling } from '../control/sample-teams.ts'
+import { createStockTemplates } from '../control/stock/stock-templates.ts'
 import { createWakeSandbox } from '../control/wake-sandbox.ts'
 import { createFeed } from '../data-plane/feed.ts'
 import { createWorkers, type ListenerName, type Workers } from '../data-plane/workers.ts'
@@ -50,7 +51,7 @@ import { listenPrivately } from './private-socket.ts'
 import { countSandboxes, type SandboxCounts } from './running-server.ts'
 import { createRuntime, requireUsable } from './runtimes.ts'
 import { claimStateDir, databasePath, prepareStateDir, templateFilesPath } from './state-dir.ts'
-import { putBaseTemplate } from './templates.ts'
+import { putBaseTemplate, readStockRecipes } from './templates.ts'
 
 export interface RunningServer {
   /** Base URL of the API */
@@ -107,6 +108,7 @@ async function start(
   const adminToken = ensureAdminToken(config)
   const provision = await openProvision(config, runtime)
   await putBaseTemplate({ store, runtime, provision })
+  const { recipes, openFile } = await readStockRecipes(config, { runtime, provision })
   const credentials = await openCredentials(config, log)
 
   const clock = systemClock()
@@ -151,7 +153,8 @@ async function start(
   const builder = createBuilder({
     runtime,
     store,
-    openFile: archives.open,
+    // Those of stock templates, which are no team's, are read where their recipes are.
+    openFile: (ownerId, hash) => (ownerId === '' ? openFile(hash) : archives.open(ownerId, hash)),
     removeFile: archives.remove,
     admit: admission.enterBuild,
     quotaBytes: config.templateCacheMb * mib,
@@ -165,6 +168,10 @@ async function start(
     log,
   })
   undo.push(() => builder.close())
+  const stock = createStockTemplates({
+    ...{ store, builder, images: runtime.images, runtime: runtime.name, recipes, clock, log },
+    buildsOnDemand: config.buildStock,
+  })
   let workers: Workers | undefined
   const control: ControlContext = {
     store,
@@ -173,6 +180,7 @@ async function start(
     admission,
     builder,
     archives,
+    stock,
     templateTurns: createKeyedQueue(),
     orphans: createOrphans({ ...(orphanGraceMs !== undefined && { graceMs: orphanGraceMs }) }),
     caughtUp: async () => workers?.caughtUp(),
@@ -186,6 +194,7 @@ async function start(
   undo.push(() => stopping.abort())
   runtime.watch(runtimeListener(control), stopping.signal)
   await reconcileNow(control)
+  await stock.open()
 
   let domain: string | null = null
   const api = createApi({
@@ -284,6 +293,7 @@ async function start(
       api.server.close()
       api.server.closeAllConnections()
       await builder.close()
+      await stock.close()
       await Promise.all(loops)
       await lifecycle.idle()
       await logs.flush()

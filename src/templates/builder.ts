@@ -4,7 +4,7 @@
  * image that no row refers to, and a guest that no build here has, are removed by reconciliation.
  */
 import { ServerError, toError } from '../domain/error.ts'
-import type { TemplateBuild } from '../domain/template-build.ts'
+import { type TemplateBuild, writeDefaults } from '../domain/template-build.ts'
 import type { BuildSpec, TemplateBuilder } from '../domain/template-builder.ts'
 import { createFairSemaphore } from '../lib/fair-semaphore.ts'
 import { createKeyedQueue } from '../lib/keyed-queue.ts'
@@ -12,7 +12,8 @@ import { linkSignals } from '../lib/linked-signal.ts'
 import type { BuilderParts } from './build-context.ts'
 import { type BuildLog, createBuildLog } from './build-log.ts'
 import { collectGarbage } from './collect-garbage.ts'
-import { createHolds } from './holds.ts'
+import type { Outcome } from './final-phase.ts'
+import { createHolds, type Hold } from './holds.ts'
 import { createLayerCache } from './layer-cache.ts'
 import { createMask } from './mask-secrets.ts'
 import { createPrivateImages } from './private-images.ts'
@@ -125,6 +126,8 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
         await fail(buildId, { message: reason, step: null }, status)
     },
 
+    ended: async (buildId) => running.get(buildId)?.done,
+
     collectGarbage: collect,
 
     owns: (name) => holds.has(name) || running.has(name),
@@ -201,7 +204,7 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
     try {
       await within(buildTimeouts.buildMs, 'The build', ending, async (signal) => {
         const context = { parts, build, bench, hold, cache, privateImages, log: buildLog, signal, atEnd }
-        const outcome = await runBuild(context, spec, at)
+        const outcome = await keep(await runBuild(context, spec, at), spec.keepAs, { hold, signal })
         signal.throwIfAborted()
         const seconds = Math.round((clock.now() - startedAt) / 1000)
         buildLog.write(`Build finished, took ${seconds}s`)
@@ -216,6 +219,18 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
       for (const task of lastTasks) await task()
       hold.close()
     }
+  }
+
+  /** Gives a build's image the name that it is kept by, where it is to be. Errors: those of `Images.keep`. */
+  async function keep(
+    outcome: Outcome,
+    keepAs: string | null,
+    { hold, signal }: { hold: Hold; signal: AbortSignal },
+  ): Promise<Outcome> {
+    if (keepAs === null) return outcome
+    hold.take(keepAs)
+    await runtime.images.keep(outcome.image, keepAs, writeDefaults(outcome.defaults), signal)
+    return { ...outcome, image: keepAs }
   }
 
   /** Records that a build is over; one that has been removed meanwhile, or is over already, stays as it is. */

@@ -184,8 +184,37 @@ export interface CollectGarbageBody {
   all?: boolean | null
 }
 
+export interface StockTemplateBody {
+  templateID: string
+  names: string[]
+  state: 'ready' | 'building' | 'failed' | 'missing'
+  /** False: what sandboxes get, if anything, is of an earlier recipe */
+  current: boolean
+  /** How far a build that runs is, in words */
+  progress: string | null
+  /** Of the newest build */
+  buildID: string | null
+  /** Why that failed */
+  reason: string | null
+  cpuCount: number
+  memoryMB: number
+}
+
+export interface BuildStockBody {
+  /** Makes every step again */
+  force?: boolean | null
+}
+
+export interface StockBuildBody {
+  templateID: string
+  buildID: string
+  status: BuildStatus
+}
+
 export interface CollectedBody {
   builds: number
+  /** Of earlier recipes of stock templates */
+  images: number
   layers: number
   files: number
   bytes: number

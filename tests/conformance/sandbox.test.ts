@@ -61,11 +61,9 @@ describe.each(sdks)(
         for (const exists of [Template.exists, Template.aliasExists].filter(Boolean)) {
           expect(await exists('base')).toBe(true)
           expect(await exists('e2b/base')).toBe(true)
-          expect(await exists('code-interpreter-v1')).toBe(false)
+          expect(await exists('not-there-v1')).toBe(false)
         }
-        await expect(Sandbox.create('code-interpreter-v1')).rejects.toThrow(
-          /Templates of this server: "base"/,
-        )
+        await expect(Sandbox.create('not-there-v1')).rejects.toThrow(/Templates of this server: "base"/)
       },
     )
 

@@ -21,7 +21,7 @@ import { createManager } from '../../src/orchestrator/manager.ts'
 import { createProcessRuntime } from '../../src/runtimes/process/runtime.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
 import { agentBinary } from '../support/agent.ts'
-import { createTestBuilder, openAdmission, openTestArchives } from '../support/control.ts'
+import { createTestBuilder, createTestStock, openAdmission, openTestArchives } from '../support/control.ts'
 import { runtimeParts, storeParts, withFailpoints } from '../support/failpoints.ts'
 import type { Random } from './random.ts'
 
@@ -137,11 +137,13 @@ export async function createWorld(random: Random): Promise<World> {
       defaultUser: 'root',
     })
     const parts = { store: withFailpoints(store, 'store', hook, storeParts), node, clock, log: notingLog }
+    const builder = createTestBuilder({ ...parts, runtime: faulty, archives })
     const control = {
       ...parts,
       lifecycle: createLifecycle(parts),
       admission: openAdmission(parts.store, clock),
-      builder: createTestBuilder({ ...parts, runtime: faulty, archives }),
+      builder,
+      stock: createTestStock({ ...parts, runtime: faulty, builder }),
       archives,
       templateTurns: createKeyedQueue(),
       orphans: createOrphans({ graceMs: 0 }),

@@ -152,6 +152,7 @@ export function buildSpec(spec: Partial<BuildSpec> = {}): BuildSpec {
     readyCmd: null,
     minFreeDiskMb: null,
     tags: ['default'],
+    keepAs: null,
     ...spec,
   }
 }

@@ -8,11 +8,17 @@ import { type Admission, createAdmission } from '../../src/control/admission.ts'
 import type { ControlContext } from '../../src/control/context.ts'
 import { createLifecycle } from '../../src/control/lifecycle.ts'
 import { createOrphans } from '../../src/control/orphans.ts'
+import {
+  createStockTemplates,
+  type StockParts,
+  type StockTemplates,
+} from '../../src/control/stock/stock-templates.ts'
 import { putStockTemplate } from '../../src/control/stock-template.ts'
 import type { SandboxDirectory } from '../../src/domain/live-sandbox.ts'
 import type { Runtime } from '../../src/domain/runtime.ts'
 import type { Sandbox } from '../../src/domain/sandbox.ts'
 import type { SandboxLogSink } from '../../src/domain/sandbox-log.ts'
+import type { StockRecipe } from '../../src/domain/stock-recipe.ts'
 import type { Store } from '../../src/domain/store.ts'
 import { unlimited } from '../../src/domain/team.ts'
 import type { Template } from '../../src/domain/template.ts'
@@ -47,12 +53,15 @@ export async function startControl({
   clock = systemClock(),
   logs,
   orphanGraceMs = 0,
+  recipes = [],
 }: {
   faults?: Faults
   clock?: Clock
   /** Where what processes do is written down */
   logs?: SandboxLogSink
   orphanGraceMs?: number
+  /** Of stock templates beside `base` */
+  recipes?: StockRecipe[]
 } = {}): Promise<TestControl> {
   const store = await openSqliteStore({ path: ':memory:' })
   const { instanceId } = store
@@ -76,6 +85,7 @@ export async function startControl({
   const anyTime = () => AbortSignal.timeout(20_000)
   const { archives, removeArchives } = await openTestArchives(store, clock)
   const builder = createTestBuilder({ runtime, store, archives, clock })
+  const stock = createTestStock({ runtime, store, builder, clock }, recipes)
   return {
     control: {
       store,
@@ -84,6 +94,7 @@ export async function startControl({
       admission: openAdmission(store, clock),
       builder,
       archives,
+      stock,
       templateTurns: createKeyedQueue(),
       orphans: createOrphans({ graceMs: orphanGraceMs }),
       caughtUp: async () => {},
@@ -95,6 +106,7 @@ export async function startControl({
     guests: async () => (await runtime.list(anyTime())).map(({ sandboxId }) => sandboxId).sort(),
     async [Symbol.asyncDispose]() {
       await builder.close()
+      await stock.close()
       await lifecycle.idle()
       for (const handle of await runtime.list(anyTime())) await runtime.destroy(handle, anyTime())
       await runtime.close()
@@ -120,6 +132,23 @@ export function createTestBuilder({
     readyMs: 600_000,
     commandEnv: {},
     maxRunning: 8,
+    log: silentLog,
+  })
+}
+
+/** Whose templates are built when they are asked for, unless that is said. */
+export function createTestStock(
+  { runtime, ...parts }: Pick<StockParts, 'store' | 'builder' | 'clock'> & { runtime: Runtime },
+  recipes: readonly StockRecipe[] = [],
+  { buildsOnDemand = true }: { buildsOnDemand?: boolean } = {},
+): StockTemplates {
+  const { name, images } = runtime
+  return createStockTemplates({
+    ...parts,
+    runtime: name,
+    images,
+    recipes,
+    buildsOnDemand,
     log: silentLog,
   })
 }

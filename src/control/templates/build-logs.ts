@@ -6,7 +6,8 @@ import { type BuildRef, requireOwnBuild } from './find.ts'
 /** Entries of the failing step that go with the reason of an error. */
 const reasonEntriesMax = 20
 
-export interface BuildStatusRequest extends BuildRef {
+/** Which entries are meant. */
+export interface LogPage {
   /** How many entries, of those that `level` leaves, the client has already */
   logsOffset: number
   limit: number
@@ -26,9 +27,18 @@ export interface BuildProgress {
 /** How far a build is, and what it has said since. Errors: `not_found`. */
 export async function buildStatus(
   ctx: ControlContext,
-  { logsOffset: offset, limit, level, ...ref }: BuildStatusRequest,
+  { logsOffset, limit, level, ...ref }: BuildRef & LogPage,
 ): Promise<BuildProgress> {
   const { build } = await requireOwnBuild(ctx, ref)
+  return progressOf(ctx, build, { logsOffset, limit, level })
+}
+
+/** The same of a build that is found already. */
+export async function progressOf(
+  ctx: ControlContext,
+  build: TemplateBuild,
+  { logsOffset: offset, limit, level }: LogPage,
+): Promise<BuildProgress> {
   const minLevel = level === undefined ? {} : { minLevel: level }
   const page = { buildId: build.id, offset, limit, ...minLevel }
   const entries = limit === 0 ? [] : await ctx.store.buildLogs.list(page)

@@ -27,7 +27,7 @@ export async function startBuild(ctx: ControlContext, ref: BuildRef, given?: Bui
   await ctx.templateTurns.run(ref.teamId, async () => {
     await refuseSecond(ctx, template, plan.tags)
     const { tags, minFreeDiskMb } = plan
-    await ctx.builder.start(build, { ...order, from, tags, minFreeDiskMb })
+    await ctx.builder.start(build, { ...order, from, tags, minFreeDiskMb, keepAs: null })
   })
   ctx.log.info({ templateId: template.id, buildId: build.id }, 'a build was started')
 }

@@ -4,21 +4,19 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { BuildRequest, TemplateRow } from '../../cli/actions.ts'
-import { sleep } from '../../lib/deadline.ts'
 import { readDockerfile } from '../../wire/dockerfile.ts'
 import type {
   CreatedTemplateBody,
   StartBuildBody,
   TemplateBody,
-  TemplateBuildInfoBody,
   TemplateFilesBody,
+  TemplateWithBuildsBody,
 } from '../../wire/template.ts'
 import { ConfigError } from '../config.ts'
+import { packFiles } from '../pack-files.ts'
 import type { ApiSocket } from './api-socket.ts'
-import { packFiles } from './pack-files.ts'
-
-/** Time between two questions how far a build is, in ms. */
-const pollMs = 250
+import { entriesOf, follow } from './follow.ts'
+import { buildStock, deleteStock, findMeantStock, findStock, stockLogPath } from './stock-cli.ts'
 
 export async function listTemplates(api: ApiSocket): Promise<TemplateRow[]> {
   const templates = await api.ask<TemplateBody[]>('GET /templates')
@@ -35,11 +33,30 @@ export async function listTemplates(api: ApiSocket): Promise<TemplateRow[]> {
 }
 
 export async function deleteTemplate(api: ApiSocket, name: string): Promise<void> {
-  await api.ask(`DELETE /templates/${encodeURIComponent(name)}`)
+  const stock = await findMeantStock(api, name)
+  if (stock !== undefined) await deleteStock(api, stock)
+  else await api.ask(`DELETE /templates/${encodeURIComponent(name)}`)
+}
+
+/** What the newest build of a template said. Errors: `ConfigError` where there is none. */
+export async function* templateLog(api: ApiSocket, name: string): AsyncGenerator<string> {
+  const stock = await findMeantStock(api, name)
+  const path = stock === undefined ? await ownLogPath(api, name) : stockLogPath(stock)
+  if (path === undefined) throw new ConfigError(`Template "${name}" has no build.`)
+  yield* entriesOf(api, path)
+}
+
+async function ownLogPath(api: ApiSocket, name: string): Promise<string | undefined> {
+  const path = `/templates/${encodeURIComponent(name)}`
+  const { templateID, builds } = await api.ask<TemplateWithBuildsBody>(`GET ${path}`)
+  const newest = builds[0]?.buildID
+  return newest === undefined ? undefined : `/templates/${templateID}/builds/${newest}/status`
 }
 
 /** Lines of the build's log as they come, the name last. Errors: `ConfigError` (no Dockerfile, or the build failed). */
 export async function* buildTemplate(api: ApiSocket, request: BuildRequest): AsyncGenerator<string> {
+  const stock = await findStock(api, request.path)
+  if (stock !== undefined) return yield* buildStock(api, stock, request)
   const { dockerfile, context } = locate(request.path)
   const name = request.name ?? basename(context).toLowerCase()
   const specification = readDockerfile(readFileSync(dockerfile, 'utf8'))
@@ -71,7 +88,7 @@ function locate(path: string): { dockerfile: string; context: string } {
       return { dockerfile: file, context: dirname(file) }
   }
   throw new ConfigError(
-    `${path} is neither a Dockerfile nor a folder with one. Stock templates, as "base", come with the server and need no build.`,
+    `${path} is neither a Dockerfile nor a folder with one, nor a stock template: "templates list" has those.`,
   )
 }
 
@@ -93,19 +110,5 @@ async function* uploadFiles(api: ApiSocket, { templateID, context, folder, speci
     if (present) continue
     yield `Uploading ${source} (${Math.ceil(sizeBytes / 1024)} KiB)`
     await api.upload(new URL(url).pathname, createReadStream(file), sizeBytes)
-  }
-}
-
-async function* follow(api: ApiSocket, path: string): AsyncGenerator<string> {
-  let offset = 0
-  for (;;) {
-    const info = await api.ask<TemplateBuildInfoBody>(`GET ${path}?logsOffset=${offset}`)
-    for (const { message } of info.logEntries) yield message
-    offset += info.logEntries.length
-    if (info.logEntries.length > 0) continue
-    if (info.status === 'ready') return
-    if (info.status === 'error')
-      throw new ConfigError(`The build failed: ${info.reason?.message ?? 'no reason given'}`)
-    await sleep(pollMs)
   }
 }

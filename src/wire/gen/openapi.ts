@@ -1313,6 +1313,102 @@ export const openapi = {
         }
       }
     },
+    "/admin/stock-templates": {
+      "get": {
+        "summary": "The templates that are made by recipes of the server or its operator (this server's own)",
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "With how far they are",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "array",
+                  "items": {
+                    "$ref": "#/components/schemas/StockTemplate"
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+    },
+    "/admin/stock-templates/{name}": {
+      "delete": {
+        "summary": "Remove what was built of one; the next who asks for it has it built again (this server's own)",
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ],
+        "responses": {
+          "204": {
+            "description": "Gone"
+          }
+        }
+      }
+    },
+    "/admin/stock-templates/{name}/builds": {
+      "post": {
+        "summary": "Build one, unless it is built already (this server's own)",
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ],
+        "requestBody": {
+          "content": {
+            "application/json": {
+              "schema": {
+                "$ref": "#/components/schemas/BuildStock"
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "The build that runs, or the one that is there",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/StockBuild"
+                }
+              }
+            }
+          }
+        }
+      }
+    },
+    "/admin/stock-templates/{name}/builds/{buildID}/status": {
+      "get": {
+        "summary": "How far one of its builds is (this server's own)",
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ],
+        "x-query-schema": {
+          "$ref": "#/components/schemas/BuildStatusQuery"
+        },
+        "responses": {
+          "200": {
+            "description": "With what it said since",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "$ref": "#/components/schemas/TemplateBuildInfo"
+                }
+              }
+            }
+          }
+        }
+      }
+    },
     "/admin/teams/{teamID}/api-keys": {
       "post": {
         "summary": "Make a key for a team",
@@ -1945,10 +2041,110 @@ export const openapi = {
           }
         }
       },
+      "StockTemplate": {
+        "type": "object",
+        "required": [
+          "templateID",
+          "names",
+          "state",
+          "current",
+          "progress",
+          "buildID",
+          "reason",
+          "cpuCount",
+          "memoryMB"
+        ],
+        "properties": {
+          "templateID": {
+            "type": "string"
+          },
+          "names": {
+            "type": "array",
+            "items": {
+              "type": "string"
+            }
+          },
+          "state": {
+            "type": "string",
+            "enum": [
+              "ready",
+              "building",
+              "failed",
+              "missing"
+            ]
+          },
+          "current": {
+            "type": "boolean",
+            "description": "False: what sandboxes get, if anything, is of an earlier recipe"
+          },
+          "progress": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "description": "How far a build that runs is"
+          },
+          "buildID": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "description": "Of the newest build"
+          },
+          "reason": {
+            "type": [
+              "string",
+              "null"
+            ],
+            "description": "Why that failed"
+          },
+          "cpuCount": {
+            "type": "integer"
+          },
+          "memoryMB": {
+            "type": "integer"
+          }
+        }
+      },
+      "BuildStock": {
+        "type": [
+          "object",
+          "null"
+        ],
+        "properties": {
+          "force": {
+            "type": [
+              "boolean",
+              "null"
+            ],
+            "description": "True: makes every step again"
+          }
+        }
+      },
+      "StockBuild": {
+        "type": "object",
+        "required": [
+          "templateID",
+          "buildID",
+          "status"
+        ],
+        "properties": {
+          "templateID": {
+            "type": "string"
+          },
+          "buildID": {
+            "type": "string"
+          },
+          "status": {
+            "$ref": "#/components/schemas/BuildStatus"
+          }
+        }
+      },
       "Collected": {
         "type": "object",
         "required": [
           "builds",
+          "images",
           "layers",
           "files",
           "bytes"
@@ -1956,6 +2152,10 @@ export const openapi = {
         "properties": {
           "builds": {
             "type": "integer"
+          },
+          "images": {
+            "type": "integer",
+            "description": "Of earlier recipes of stock templates"
           },
           "layers": {
             "type": "integer"

@@ -169,4 +169,4 @@ async def test_template_names(flavor):
     """exists, alias_exists"""
     for exists in (flavor.Template.exists, flavor.Template.alias_exists):
         assert await exists("base") is True
-        assert await exists("code-interpreter-v1") is False
+        assert await exists("not-there-v1") is False

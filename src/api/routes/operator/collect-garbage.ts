@@ -14,7 +14,12 @@ export function addCollectGarbage(app: FastifyInstance, { control }: ApiParts): 
     { schema: { body: schemaRef('CollectGarbage') } },
     async ({ body }): Promise<CollectedBody> => {
       const signal = patientSignal(collectTimeoutMs)
-      return control.builder.collectGarbage(signal, body?.all === true ? { quotaBytes: 0 } : {})
+      const images = await control.stock.collect(signal)
+      const collected = await control.builder.collectGarbage(
+        signal,
+        body?.all === true ? { quotaBytes: 0 } : {},
+      )
+      return { ...collected, images }
     },
   )
 }

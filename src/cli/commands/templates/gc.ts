@@ -6,8 +6,10 @@ export function addTemplatesGc(templates: Command, actions: Actions): void {
     .description('free what builds have left and nobody uses, of every team')
     .option('--all', 'also what the cache keeps for later builds')
     .action(async (flags: Flags) => {
-      const { builds, layers, files, bytes } = await actions.templates.gc(flags)
+      const { builds, images, layers, files, bytes } = await actions.templates.gc(flags)
       const freed = `${Math.round(bytes / 2 ** 20)} MiB`
-      console.log(`Removed ${builds} builds, ${layers} layers and ${files} archives: ${freed}.`)
+      console.log(
+        `Removed ${builds} builds, ${images} stock images, ${layers} layers and ${files} archives: ${freed}.`,
+      )
     })
 }
