@@ -29,6 +29,7 @@ export const paths = {
     folder: join(root, 'build', 'frameworks'),
     stamp: join(root, 'build', 'stamps', 'frameworks'),
     newer: join(root, 'build', 'newer-python'),
+    isCompiled: false,
   },
   lock: join(root, 'build', 'setup.lock'),
 }

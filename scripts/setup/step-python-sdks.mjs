@@ -19,6 +19,7 @@ const installTimeoutMs = 10 * 60_000
 const systemPython = '/usr/bin/python3'
 /** A Python that can make virtual environments and isn't too old. */
 const probe = (minor) => `import sys, venv, ensurepip; sys.exit(sys.version_info < (3, ${minor}))`
+const pipOptions = ['--no-input', '--disable-pip-version-check', '--no-deps']
 /** What the newest SDK runs on. */
 const oldestMinor = 10
 
@@ -48,11 +49,19 @@ export function pythonStep({ isNeeded }) {
 }
 
 /**
- * @param {{ name?: string, requirements: string, folder: string, stamp: string, newer?: string }} options `requirements`: the
- *   folder of the pins; `folder`: where the environments go; `newer`: that of `newerPythonStep`
+ * @param {{ name?: string, requirements: string, folder: string, stamp: string, newer?: string, isCompiled?: boolean }} options
+ *   `requirements`: the folder of the pins; `folder`: where the environments go; `newer`: that of `newerPythonStep`;
+ *   `isCompiled`: false where compiling all modules takes longer than installing them, and few are ever loaded
  * @returns {import('./run-steps.mjs').Step}
  */
-export function pythonSdksStep({ name = 'Python SDKs', requirements, folder, stamp, newer }) {
+export function pythonSdksStep({
+  name = 'Python SDKs',
+  requirements,
+  folder,
+  stamp,
+  newer,
+  isCompiled = true,
+}) {
   const versions = versionsIn(requirements)
   const hash = () => hashFiles(requirements, ['.'])
   return {
@@ -67,7 +76,8 @@ export function pythonSdksStep({ name = 'Python SDKs', requirements, folder, sta
         const pins = join(requirements, `${version}.txt`)
         const python = await findPython(minorOf(pins))
         const own = python === undefined ? newer : undefined
-        await createEnvironment({ python, newer: own, folder: join(folder, version), pins, progress })
+        const at = join(folder, version)
+        await createEnvironment({ python, newer: own, folder: at, pins, isCompiled, progress })
       }
       writeStamp(stamp, before)
     },
@@ -123,20 +133,17 @@ async function isUsable(python, minor) {
 }
 
 /** `newer`: the folder of the Python to take where there is no other. */
-async function createEnvironment({ python, newer, folder, pins, progress }) {
+async function createEnvironment({ python, newer, folder, pins, isCompiled, progress }) {
   progress(`making a Python environment in ${folder}`)
   const program = python ?? newerPython(newer)
   const withoutPip = python === undefined ? ['--without-pip'] : []
   await runCommand(program, ['-m', 'venv', ...withoutPip, folder], { timeoutMs: createTimeoutMs, progress })
   progress(`installing what ${basename(pins)} names`)
-  await runCommand(
-    join(folder, 'bin', 'python'),
-    ['-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', '--no-deps', '-r', pins],
-    {
-      ...(python === undefined && { env: { PYTHONPATH: newerPip(newer) } }),
-      timeoutMs: installTimeoutMs,
-      advice: 'Check that pip reaches its package index, then run this command again.',
-      progress,
-    },
-  )
+  const options = isCompiled ? pipOptions : [...pipOptions, '--no-compile']
+  await runCommand(join(folder, 'bin', 'python'), ['-m', 'pip', 'install', ...options, '-r', pins], {
+    ...(python === undefined && { env: { PYTHONPATH: newerPip(newer) } }),
+    timeoutMs: installTimeoutMs,
+    advice: 'Check that pip reaches its package index, then run this command again.',
+    progress,
+  })
 }
