@@ -22,6 +22,7 @@ const schema = z.strictObject({
     .array(z.string().regex(/^[a-z0-9_-]{1,64}$/))
     .min(1)
     .max(16),
+  from: z.string().optional(),
   cpuCount: z.int().min(1).max(32).default(2),
   memoryMb: z
     .int()
@@ -56,12 +57,13 @@ export async function readRecipe(folder: string): Promise<RecipeFolder> {
     const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`.trim())
     throw fail(`${recipeFile}: ${issues.join('; ')}.`)
   }
-  const { names, startCommand, readyCommand, ...size } = parsed.data
+  const { names, from, startCommand, readyCommand, ...size } = parsed.data
   const dockerfile = join(folder, 'Dockerfile')
   if (!existsSync(dockerfile)) throw fail('it has no Dockerfile.')
   const read = () => readDockerfile(readFileSync(dockerfile, 'utf8'))
   try {
     const { fromImage, startCmd } = read()
+    if (from !== undefined && from !== fromImage) throw fail(`its FROM is "${fromImage}", and not "${from}".`)
     if (startCmd != null) throw fail(`a CMD is the "startCommand" of ${recipeFile}.`)
     return {
       ...size,
