@@ -47,7 +47,7 @@ export interface TestControl extends AsyncDisposable {
   guests(): Promise<string[]>
 }
 
-/** Disposing destroys every guest. */
+/** Disposing destroys every guest and image. */
 export async function startControl({
   faults = {},
   clock = systemClock(),
@@ -109,6 +109,7 @@ export async function startControl({
       await stock.close()
       await lifecycle.idle()
       for (const handle of await runtime.list(anyTime())) await runtime.destroy(handle, anyTime())
+      for (const image of await runtime.images.list(anyTime())) await runtime.images.remove(image, anyTime())
       await runtime.close()
       await store.close()
       await removeArchives()

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../../images/base/build.mjs'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
-import { guestOf, guestSpec, run } from '../runtime.suite.ts'
+import { guestOf, guestSpec, run } from '../tools.suite.ts'
 import { pidsLimit } from './confinement.ts'
 import { container, patience, server } from './runtime.fixture.ts'
 

@@ -7,7 +7,7 @@ import { baseImageName, buildBaseImage } from '../../../images/base/build.mjs'
 import { agentBinary } from '../../../tests/support/agent.ts'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
 import { hello } from '../../guest/hello.ts'
-import { guestOf, guestSpec, run } from '../runtime.suite.ts'
+import { guestOf, guestSpec, run } from '../tools.suite.ts'
 import { neighbour, probe, reached, unreached } from './egress.fixture.ts'
 import { patience, server } from './runtime.fixture.ts'
 

@@ -12,7 +12,7 @@ import { hello } from '../../guest/hello.ts'
 import { sleep } from '../../lib/deadline.ts'
 import { newId, newSandboxId } from '../../lib/ids.ts'
 import { silentLog } from '../../lib/log.ts'
-import { guestOf, guestSpec, watch } from '../runtime.suite.ts'
+import { guestOf, guestSpec, watch } from '../tools.suite.ts'
 import { instanceLabel } from './container.ts'
 import { createDockerRuntime } from './runtime.ts'
 

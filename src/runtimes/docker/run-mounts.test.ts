@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../../images/base/build.mjs'
 import { agentBinary } from '../../../tests/support/agent.ts'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
-import { guestOf, guestSpec, run } from '../runtime.suite.ts'
+import { guestOf, guestSpec, run } from '../tools.suite.ts'
 import { runHostTool } from './host-tool.ts'
 import { patience, server } from './runtime.fixture.ts'
 

@@ -2,10 +2,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../../images/base/build.mjs'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
 import { newId } from '../../lib/ids.ts'
-import { guestOf, guestSpec, run } from '../runtime.suite.ts'
+import { guestOf, guestSpec, run } from '../tools.suite.ts'
 import { container, docker, patience, server } from './runtime.fixture.ts'
 
 const image = await baseImageName()
+/** Longest time for a snapshot that is flattened, as long as the server gives one, in milliseconds */
+const copyMs = 600_000
 const isRoot = process.getuid?.() === 0
 
 let one: Awaited<ReturnType<typeof server>>
@@ -22,9 +24,9 @@ afterAll(async () => {
 })
 
 const start = (from = image) => runtime.start(guestSpec(from), patience())
-const snapshot = async (handle: GuestHandle) => {
+const snapshot = async (handle: GuestHandle, signal = patience()) => {
   const name = `e2b-server/test-${newId()}:snapshot`
-  await runtime.snapshot(handle, name, patience())
+  await runtime.snapshot(handle, name, signal)
   return name
 }
 /** Sets, then shows file metadata. */
@@ -119,6 +121,7 @@ test('a snapshot that fails leaves the guest as it was', async () => {
 
 test.runIf(isRoot)(
   'a chain of snapshots has no end: a deep one is flattened, with its metadata',
+  { timeout: copyMs },
   async () => {
     const { layers } = (await runtime.images.inspect(image, patience()))!
     const flat = one.create({ layersMax: layers + 2 })
@@ -128,7 +131,7 @@ test.runIf(isRoot)(
       const more = depth === 1 ? `touch ~/file; ${setMetadata('first')}; touch ~/gone` : 'rm -f ~/gone'
       await run(guestOf(flat, handle), `${more}; echo ${depth} >> ~/depths`)
       const name = `e2b-server/test-${newId()}:snapshot`
-      await flat.snapshot(handle, name, patience())
+      await flat.snapshot(handle, name, AbortSignal.timeout(copyMs))
       await flat.destroy(handle, patience())
       names.push(name)
       handle = await flat.start(guestSpec(name), patience())
@@ -166,7 +169,7 @@ for (const length of lengths) {
       const handle = await start(names.at(-1) ?? image)
       const lines = await run(guestOf(runtime, handle), `echo ${depth} >> ~/depths; wc -l < ~/depths`)
       expect(lines.stdout.trim()).toBe(String(depth))
-      names.push(await snapshot(handle))
+      names.push(await snapshot(handle, AbortSignal.timeout(copyMs)))
       await runtime.destroy(handle, patience())
       layers.push((await runtime.images.inspect(names.at(-1)!, patience()))!.layers)
     }

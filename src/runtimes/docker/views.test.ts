@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../../images/base/build.mjs'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
-import { guestOf, guestSpec, run } from '../runtime.suite.ts'
+import { guestOf, guestSpec, run } from '../tools.suite.ts'
 import { container, patience, server } from './runtime.fixture.ts'
 
 const image = await baseImageName()
