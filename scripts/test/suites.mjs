@@ -55,7 +55,11 @@ export const suites = [
     again: (context, test) =>
       inDomainMode((around) => vitestAlone(context, 'conformance-domain', test, around)),
   },
-  { name: 'docker', title: 'Docker runtime', ...vitestSuite('docker') },
+  {
+    name: 'docker',
+    title: 'Docker runtime',
+    ...vitestSuite('docker', ({ isDeep }) => ({ env: isDeep ? { E2B_BASE_IMAGES: 'all' } : {} })),
+  },
   {
     name: 'model',
     title: 'Random schedules with faults against a model',

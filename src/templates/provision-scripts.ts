@@ -63,7 +63,10 @@ case "$manager" in
     ;;
   dnf | microdnf | yum) "$manager" install -y $packages && "$manager" clean all ;;
   apk) apk add --no-cache $packages ;;
-  pacman) pacman -Sy --noconfirm --needed $packages ;;
+  pacman)
+    # All of it is brought up to date, as Arch has no other way: new packages want the newest libraries.
+    pacman -Syu --noconfirm --needed $packages || pacman -Syu --disable-sandbox --noconfirm --needed $packages
+    ;;
   zypper) zypper --non-interactive install --no-recommends $packages ;;
 esac
 `

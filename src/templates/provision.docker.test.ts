@@ -1,8 +1,5 @@
 /** Images made here: Debian without anything, the same without a package manager, single programs, and the stock template. */
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -10,90 +7,32 @@ import { baseImageName, buildBaseImage } from '../../images/base/build.mjs'
 import type { Runtime } from '../domain/runtime.ts'
 import { exec } from '../guest/exec.ts'
 import { stat } from '../guest/stat.ts'
-import { docker, patience, server } from '../runtimes/docker/runtime.fixture.ts'
-import { guestOf, guestSpec, newImage, run } from '../runtimes/tools.suite.ts'
-import { type ImageTools, openImageTools } from './image-tools.ts'
-import { createProvision, type ProvisionOptions } from './provision.ts'
+import { patience } from '../runtimes/docker/runtime.fixture.ts'
+import { newImage, run } from '../runtimes/tools.suite.ts'
+import { imageBench, installMs, toolsFile } from './image-bench.fixture.ts'
+import type { ImageTools } from './image-tools.ts'
 import { follow } from './run-command.ts'
 import { createAuthorities } from './trust-authorities.ts'
 import { authoritiesFile } from './trust-script.ts'
 
 const execute = promisify(execFile)
-/** Kept from one run to the next, as it takes half a minute to make */
-const debian = 'e2b-server/test-debian:bookworm-minbase'
-const toolsFile = join(import.meta.dirname, '../../build/image-tools.tar')
-const installMs = 10 * 60_000
 
-let one: Awaited<ReturnType<typeof server>>
+let bench: Awaited<ReturnType<typeof imageBench>>
 let runtime: Runtime
-let tools: ImageTools | undefined
-const made: string[] = []
+let tools: ImageTools
+let debian: string
 
 beforeAll(async () => {
   await buildBaseImage({ log: () => {} })
-  tools = await openImageTools(toolsFile)
-  expect(tools).toBeDefined()
-  one = await server()
-  runtime = one.create()
-  if ((await runtime.images.inspect(debian, patience())) !== undefined) return
-  const folder = await mkdtemp(join(tmpdir(), 'e2b-debian-'))
-  const tar = join(folder, 'root.tar')
-  await execute('mmdebstrap', ['--variant=minbase', '--quiet', 'bookworm', tar])
-  await execute('docker', ['import', tar, debian])
-  await rm(folder, { recursive: true })
+  bench = await imageBench()
+  runtime = bench.runtime
+  tools = bench.tools
+  debian = await bench.debianImage('bookworm')
 }, 15 * 60_000)
-afterAll(async () => {
-  await one?.dispose()
-  for (const image of made) await docker.getImage(image).remove()
-})
-
-/** An image with nothing but what a tar of this directory has. */
-async function imageOf(name: string, folder: string): Promise<string> {
-  const image = `e2b-server/test-${name}-${made.length}:${one.instanceId}`
-  const tar = join(folder, '..', `${one.instanceId}-${name}.tar`)
-  await execute('tar', ['-C', folder, '-cf', tar, '.'])
-  await execute('docker', ['import', tar, image])
-  await rm(tar)
-  made.push(image)
-  return image
-}
-
-/** An image with one file that is no text, or another thing than what runs here. */
-async function imageOfFile(name: string, path: string, content: Uint8Array): Promise<string> {
-  const root = await mkdtemp(join(tmpdir(), 'e2b-image-'))
-  const file = join(root, path)
-  await mkdir(dirname(file), { recursive: true })
-  await writeFile(file, content, { mode: 0o755 })
-  const image = await imageOf(name, root)
-  await rm(root, { recursive: true })
-  return image
-}
-
-/** An image with nothing but a program that needs nothing. */
-async function onlyProgram(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'e2b-program-'))
-  const source = join(folder, 'program.c')
-  await writeFile(source, '#include <stdio.h>\nint main(void) { return puts("it runs") < 0; }\n')
-  await execute('cc', ['-static', '-o', join(folder, 'program'), source])
-  const program = await readFile(join(folder, 'program'))
-  await rm(folder, { recursive: true })
-  return imageOfFile('scratch', 'program', program)
-}
-
-async function provision(image: string, options: ProvisionOptions = {}) {
-  const handle = await runtime.start(guestSpec(image, { memoryMb: 512 }), patience())
-  const guest = guestOf(runtime, handle)
-  const lines: string[] = []
-  const look = () =>
-    createProvision(options).run(guest, {
-      signal: AbortSignal.timeout(installMs),
-      onLine: (_, line) => void lines.push(line),
-    })
-  return { handle, guest, lines, look, end: () => runtime.destroy(handle, patience()) }
-}
+afterAll(() => bench?.dispose())
 
 test('the stock template has everything, and nothing is installed', async () => {
-  const { guest, lines, look, end } = await provision(await baseImageName())
+  const { guest, lines, look, end } = await bench.provision(await baseImageName())
   await look()
   expect(lines).toEqual([])
   expect((await stat(guest, { path: '/code' }, patience())).mode).toBe(0o777)
@@ -103,7 +42,7 @@ test('the stock template has everything, and nothing is installed', async () => 
 test(
   'Debian gets bash, sudo, certificates and programs from its packages, once',
   async () => {
-    const { guest, lines, look, end } = await provision(debian)
+    const { guest, lines, look, end } = await bench.provision(debian)
     await look()
     expect(lines.join('\n')).toMatch(/^Installing with apt-get: .*sudo.*ca-certificates/)
     const script =
@@ -122,7 +61,9 @@ test('authorities of the operator are trusted in the way of each distribution, a
   const [first = '', second = ''] = rootCertificates
   const pem = `${first}\n${second}\n`
   const bundle = '/etc/ssl/certs/ca-certificates.crt'
-  const { guest, look, end } = await provision(await baseImageName(), { authorities: createAuthorities(pem) })
+  const { guest, look, end } = await bench.provision(await baseImageName(), {
+    authorities: createAuthorities(pem),
+  })
   const say = async (script: string) => (await run(guest, script)).stdout.trim()
   const variables = {
     NODE_EXTRA_CA_CERTS: authoritiesFile,
@@ -165,12 +106,12 @@ test('authorities of the operator are trusted in the way of each distribution, a
 })
 
 test('an image without a package manager gets from us what it lacks, and keeps what it has', async () => {
-  const source = await provision(debian)
+  const source = await bench.provision(debian)
   const bare = async (more: string, brought?: ImageTools) => {
     await run(source.guest, `rm -rf /usr/bin/apt* ${more}`)
     const image = newImage()
     await runtime.snapshot(source.handle, image, patience())
-    return provision(image, { tools: brought })
+    return bench.provision(image, { tools: brought })
   }
   const poor = await bare('')
   await poor.look()
@@ -201,7 +142,7 @@ test('an image without a package manager gets from us what it lacks, and keeps w
 })
 
 test('an image of one static program gets all of it from us', async () => {
-  const { handle, guest, lines, look, end } = await provision(await onlyProgram(), { tools })
+  const { handle, guest, lines, look, end } = await bench.provision(await bench.onlyProgram(), { tools })
   await look()
   expect(lines.join('\n')).toContain('The server brought along: bash, sudo, certificates')
   const asUser = (script: string) => run(guest, `su -l user -c '${script}'`)
@@ -223,7 +164,7 @@ test('an image of one static program gets all of it from us', async () => {
   expect((await run(guest, `su other -s /bin/bash -c "${disguised}"`)).stderr).toMatch(/^sudo: /)
   const copy = newImage()
   await runtime.snapshot(handle, copy, patience())
-  const again = await provision(copy, { tools })
+  const again = await bench.provision(copy, { tools })
   const { stdout } = await run(
     again.guest,
     'su -l user -c \'sudo X=1 env | grep -E "^(X|SUDO_USER)="; id -u\'',
@@ -237,8 +178,8 @@ test('an image of nothing but busybox keeps it', async () => {
     encoding: 'buffer',
     maxBuffer: 2 ** 24,
   })
-  const image = await imageOfFile('busybox', 'bin/busybox', busybox.stdout)
-  const source = await provision(image)
+  const image = await bench.imageOfFile('busybox', 'bin/busybox', busybox.stdout)
+  const source = await bench.provision(image)
   await follow(
     await exec(
       source.guest,
@@ -256,7 +197,7 @@ test('an image of nothing but busybox keeps it', async () => {
   )
   const full = newImage()
   await runtime.snapshot(source.handle, full, patience())
-  const { guest, lines, look, end } = await provision(full, { tools })
+  const { guest, lines, look, end } = await bench.provision(full, { tools })
   await look()
   expect(lines).toContain('The server brought along: bash, sudo, certificates, 0 small programs (busybox).')
   const said = await run(guest, 'readlink /bin/ls; ls /usr/lib/e2b; su -l user -c "sudo id -un"')
@@ -265,14 +206,14 @@ test('an image of nothing but busybox keeps it', async () => {
 })
 
 test('an image without a shell where there is nothing to bring, or for another machine, is refused with the reason', async () => {
-  const scratch = await provision(await onlyProgram())
+  const scratch = await bench.provision(await bench.onlyProgram())
   await expect(scratch.look()).rejects.toMatchObject({
     code: 'failed_precondition',
     message: expect.stringContaining('it has no shell (/bin/sh), and there are no programs'),
   })
   // The head of a program for no CPU that there is.
   const head = Buffer.from('\x7fELF\x02\x01\x01\x00', 'latin1')
-  const foreign = await provision(await imageOfFile('foreign', 'bin/sh', head), { tools })
+  const foreign = await bench.provision(await bench.imageOfFile('foreign', 'bin/sh', head), { tools })
   await expect(foreign.look()).rejects.toMatchObject({
     code: 'failed_precondition',
     message: expect.stringContaining("its shell can't be run here"),
