@@ -5,7 +5,7 @@ import { ServerError } from '../domain/error.ts'
 import { startPatience } from '../lib/patience.ts'
 
 /** How long a client may send nothing, in ms; it is looked for that often. */
-const stallMs = 60_000
+const defaultStallMs = 60_000
 
 /**
  * Writes a body of exactly `sizeBytes` bytes to a new file, as fast as the disk takes it, and to the disk itself. When this
@@ -17,11 +17,12 @@ export async function writeBody(
   body: Readable,
   sizeBytes: number,
   signal: AbortSignal,
+  { stallMs = defaultStallMs } = {},
 ): Promise<void> {
   signal.throwIfAborted()
   const file = await open(path, 'wx', 0o600)
   try {
-    await pipeInto(file, body, sizeBytes, signal)
+    await pipeInto(file, body, sizeBytes, { stallMs, signal })
     await file.sync()
   } finally {
     await file.close()
@@ -32,7 +33,7 @@ async function pipeInto(
   file: FileHandle,
   body: Readable,
   sizeBytes: number,
-  signal: AbortSignal,
+  { stallMs, signal }: { stallMs: number; signal: AbortSignal },
 ): Promise<void> {
   let written = 0
   const sink = new Writable({
@@ -48,7 +49,7 @@ async function pipeInto(
   const onClose = () => {
     if (!body.readableEnded) fail(new ServerError('canceled', 'The client left in the middle of the upload.'))
   }
-  const stopWatching = watchForStall(() => written, fail)
+  const stopWatching = watchForStall(stallMs, () => written, fail)
   signal.addEventListener('abort', onAbort, { once: true })
   body.once('close', onClose)
   try {
@@ -69,11 +70,11 @@ async function writeWhole(file: FileHandle, bytes: Buffer): Promise<void> {
 }
 
 /** Calls `fail` when nothing has come for as long as a client may be silent. The result ends that. */
-function watchForStall(written: () => number, fail: (error: Error) => void): () => void {
+function watchForStall(stallMs: number, written: () => number, fail: (error: Error) => void): () => void {
   let seen = -1
   const look = () => {
     if (written() === seen) {
-      return fail(new ServerError('deadline_exceeded', 'The upload stood still for a minute.'))
+      return fail(new ServerError('deadline_exceeded', `The upload stood still for ${stallMs / 1000} s.`))
     }
     seen = written()
     patience = startPatience(stallMs, look)
