@@ -84,6 +84,9 @@ export interface Images {
    */
   keep(image: string, target: string, note: string, signal: AbortSignal): Promise<void>
 
+  /** The images that other servers have made with the same engine, by the ids of those servers; whether these live isn't known. */
+  others(signal: AbortSignal): Promise<Map<string, string[]>>
+
   /** What any server has kept, newest first. */
   kept(signal: AbortSignal): Promise<KeptImage[]>
 

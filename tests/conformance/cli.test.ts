@@ -43,6 +43,7 @@ test('doctor finds everything well', async () => {
   expect(stdout).toMatch(/^ok +sandbox +the base image starts and has python3/m)
   expect(stdout).toMatch(/^ok +isolation +seccomp/m)
   expect(stdout).toMatch(/^ok +egress rules +sandboxes are kept out .* can be closed; the server’s /m)
+  expect(stdout).toMatch(/^ok +images of others +/m)
   for (const part of ['file watches', 'processes', 'connection table', 'name resolution'])
     expect(stdout).toMatch(new RegExp(`^(ok|WARN) +${part} `, 'm'))
   expect(code).toBe(0)

@@ -2,6 +2,7 @@
 import type { Check, CheckGroup } from '../../cli/actions.ts'
 import type { Config } from '../config.ts'
 import { readServerInfo } from '../state-dir.ts'
+import { lookAtImages } from './images.ts'
 import { lookAtLimits } from './limits.ts'
 import { lookAtMachine } from './machine.ts'
 import { lookAtNames } from './names.ts'
@@ -16,7 +17,12 @@ export async function diagnose(config: Config): Promise<CheckGroup[]> {
   const running =
     info?.url == null || info.reach === undefined ? undefined : { ...info, url: info.url, reach: info.reach }
   const looks: Record<string, Promise<Check>[]> = {
-    'This machine': [...lookAtMachine(config), lookAtOpenFiles(running), ...lookAtLimits()],
+    'This machine': [
+      ...lookAtMachine(config),
+      lookAtOpenFiles(running),
+      ...lookAtLimits(),
+      lookAtImages(config),
+    ],
     'A sandbox': lookAtSandbox(config, running),
     Ports: lookAtPorts(config, running),
     'The server': lookAtParts(config, running),

@@ -78,19 +78,38 @@ export function createImages(parts: Parts, registries: RegistryChoice): Images {
         await removeReaders(parts, signal).finally(release)
         isSwept = true
       }
-      return engine.call(signal, async (docker, both) => {
-        const filters = { label: [`${instanceLabel}=${instanceId}`] }
-        const found = await docker.listImages(withSignal({ filters: JSON.stringify(filters) }, both))
-        // What somebody has built on one of ours inherits its labels, and has another name.
-        return found.flatMap(({ Labels: labels, RepoTags: tags }) => {
-          const image = labels?.[snapshotLabel]
-          return image !== undefined && tags?.includes(withTag(image)) ? [image] : []
-        })
-      })
+      return (await listMade(engine, `${instanceLabel}=${instanceId}`, signal)).map(({ image }) => image)
+    },
+
+    async others(signal) {
+      const servers = new Map<string, string[]>()
+      for (const { image, server } of await listMade(engine, instanceLabel, signal)) {
+        if (server !== '' && server !== instanceId)
+          servers.set(server, [...(servers.get(server) ?? []), image])
+      }
+      return servers
     },
 
     remove: (image, signal) => removeImage(engine, image, signal),
   }
+}
+
+/** What servers have made, of those with a label. Errors as `Engine.call`. */
+function listMade(
+  engine: Engine,
+  label: string,
+  signal: AbortSignal,
+): Promise<{ image: string; server: string }[]> {
+  return engine.call(signal, async (docker, both) => {
+    const filters = JSON.stringify({ label: [label] })
+    const found = await docker.listImages(withSignal({ filters }, both))
+    // What somebody has built on one of ours inherits its labels, and has another name.
+    return found.flatMap(({ Labels: labels, RepoTags: tags }) => {
+      const image = labels?.[snapshotLabel]
+      const isThere = image !== undefined && tags?.includes(withTag(image))
+      return isThere ? [{ image, server: labels?.[instanceLabel] ?? '' }] : []
+    })
+  })
 }
 
 /** Errors: `not_found` (image), `conflict` (target), `invalid_argument`. */

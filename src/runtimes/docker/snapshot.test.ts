@@ -65,6 +65,19 @@ test('nothing of the source shows in an image or in what is made of it', async (
   await runtime.images.remove(name, patience())
 })
 
+test('what other servers with the same engine have made is known by their ids', async () => {
+  const [mine, other] = [await start(), await server()]
+  const name = await snapshot(mine)
+  const theirs = other.create()
+  expect((await theirs.images.others(patience())).get(one.instanceId)).toEqual([name])
+  expect(await theirs.images.list(patience())).toEqual([])
+  expect((await runtime.images.others(patience())).has(one.instanceId)).toBe(false)
+  await theirs.close()
+  await other.dispose()
+  await runtime.destroy(mine, patience())
+  await runtime.images.remove(name, patience())
+})
+
 test('an image in use is not removed, and one that others are built on goes with the last of them', async () => {
   const source = await start()
   const first = await snapshot(source)

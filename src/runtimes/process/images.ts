@@ -142,6 +142,8 @@ export function createImageStore({ path: root, prepare, onRemainder }: ImageStor
         await writeFile(join(draft, 'note'), note)
       })
     },
+    others: async () => new Map(),
+
     async kept() {
       const kept: KeptImage[] = []
       for (const image of await stored()) {
