@@ -1,11 +1,11 @@
 /** What ends an upload in the middle; `archives.test.ts` has what becomes of its file. */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { toError } from '../domain/error.ts'
+import { runProgram } from '../runtimes/process/run-program.ts'
 import { writeBody } from './write-body.ts'
 
 const never = new AbortController().signal
@@ -36,7 +36,7 @@ test('a client that sends nothing for long is not waited for, one that sends slo
 })
 
 test('a disk that fills up in the middle is said to be full', async () => {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'e2b-test', folder])
+  await runProgram('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'e2b-test', folder])
   try {
     const body = new Readable({ read() {} })
     body.push(Buffer.alloc(100_000))
@@ -47,6 +47,6 @@ test('a disk that fills up in the middle is said to be full', async () => {
     const error = toError(await writing.catch((thrown: unknown) => thrown))
     expect(error).toMatchObject({ code: 'resource_exhausted', errno: 'ENOSPC' })
   } finally {
-    execFileSync('umount', [folder])
+    await runProgram('umount', [folder])
   }
 })
