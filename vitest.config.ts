@@ -8,9 +8,11 @@ const conformance = {
 }
 const sharedServer = { globalSetup: 'tests/support/shared-server-setup.ts' }
 /** What isn't about how a server is found, or about one way only. */
-const inHeaderModeOnly = ['cli', 'domain-command', 'frameworks', 'signed-urls'].map(
+const inHeaderModeOnly = ['cli', 'domain-command', 'frameworks', 'signed-urls', 'stock-templates'].map(
   (name) => `tests/conformance/${name}.test.ts`,
 )
+/** What has sandboxes of stock templates that have to be built: on a server that reaches package registries. */
+const ofStockTemplates = ['interpreter', 'desktop'].map((name) => `tests/conformance/${name}.test.ts`)
 const inDomainModeOnly = ['tests/conformance/domain/**']
 const inDebugModeOnly = ['tests/conformance/debug-mode.test.ts']
 /** What debug mode has: one sandbox that outlives every `kill`, and of its ports envd's alone. */
@@ -60,7 +62,7 @@ export default defineConfig({
           ...conformance,
           ...sharedServer,
           name: 'conformance',
-          exclude: [...inDomainModeOnly, ...inDebugModeOnly],
+          exclude: [...inDomainModeOnly, ...inDebugModeOnly, ...ofStockTemplates],
         },
       },
       {
@@ -68,7 +70,15 @@ export default defineConfig({
           ...conformance,
           ...sharedServer,
           name: 'conformance-domain',
-          exclude: [...inHeaderModeOnly, ...inDebugModeOnly],
+          exclude: [...inHeaderModeOnly, ...inDebugModeOnly, ...ofStockTemplates],
+        },
+      },
+      {
+        test: {
+          ...conformance,
+          globalSetup: 'tests/support/stock-server-setup.ts',
+          name: 'stock',
+          include: ofStockTemplates,
         },
       },
       { test: { ...conformance, name: 'conformance-debug', include: inDebugMode } },

@@ -35,6 +35,12 @@ export const suites = [
     ...vitestSuite('conformance', () => ({ keepAs: conformanceReport })),
   },
   {
+    name: 'stock',
+    title: 'Stock templates that are built first, through the SDKs made for them',
+    mode: 'header',
+    ...vitestSuite('stock'),
+  },
+  {
     name: 'chaos',
     title: 'Server, engine and machine that die in the middle',
     ...vitestSuite('chaos'),

@@ -2,15 +2,31 @@
 import type { TestProject } from 'vitest/node'
 import { databasePath } from '../../src/main/state-dir.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
-import { startTestServer } from './server.ts'
+import { startTestServer, type TestServer } from './server.ts'
 
 /** Resolves with what ends it. */
-export async function setup(project: TestProject): Promise<() => Promise<void>> {
+export function setup(project: TestProject): Promise<() => Promise<void>> {
+  return provideServer(project)
+}
+
+/** The same with more flags. `prepare`: what is done with it before the tests, or else it is ended again. */
+export async function provideServer(
+  project: TestProject,
+  flags: string[] = [],
+  prepare: (server: TestServer) => Promise<void> = async () => {},
+): Promise<() => Promise<void>> {
   // Fifty starts at once wait for each other, and for those of another suite beside this one.
-  const server = await startTestServer({ flags: ['--start-wait', '120'], isShared: true })
+  const server = await startTestServer({ flags: ['--start-wait', '120', ...flags], isShared: true })
+  const end = async () => await server[Symbol.asyncDispose]()
+  try {
+    await prepare(server)
+  } catch (error) {
+    await end()
+    throw error
+  }
   const { url, sandboxUrl, stateDir } = server
   const store = await openSqliteStore({ path: databasePath(stateDir) })
   project.provide('sharedServer', { url, sandboxUrl, stateDir, instanceId: store.instanceId })
   await store.close()
-  return async () => await server[Symbol.asyncDispose]()
+  return end
 }

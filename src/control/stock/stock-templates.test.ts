@@ -7,6 +7,7 @@ import {
   openTestArchives,
   startControl,
 } from '../../../tests/support/control.ts'
+import type { Runtime } from '../../domain/runtime.ts'
 import type { StockRecipe } from '../../domain/stock-recipe.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { openSqliteStore } from '../../store/dialects/sqlite.ts'
@@ -119,26 +120,48 @@ test('what it is made of comes first, also where that is made by a recipe', asyn
   expect([lower?.state, above?.state]).toEqual(['ready', 'ready'])
 })
 
-test('another server with the same engine has what this one has built', async () => {
+test('another server with the same engine has what this one has built, whether it starts before or after', async () => {
   const recipe = recipeOf({ readyCmd: 'true' })
   await using parts = await startControl({ recipes: [recipe] })
   const { control, runtime } = parts
   await control.stock.open()
+  await using early = await otherServer(runtime, recipe)
   await control.stock.build(recipe, { force: false })
   await ready(control, 'tiny-v1')
-  const other = await openSqliteStore({ path: ':memory:' })
-  const clock = systemClock()
-  const { archives, removeArchives } = await openTestArchives(other, clock)
-  const builder = createTestBuilder({ runtime, store: other, clock, archives })
-  const stock = createTestStock({ runtime, store: other, builder, clock }, [recipe])
-  await stock.open()
-  const [status] = await stock.list()
-  expect(status).toMatchObject({ state: 'ready', isCurrent: true, build: { defaults: { readyCmd: 'true' } } })
-  expect((await stock.build(recipe, { force: false })).id).toBe(status?.build?.id)
-  await builder.close()
-  await other.close()
-  await removeArchives()
+  expect(await early.stock.list()).toMatchObject([{ state: 'missing' }])
+  await early.stock.build(recipe, { force: false })
+  await expect.poll(() => early.stock.list()).toMatchObject([{ state: 'ready' }])
+  await using late = await otherServer(runtime, recipe)
+  for (const { stock, store } of [early, late]) {
+    const [status] = await stock.list()
+    const { build } = status!
+    expect(status).toMatchObject({
+      state: 'ready',
+      isCurrent: true,
+      build: { defaults: { readyCmd: 'true' } },
+    })
+    expect((await stock.build(recipe, { force: false })).id).toBe(build?.id)
+    expect(await store.buildLogs.list({ buildId: build!.id, limit: 1 })).toEqual([])
+  }
 })
+
+async function otherServer(runtime: Runtime, recipe: StockRecipe) {
+  const store = await openSqliteStore({ path: ':memory:' })
+  const clock = systemClock()
+  const { archives, removeArchives } = await openTestArchives(store, clock)
+  const builder = createTestBuilder({ runtime, store, clock, archives })
+  const stock = createTestStock({ runtime, store, builder, clock }, [recipe])
+  await stock.open()
+  return {
+    ...{ stock, store },
+    async [Symbol.asyncDispose]() {
+      await builder.close()
+      await stock.close()
+      await store.close()
+      await removeArchives()
+    },
+  }
+}
 
 test('a new recipe is built while the old one is still given; old images go some time later', async () => {
   const clock = movedClock()

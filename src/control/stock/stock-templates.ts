@@ -139,8 +139,15 @@ export function createStockTemplates(parts: StockParts): StockTemplates {
     build: TemplateBuild,
     { force, entry }: { force: boolean; entry: Running },
   ) => {
-    const { startCmd, readyCmd } = recipe
+    const { startCmd, readyCmd, diskMb } = recipe
     try {
+      const found = force ? undefined : await findKept(recipe)
+      if (found !== undefined) {
+        // Another server has made it meanwhile.
+        await store.builds.update(build.id, { status: 'building', startedAt: clock.now() }, 'waiting')
+        await store.builds.complete(build.id, { ...found, diskMb, at: clock.now(), tags: [defaultTag] })
+        return await dropOldBuilds(store, recipe.name)
+      }
       const from = { build: await parentOf(recipe, entry) }
       const steps = await recipe.read()
       entry.stepCount = steps.length
@@ -177,20 +184,13 @@ export function createStockTemplates(parts: StockParts): StockTemplates {
     )
   }
 
-  /** Finds the image of a recipe, whoever made it. */
-  const adopt = async (recipe: StockRecipe, kept: Awaited<ReturnType<Images['kept']>>) => {
-    const { name, aliases, cpuCount, memoryMb, diskMb } = recipe
-    for (const { image, note } of kept) {
+  /** The newest image of a recipe, whoever made it. */
+  const findKept = async (recipe: StockRecipe) => {
+    for (const { image, note } of await images.kept(patience())) {
       const defaults = image.startsWith(stockImagePrefix(recipe)) ? readDefaults(note) : undefined
-      if (defaults === undefined) continue
-      const size = { cpuCount, memoryMb, diskMb }
-      await putStockTemplate(
-        store,
-        { name, aliases, image, defaults, ...size, runtime: parts.runtime },
-        clock.now(),
-      )
-      return
+      if (defaults !== undefined) return { image, defaults }
     }
+    return undefined
   }
 
   const forgetMissing = async (name: string) => {
@@ -203,16 +203,22 @@ export function createStockTemplates(parts: StockParts): StockTemplates {
 
   return {
     async open() {
-      const kept = await images.kept(patience())
       for (const recipe of recipes) {
-        const { name } = recipe
+        const { name, aliases, cpuCount, memoryMb, diskMb } = recipe
         await putStockRow(store, recipe, clock.now())
         const broken = (await store.builds.list({ templateId: name })).filter(
           ({ status }) => status === 'waiting' || status === 'building',
         )
         for (const { id } of broken) await builder.cancel(id, 'The server ended while this build ran.')
         await forgetMissing(name)
-        if (!isOf(recipe, await currentOf(name))) await adopt(recipe, kept)
+        const found = isOf(recipe, await currentOf(name)) ? undefined : await findKept(recipe)
+        if (found === undefined) continue
+        const size = { cpuCount, memoryMb, diskMb }
+        await putStockTemplate(
+          store,
+          { name, aliases, ...found, ...size, runtime: parts.runtime },
+          clock.now(),
+        )
       }
     },
 
