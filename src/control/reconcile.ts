@@ -50,6 +50,7 @@ export async function reconcile(ctx: ControlContext, signal: AbortSignal): Promi
   await settleSnapshots(ctx, signal)
   await settleBuilds(ctx)
   await removeImages(ctx, images, signal)
+  await ctx.builder.removePrivateImages(signal)
   if (settled.status === 'rejected') throw settled.reason
 }
 

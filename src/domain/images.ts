@@ -10,6 +10,8 @@ export interface ImageInfo {
   /** Absolute; `/` where it says nothing */
   workdir: string
   labels: Record<string, string>
+  /** Whether a server has made it of a guest: what it has is that team's, whoever may know its name */
+  isOwn: boolean
   /** How many layers it is made of: an engine takes no more than some hundred */
   layers: number
   sizeBytes: number

@@ -7,7 +7,7 @@ import type { ApiKeyStore, TeamStore } from './team.ts'
 import type { TeamSampleStore } from './team-sample.ts'
 import type { TagStore, TemplateStore } from './template.ts'
 import type { BuildLogStore, BuildStore } from './template-build.ts'
-import type { LayerStore, TemplateFileStore } from './template-layer.ts'
+import type { LayerStore, PrivateImageStore, TemplateFileStore } from './template-layer.ts'
 import type { WebhookStore } from './webhook.ts'
 
 /**
@@ -23,6 +23,7 @@ export interface Store {
   readonly buildLogs: BuildLogStore
   readonly layers: LayerStore
   readonly templateFiles: TemplateFileStore
+  readonly privateImages: PrivateImageStore
   readonly teams: TeamStore
   readonly apiKeys: ApiKeyStore
   readonly teamSamples: TeamSampleStore

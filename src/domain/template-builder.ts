@@ -68,6 +68,8 @@ export interface TemplateBuilder {
    * Errors: `unavailable`, `canceled`.
    */
   collectGarbage(signal: AbortSignal, options?: { quotaBytes?: number }): Promise<Collected>
+  /** Removes images from private registries that a crash has left. Errors: `unavailable`, `canceled`. */
+  removePrivateImages(signal: AbortSignal): Promise<void>
   /** Ends all builds. */
   close(): Promise<void>
 }

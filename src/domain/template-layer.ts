@@ -53,3 +53,19 @@ export interface TemplateFileStore {
   /** Idempotent. */
   remove(teamId: string, hash: string): Promise<void>
 }
+
+/** An image that was fetched with credentials and is not for others. */
+export interface PrivateImage {
+  /** The name it was asked for by */
+  image: string
+  /** As `ImageInfo.id`; null: it is being fetched, or was when the server ended */
+  imageId: string | null
+}
+
+export interface PrivateImageStore {
+  /** Creates or replaces by name. */
+  put(image: PrivateImage): Promise<void>
+  list(): Promise<PrivateImage[]>
+  /** Idempotent. */
+  remove(image: string): Promise<void>
+}

@@ -7,6 +7,7 @@ import { observability } from './migrations/004-observability.ts'
 import { templates } from './migrations/005-templates.ts'
 import { buildPlans } from './migrations/006-build-plans.ts'
 import { layerParents } from './migrations/007-layer-parents.ts'
+import { privateImages } from './migrations/008-private-images.ts'
 import type { Migration } from './migrations/migration.ts'
 import type { Tables } from './schema.ts'
 
@@ -19,6 +20,7 @@ export const migrations: readonly Migration[] = [
   templates,
   buildPlans,
   layerParents,
+  privateImages,
 ]
 
 /**

@@ -22,6 +22,7 @@ export interface Tables {
   template_build_logs: TemplateBuildLogRow
   template_layers: TemplateLayerRow
   template_files: TemplateFileRow
+  private_images: PrivateImageRow
   lifecycle_events: LifecycleEventRow
   sandbox_metrics: SandboxMetricsRow
   sandbox_logs: SandboxLogRow
@@ -240,4 +241,9 @@ export interface WebhookRow {
   attempts: number
   not_before: number
   last_error: string | null
+}
+
+export interface PrivateImageRow {
+  image: string
+  image_id: string | null
 }

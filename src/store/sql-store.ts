@@ -6,6 +6,7 @@ import type { Tables } from './schema.ts'
 import { createApiKeyStore } from './sql/api-keys.ts'
 import { createLifecycleEventStore } from './sql/lifecycle-events.ts'
 import { createNodeStatusStore } from './sql/node-status.ts'
+import { createPrivateImageStore } from './sql/private-images.ts'
 import { createSandboxLogStore } from './sql/sandbox-logs.ts'
 import { createSandboxMetricsStore } from './sql/sandbox-metrics.ts'
 import { createSandboxStore } from './sql/sandboxes.ts'
@@ -36,6 +37,7 @@ export async function createSqlStore(db: Kysely<Tables>): Promise<Store> {
       buildLogs: createBuildLogStore(db),
       layers: createLayerStore(db),
       templateFiles: createTemplateFileStore(db),
+      privateImages: createPrivateImageStore(db),
       teams: createTeamStore(db),
       apiKeys: createApiKeyStore(db),
       teamSamples: createTeamSampleStore(db),

@@ -255,6 +255,19 @@ export function testBuilds(store: () => Store): void {
 }
 
 export function testCache(store: () => Store): void {
+  test('private images are known by name until they are removed', async () => {
+    const { privateImages } = store()
+    await privateImages.put({ image: 'b:1', imageId: null })
+    await privateImages.put({ image: 'a:1', imageId: null })
+    await privateImages.put({ image: 'a:1', imageId: 'sha256:1' })
+    expect(await privateImages.list()).toEqual([
+      { image: 'a:1', imageId: 'sha256:1' },
+      { image: 'b:1', imageId: null },
+    ])
+    for (const image of ['a:1', 'b:1', 'none:1']) await privateImages.remove(image)
+    expect(await privateImages.list()).toEqual([])
+  })
+
   test('layers are a team’s, and come least recently used first', async () => {
     const { layers } = store()
     const layer: Layer = {

@@ -27,7 +27,10 @@ export interface Provision {
 /** What all builds of a server share. */
 export interface BuilderParts {
   runtime: Runtime
-  store: Pick<Store, 'builds' | 'buildLogs' | 'layers' | 'sandboxes' | 'tags' | 'templateFiles'>
+  store: Pick<
+    Store,
+    'builds' | 'buildLogs' | 'privateImages' | 'layers' | 'sandboxes' | 'tags' | 'templateFiles'
+  >
   /** The archive of a COPY step, as it was uploaded. Errors: `not_found`. */
   openFile: (teamId: string, filesHash: string) => Promise<Readable>
   /** Removes such an archive with its record. Idempotent. */

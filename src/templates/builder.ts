@@ -56,7 +56,7 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
     clock,
   })
   const mask = createMask(parts.commandEnv)
-  const privateImages = createPrivateImages(runtime.images, log)
+  const privateImages = createPrivateImages({ images: runtime.images, store: store.privateImages, log })
   const turns = createFairSemaphore({ permits: maxRunning, lineMax: teamMax, waitingMax })
   const running = new Map<string, Running>()
   const closing = new AbortController()
@@ -129,6 +129,8 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
     ended: async (buildId) => running.get(buildId)?.done,
 
     collectGarbage: collect,
+
+    removePrivateImages: privateImages.sweep,
 
     owns: (name) => holds.has(name) || running.has(name),
 

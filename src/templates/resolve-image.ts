@@ -7,7 +7,7 @@ import type { BuildContext } from './build-context.ts'
 const architectures: Record<string, string> = { x64: 'amd64', arm64: 'arm64' }
 
 /**
- * An image that the runtime has is taken as it is; with credentials the registry is asked in any case, as they are what shows
+ * An image that the runtime has is taken as it is, if it is one for everybody; with credentials the registry is asked in any case, as they are what shows
  * that this team may have it. Errors: those of `Images.pull`; `failed_precondition` (of another machine).
  */
 export async function resolveImage(
@@ -15,10 +15,13 @@ export async function resolveImage(
   { image, credentials }: { image: string; credentials: RegistryCredentials | null },
 ): Promise<ImageInfo> {
   const { images } = parts.runtime
-  const here = await images.inspect(image, signal)
-  if (here !== undefined && credentials === null) return checked(image, here)
+  const found = await images.inspect(image, signal)
+  const isForAll = found !== undefined && isNamed(image, found) && !(await privateImages.has(image, found.id))
+  if (isForAll && credentials === null) return checked(image, found)
   log.write(`[base] Pulling ${image}`)
-  if (credentials !== null) atEnd(privateImages.use(image, { isNew: here === undefined }))
+  // One that everybody finds here stays.
+  const use = credentials === null || isForAll ? undefined : await privateImages.use(image)
+  if (use !== undefined) atEnd(use.end)
   const pulled = await images.pull(
     image,
     {
@@ -30,7 +33,14 @@ export async function resolveImage(
     },
     signal,
   )
+  await use?.fetched(pulled.id)
   return checked(image, pulled)
+}
+
+/** Whether it is here by a name, and one that is anybody's to say: ids lead to images of other teams, by a few digits. */
+function isNamed(image: string, { id, isOwn }: ImageInfo): boolean {
+  const digits = /^(?:sha256:)?([0-9a-f]+)$/.exec(image)?.[1]
+  return !isOwn && (digits === undefined || !id.replace(/^sha256:/, '').startsWith(digits))
 }
 
 /** Errors: `failed_precondition`. */

@@ -80,7 +80,8 @@ export async function joinSharedServer(): Promise<SharedServer> {
   }
 }
 
-async function makeTeam(stateDir: string): Promise<{ teamId: string; apiKey: string }> {
+/** A new team with a key of its own, of the server with that state directory. */
+export async function makeTeam(stateDir: string): Promise<{ teamId: string; apiKey: string }> {
   const store = await openSqliteStore({ path: databasePath(stateDir) })
   try {
     const name = basename(expect.getState().testPath ?? 'file', '.test.ts')

@@ -147,6 +147,7 @@ function toInfo({ Id, Config, RootFS, Size, Architecture, Os }: Docker.ImageInsp
     user: Config.User ?? '',
     workdir: Config.WorkingDir || '/',
     labels: Config.Labels ?? {},
+    isOwn: Boolean(Config.Labels?.[instanceLabel]),
     layers: RootFS?.Layers?.length ?? 0,
     sizeBytes: Size,
     architecture: Architecture ?? '',

@@ -1,33 +1,15 @@
 /** Images from registries on loopback: Debian's own, one with a password, one without. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { login, type Registry, serviceAccountJson, startRegistry } from '../../../tests/support/registry.ts'
 import type { RegistryCredentials } from '../../domain/images.ts'
-import { sleep } from '../../lib/deadline.ts'
 import { newId } from '../../lib/ids.ts'
-import { docker, patience, server } from './runtime.fixture.ts'
+import { patience, server } from './runtime.fixture.ts'
 
-const execute = promisify(execFile)
-/** The setup has put it there */
-const program = fileURLToPath(new URL('../../../build/docker-registry', import.meta.url))
-const login = { username: 'reader', password: 'let me in' }
-const serviceAccountJson = '{"type":"service_account","private_key":"k"}'
-/** bcrypt, as the registry wants it, of these two passwords */
-const users = `reader:$2y$05$9z1fWg8sgV.pMlRch1XS3u2pvc9OOKkdt.2n9nUiDgZbzxXGBAdrq
-_json_key:$2y$05$utjIl2A9hsbdJSYGENorBehEmrUlC2gQpXrhoUCvdaxkZBXdGy1oi
-`
-
-let folder: string
-let closed: { host: string; child: ChildProcess }
-let open: { host: string; child: ChildProcess }
+let closed: Registry
+let open: Registry
 const id = newId()
 const pulled = new Set<string>()
 const one = await server()
@@ -35,56 +17,17 @@ const allow = ['127.0.0.0/8']
 const runtime = one.create({ registries: { allow } })
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'e2b-registry-'))
-  await writeFile(join(folder, 'users'), users)
-  await writeFile(join(folder, 'file'), 'text')
-  closed = await startRegistry(
-    'closed',
-    `auth: { htpasswd: { realm: test, path: ${join(folder, 'users')} } }`,
-  )
-  open = await startRegistry('open', '')
-  const tar = join(folder, 'image.tar')
-  await execute('tar', ['-C', folder, '-cf', tar, 'file'])
-  for (const name of [`${closed.host}/team/tiny`, `${open.host}/hub/library/tiny-${id}`]) {
-    await execute('docker', ['import', '--change', 'ENV A=1', '--change', 'WORKDIR /w', tar, `${name}:1`])
-    const pushed = await docker
-      .getImage(`${name}:1`)
-      .push({ authconfig: { ...login, serveraddress: closed.host } })
-    expect(await text(pushed)).toContain('digest')
-    await docker.getImage(`${name}:1`).remove()
-  }
+  ;[closed, open] = [await startRegistry({ isClosed: true }), await startRegistry({ isClosed: false })]
+  const changes = ['ENV A=1', 'WORKDIR /w']
+  await closed.push('team/tiny:1', changes)
+  await open.push(`hub/library/tiny-${id}:1`, changes)
 })
 afterAll(async () => {
   for (const image of pulled) await runtime.images.remove(image, patience())
-  for (const { child } of [closed, open]) {
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  }
+  for (const each of [closed, open]) await each[Symbol.asyncDispose]()
   await runtime.close()
   await one.dispose()
-  await rm(folder, { recursive: true })
 })
-
-async function startRegistry(name: string, more: string) {
-  const holder = createTcpServer().listen(0, '127.0.0.1')
-  await once(holder, 'listening')
-  const { port } = holder.address() as AddressInfo
-  await new Promise((resolve) => holder.close(resolve))
-  const config = join(folder, `${name}.yml`)
-  await writeFile(
-    config,
-    `version: 0.1
-storage: { filesystem: { rootdirectory: ${join(folder, name)} } }
-http: { addr: "127.0.0.1:${port}" }
-${more}
-`,
-  )
-  const child = spawn(program, ['serve', config], { stdio: 'ignore' })
-  const host = `127.0.0.1:${port}`
-  // Bounded by the hook's own time.
-  while (!(await fetch(`http://${host}/v2/`).catch(() => undefined))) await sleep(20)
-  return { host, child }
-}
 
 const pull = (image: string, credentials?: RegistryCredentials, by = runtime) => {
   pulled.add(image)

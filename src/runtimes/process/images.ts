@@ -191,6 +191,7 @@ function infoOf(image: string, sizeBytes: number): ImageInfo {
     user: '',
     workdir: '/',
     labels: {},
+    isOwn: image !== hostImage,
     layers: 1,
     sizeBytes,
     architecture,
