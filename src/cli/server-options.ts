@@ -101,6 +101,10 @@ export function withServerOptions(command: Command): Command {
       'disk space that starts leave free [E2B_SERVER_MIN_FREE_DISK_MB] (default: 1024)',
     )
     .option(
+      '--warm-memory-mb <n>',
+      'memory of guests that are started before their sandbox is asked for, 0 for none [E2B_SERVER_WARM_MEMORY_MB] (default: a sixteenth)',
+    )
+    .option(
       '--max-builds <n>',
       'builds of templates that run at once [E2B_SERVER_MAX_BUILDS] (default: one for each CPU, at least 4)',
     )

@@ -22,6 +22,8 @@ export interface AdmissionRequest {
   cpuCount: number
   memoryMb: number
   diskMb: number
+  /** Whether its guest was started ahead: it needs neither a turn nor room. */
+  isStarted?: boolean
 }
 
 export interface BuildAdmission {
@@ -50,6 +52,11 @@ export interface Admission {
    * (no turn, no room in all that time), `canceled`.
    */
   enterBuild(teamId: string, options: BuildAdmission): Promise<() => void>
+  /**
+   * A turn to start a guest ahead of the sandbox it is for, where nobody else starts or waits to and there is room; undefined: not
+   * now. What resolves is called when the guest is up.
+   */
+  enterAhead(): Promise<(() => void) | undefined>
   /** Errors: `unavailable` while the node is draining. */
   refuseWhileDraining(): void
   /** The limits that count for a team: its own, and the server's where it has none. */
@@ -91,6 +98,7 @@ export function createAdmission(parts: AdmissionParts): Admission {
   return {
     limitsOf,
     refuseWhileDraining,
+    enterAhead: startAhead,
 
     async enter(request, signal) {
       signal.throwIfAborted()
@@ -121,6 +129,18 @@ export function createAdmission(parts: AdmissionParts): Admission {
     },
   }
 
+  async function startAhead(): Promise<(() => void) | undefined> {
+    if (status() !== 'ready' || turns.held() > 0 || turns.waiting() > 0) return undefined
+    const endTurn = await turns.acquire('', new AbortController().signal)
+    try {
+      await requireRoom(machine, keepFree, turns.held() - 1)
+      return endTurn
+    } catch {
+      endTurn?.()
+      return undefined
+    }
+  }
+
   /** A turn with room for a guest, or why there is none. */
   async function startOfBuild(teamId: string, signal: AbortSignal): Promise<(() => void) | ServerError> {
     const endTurn = await turns.acquire(teamId, signal)
@@ -139,6 +159,7 @@ export function createAdmission(parts: AdmissionParts): Admission {
     refuseWhileDraining()
     const allowance = await allowances.reserve(request, await limitsOf(request.teamId))
     try {
+      if (request.isStarted) return Object.assign(() => allowance.end(), { isUp: () => {} })
       const endTurn = await turn(request.teamId, signal)
       try {
         // What was true before the wait may no longer be.

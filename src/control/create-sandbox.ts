@@ -51,6 +51,8 @@ export interface SandboxOrigin {
 }
 
 interface StartExtras {
+  /** Whether the guest of its id was started ahead */
+  isStarted?: boolean
   idempotency: Sandbox['idempotency']
   /** For the sandbox's first event */
   detail: Record<string, unknown>
@@ -97,11 +99,16 @@ async function create(
 ): Promise<Sandbox> {
   const origin = await resolveOrigin(ctx, request)
   options.phase('template')
+  const claimed = request.id === undefined ? ctx.node.claim(origin) : undefined
   try {
-    return await startSandbox(ctx, { ...request, ...origin, idempotency, detail: {} }, options)
+    const settings = { ...request, ...origin, idempotency, detail: {} }
+    const isStarted = claimed !== undefined
+    return await startSandbox(ctx, isStarted ? { ...settings, id: claimed, isStarted } : settings, options)
   } catch (error) {
     if (toError(error).code === 'not_found') await ctx.stock.look(origin.templateId)
     throw error
+  } finally {
+    if (claimed !== undefined) ctx.node.putBack(claimed)
   }
 }
 
@@ -134,9 +141,12 @@ export async function startSandbox(
   settings: SandboxSettings & SandboxOrigin & StartExtras,
   { signal, phase }: CreateOptions,
 ): Promise<Sandbox> {
-  const { teamId, cpuCount, memoryMb, diskMb, detail } = settings
+  const { teamId, cpuCount, memoryMb, diskMb, isStarted = false, detail } = settings
   checkLifetime(await ctx.admission.limitsOf(teamId), settings.timeoutS)
-  const release = await ctx.admission.enter({ teamId, kind: 'create', cpuCount, memoryMb, diskMb }, signal)
+  const release = await ctx.admission.enter(
+    { teamId, kind: 'create', cpuCount, memoryMb, diskMb, isStarted },
+    signal,
+  )
   try {
     phase('admission')
     const sandbox = rowOf(ctx, settings)

@@ -61,10 +61,11 @@ async function removeGuests(
   signal: AbortSignal,
 ): Promise<void> {
   for (const id of guests.keys()) {
-    const isBuilding = ctx.builder.owns(id)
-    if (isBuilding || (await ctx.store.sandboxes.find(id)) !== undefined) guests.delete(id)
+    const isOwned = ctx.builder.owns(id) || ctx.node.owns(id)
+    if (isOwned || (await ctx.store.sandboxes.find(id)) !== undefined) guests.delete(id)
   }
-  const due = new Set(ctx.orphans.due('guest', [...guests.keys()]))
+  const ahead = await startedAhead(ctx, guests)
+  const due = new Set([...ctx.orphans.due('guest', [...guests.keys()]), ...ahead])
   await forEachLimit(guests.entries(), parallel, async ([sandboxId, handle]) => {
     if (!due.has(sandboxId)) {
       ctx.log.warn({ sandboxId }, 'a guest that nobody owns is removed soon')
@@ -72,7 +73,25 @@ async function removeGuests(
     }
     ctx.log.warn({ sandboxId }, 'removing a guest that nobody owns')
     await ctx.node.destroy(handle, signal)
+    if (ahead.has(sandboxId)) await ctx.store.warmGuests.remove(sandboxId)
   })
+}
+
+/**
+ * Those of `guests`, which have no owner, that a crash has left before they got one. Nothing of them is worth keeping. Records of
+ * what isn't there, or has a row that speaks for it, go.
+ */
+async function startedAhead(
+  ctx: ControlContext,
+  guests: ReadonlyMap<string, GuestHandle>,
+): Promise<Set<string>> {
+  const ahead = new Set<string>()
+  for (const id of await ctx.store.warmGuests.list()) {
+    if (ctx.node.owns(id)) continue
+    if (guests.has(id)) ahead.add(id)
+    else await ctx.store.warmGuests.remove(id)
+  }
+  return ahead
 }
 
 /**

@@ -20,6 +20,12 @@ export interface StartOptions {
   onUp?: () => void
 }
 
+/** What guests that were started ahead have in common with the sandboxes they are for. */
+export type WarmKind = Pick<
+  Sandbox,
+  'templateId' | 'buildId' | 'image' | 'cpuCount' | 'memoryMb' | 'diskMb' | 'defaults'
+>
+
 export interface SandboxNode {
   /** What this node's sandboxes run on. */
   readonly runtime: string
@@ -27,7 +33,16 @@ export interface SandboxNode {
   readonly images: Images
 
   /**
-   * Starts and configures a guest; it takes no traffic yet. On failure nothing is left but what `guests` finds after
+   * The id of a guest that was started ahead and waits for a sandbox of that kind, which has to be of that id; undefined where
+   * there is none. `start` uses it; a sandbox that isn't started after all gives it back by `putBack`.
+   */
+  claim(kind: WarmKind): string | undefined
+  putBack(sandboxId: string): void
+  /** Whether a guest waits here for a sandbox that isn't there yet */
+  owns(sandboxId: string): boolean
+
+  /**
+   * Starts and configures a guest, or uses the one that was claimed; it takes no traffic yet. On failure nothing is left but what `guests` finds after
    * a crash. `phase` is called as each step of the start ends, for timings, and `onUp` when the guest is up and configured, which its
    * build's commands may take long to make ready. Errors: those of `Runtime.start`.
    */

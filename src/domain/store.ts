@@ -8,6 +8,7 @@ import type { TeamSampleStore } from './team-sample.ts'
 import type { TagStore, TemplateStore } from './template.ts'
 import type { BuildLogStore, BuildStore } from './template-build.ts'
 import type { LayerStore, PrivateImageStore, TemplateFileStore } from './template-layer.ts'
+import type { WarmGuestStore } from './warm-guest.ts'
 import type { WebhookStore } from './webhook.ts'
 
 /**
@@ -31,6 +32,7 @@ export interface Store {
   readonly logs: SandboxLogStore
   readonly webhooks: WebhookStore
   readonly nodeStatus: NodeStatusStore
+  readonly warmGuests: WarmGuestStore
   /** Made with the store and never changed: marks what on this machine belongs to this server. */
   readonly instanceId: string
   close(): Promise<void>

@@ -2,7 +2,7 @@
  * The one place where the environment is read. A flag wins over its variable, a variable over the default; what
  * comes out is complete and valid.
  */
-import { availableParallelism, homedir } from 'node:os'
+import { availableParallelism, homedir, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { Flags } from '../cli/actions.ts'
@@ -90,6 +90,12 @@ const schema = z.object({
     memoryMb: limit('--min-free-memory-mb'),
     diskMb: amount('--min-free-disk-mb'),
   }),
+  /** What guests that wait for their sandbox may take, in MiB; see `WarmGuests` */
+  warmMemoryMb: z.coerce
+    .number({ error: '--warm-memory-mb must be a number' })
+    .int('--warm-memory-mb must be a whole number')
+    .min(0, '--warm-memory-mb must be 0 or more')
+    .max(1e9, '--warm-memory-mb must be at most 1000000000'),
   /** Builds of templates that run at once */
   maxBuilds: amount('--max-builds').int('--max-builds must be a whole number'),
   /** How long a build may wait for its ready command to succeed, in seconds */
@@ -177,6 +183,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
       memoryMb: pick('minFreeMemoryMb', 'E2B_SERVER_MIN_FREE_MEMORY_MB'),
       diskMb: pick('minFreeDiskMb', 'E2B_SERVER_MIN_FREE_DISK_MB', '1024'),
     },
+    warmMemoryMb: pick('warmMemoryMb', 'E2B_SERVER_WARM_MEMORY_MB', String(defaultWarmMemoryMb())),
     // Their steps are mostly installations, which wait for disk and network as much as they take CPU.
     maxBuilds: pick('maxBuilds', 'E2B_SERVER_MAX_BUILDS', String(Math.max(4, availableParallelism()))),
     readyWaitS: pick('readyWait', 'E2B_SERVER_READY_WAIT', '600'),
@@ -191,6 +198,11 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
   const faults = parsed.success ? nameFaults(parsed.data) : parsed.error.issues.map(({ message }) => message)
   if (parsed.success && faults.length === 0) return parsed.data
   throw new ConfigError(faults.map((fault) => `${fault}.`).join(' '))
+}
+
+/** A sixteenth of this machine's memory: an idle guest takes some megabytes, one with a start command some hundred. */
+function defaultWarmMemoryMb(): number {
+  return Math.floor(totalmem() / 2 ** 20 / 16)
 }
 
 function defaultStateDir(env: NodeJS.ProcessEnv): string {

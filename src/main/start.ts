@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { createServer as createApiServer } from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { createApi } from '../api/server.ts'
 import { createAuthenticator } from '../auth/authenticate.ts'
 import { recordKeyUsage } from '../auth/key-usage.ts'
@@ -35,6 +36,7 @@ import { patientSignal } from '../lib/patience.ts'
 import { countStarts } from '../orchestrator/count-starts.ts'
 import { createMachine } from '../orchestrator/machine.ts'
 import { createManager } from '../orchestrator/manager.ts'
+import { createWarmGuests } from '../orchestrator/warm-guests.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
 import { openArchives } from '../templates/archives.ts'
 import { createBuilder } from '../templates/builder.ts'
@@ -51,7 +53,7 @@ import { listenPrivately } from './private-socket.ts'
 import { countSandboxes, type SandboxCounts } from './running-server.ts'
 import { createRuntime, requireUsable } from './runtimes.ts'
 import { claimStateDir, databasePath, prepareStateDir, templateFilesPath } from './state-dir.ts'
-import { putBaseTemplate, readStockRecipes } from './templates.ts'
+import { putBaseTemplate, readStockRecipes, warmKinds } from './templates.ts'
 
 export interface RunningServer {
   /** Base URL of the API */
@@ -76,6 +78,8 @@ export interface Decorators {
  */
 const apiIdleMs = 0
 const mib = 2 ** 20
+/** Guests that wait for their sandbox, for each CPU that would have to start them again. */
+const warmGuestsPerCpu = 4
 
 /** Starts the server and resolves when it takes requests; a start that fails leaves nothing. Errors: `ConfigError`. */
 export async function startServer(config: Config, decorators: Decorators = {}): Promise<RunningServer> {
@@ -120,9 +124,19 @@ async function start(
     logs,
     log,
   })
+  const warm = createWarmGuests({
+    runtime,
+    store: store.warmGuests,
+    defaultUser,
+    admit: () => admission.enterAhead(),
+    maxGuests: warmGuestsPerCpu * availableParallelism(),
+    maxMemoryMb: runtime.capabilities.isolation ? config.warmMemoryMb : 0,
+    log,
+  })
   const { node, counts } = countStarts(
     createManager({
       runtime,
+      warm,
       carrier: feed,
       log,
       defaultUser,
@@ -151,7 +165,7 @@ async function start(
     keepFree: config.keepFree,
   })
   const builder = createBuilder({
-    runtime,
+    runtime: { ...runtime, images: node.images },
     store,
     // Those of stock templates, which are no team's, are read where their recipes are.
     openFile: (ownerId, hash) => (ownerId === '' ? openFile(hash) : archives.open(ownerId, hash)),
@@ -192,7 +206,11 @@ async function start(
 
   const stopping = new AbortController()
   undo.push(() => stopping.abort())
-  runtime.watch(runtimeListener(control), stopping.signal)
+  const heard = runtimeListener(control)
+  runtime.watch((event) => {
+    if (event.type === 'guest-gone') warm.lost(event.sandboxId)
+    heard(event)
+  }, stopping.signal)
   await reconcileNow(control)
   await stock.open()
 
@@ -262,6 +280,7 @@ async function start(
     runSandboxSampling(control, stopping.signal),
     runWebhooks({ ctx: control, send, present: presentLifecycleDelivery }, stopping.signal),
     logs.run(stopping.signal),
+    warm.run(await warmKinds(store), stopping.signal),
     renewing,
   ]
   const authority = credentials?.authority ?? null

@@ -1,7 +1,9 @@
 import { putStockTemplate } from '../control/stock-template.ts'
+import type { WarmKind } from '../domain/node.ts'
 import type { Runtime } from '../domain/runtime.ts'
 import type { Store } from '../domain/store.ts'
 import { noDefaults, type SandboxDefaults } from '../domain/template-build.ts'
+import { defaultTag } from '../domain/template-name.ts'
 import { patientSignal } from '../lib/patience.ts'
 import type { Provision } from '../templates/build-context.ts'
 import { provisionImage } from '../templates/provision-image.ts'
@@ -18,6 +20,15 @@ interface Parts {
   store: Store
   runtime: Runtime
   provision: { ofStock: Provision | null }
+}
+
+/** What guests that wait for their sandbox may be of before anybody has asked for one. */
+export async function warmKinds(store: Store): Promise<WarmKind[]> {
+  const tag = await store.tags.find('base', defaultTag)
+  const build = tag && (await store.builds.find(tag.buildId))
+  if (build === undefined) return []
+  const { id: buildId, templateId, image, cpuCount, memoryMb, diskMb, defaults } = build
+  return image === null ? [] : [{ buildId, templateId, image, cpuCount, memoryMb, diskMb, defaults }]
 }
 
 /** Records the stock template `base`: public, with the sizes of the official one (2 vCPU, 512 MB). Errors: `ConfigError`. */

@@ -9,16 +9,17 @@ import { egressOf } from '../domain/network.ts'
 import type { SandboxNode, StartOptions } from '../domain/node.ts'
 import type { GuestHandle, GuestSpec, Runtime } from '../domain/runtime.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
-import { configure } from '../guest/configure.ts'
 import type { Guest } from '../guest/guest.ts'
 import { metrics } from '../guest/metrics.ts'
 import { runStartCommand } from '../guest/start-command.ts'
-import { anySignal } from '../lib/deadline.ts'
 import type { Log } from '../lib/log.ts'
 import { patientSignal } from '../lib/patience.ts'
+import { configureGuest, hasCommands } from './prepare-guest.ts'
+import type { WarmGuests } from './warm-guests.ts'
 
 export interface ManagerParts {
   runtime: Runtime
+  warm: WarmGuests
   /** Who brings traffic to the sandboxes */
   carrier: TrafficCarrier
   log: Log
@@ -26,28 +27,32 @@ export interface ManagerParts {
   defaultUser: string
 }
 
-/** How long a fresh agent may take to accept its configuration, in ms. */
-const configureTimeoutMs = 10_000
+/** How long the agent of a guest that waited may take to accept its configuration, in ms: it has nothing else to do. */
+const claimTimeoutMs = 2_000
 /** How long undoing a failed start or boot may take, in ms. */
 const undoMs = 30_000
 
-export function createManager({ runtime, carrier, log, defaultUser }: ManagerParts): SandboxNode {
+export function createManager({ runtime, warm, carrier, log, defaultUser }: ManagerParts): SandboxNode {
   return {
     runtime: runtime.name,
     capabilities: runtime.capabilities,
-    images: runtime.images,
+    images: warm.guard(runtime.images),
+
+    claim: warm.claim,
+    putBack: warm.putBack,
+    owns: warm.owns,
 
     async start(sandbox, options) {
       const { signal, phase } = options
+      const claimed = await startClaimed(sandbox, options)
+      if (claimed !== undefined) return claimed
       const handle = await runtime.start(specOf(sandbox), signal)
       phase('start')
       try {
-        await configureGuest(sandbox, guestOf(handle), options)
+        await bootGuest(sandbox, guestOf(handle), options)
         return handle
       } catch (error) {
-        await runtime.destroy(handle, patientSignal(undoMs)).catch((failure) => {
-          log.warn({ sandboxId: sandbox.id, err: failure }, 'a failed start left a guest to reconciliation')
-        })
+        await undoStart(handle)
         throw error
       }
     },
@@ -75,7 +80,7 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
       phase('resume')
       if (!booted) return { handle, booted }
       try {
-        await configureGuest(sandbox, guestOf(handle), options)
+        await bootGuest(sandbox, guestOf(handle), options)
         return { handle, booted }
       } catch (error) {
         // Without its settings it must not be taken for a guest that runs: back to its file system alone.
@@ -103,28 +108,52 @@ export function createManager({ runtime, carrier, log, defaultUser }: ManagerPar
     return { connect: (signal) => runtime.connect(handle, signal) }
   }
 
-  /** Settings, then what its build starts; a guest of files alone has none of either. */
-  async function configureGuest(
+  /** The guest that was claimed for a sandbox; undefined where there is none, or it is of no use. */
+  async function startClaimed(
+    sandbox: Sandbox,
+    { signal, phase, onUp }: StartOptions,
+  ): Promise<GuestHandle | undefined> {
+    const handle = await warm.take(sandbox.id, signal)
+    if (handle === undefined) return undefined
+    phase('claim')
+    try {
+      if (egressOf(sandbox) === 'closed') await runtime.setEgress(handle, 'closed', signal)
+      await configureGuest(guestOf(handle), sandbox, sandbox.envVars, {
+        ...{ defaultUser, signal, timeoutMs: claimTimeoutMs },
+      })
+      phase('configure')
+      onUp?.()
+      return handle
+    } catch (error) {
+      await undoStart(handle)
+      signal.throwIfAborted()
+      log.warn({ sandboxId: sandbox.id, err: error }, 'a guest that waited was of no use; another is started')
+      return undefined
+    }
+  }
+
+  async function undoStart(handle: GuestHandle): Promise<void> {
+    await runtime.destroy(handle, patientSignal(undoMs)).catch((failure) => {
+      log.warn({ sandboxId: handle.sandboxId, err: failure }, 'a failed start left a guest to reconciliation')
+    })
+  }
+
+  /** What its build starts doesn't see what its create said: it may run since before that. */
+  async function bootGuest(
     sandbox: Sandbox,
     guest: Guest,
     { signal, phase, onUp }: StartOptions,
   ): Promise<void> {
-    const { defaults } = sandbox
-    await configure(
-      guest,
-      {
-        env: environmentOf(sandbox),
-        user: defaults.user ?? defaultUser,
-        ...(defaults.workdir !== null && { workdir: defaults.workdir }),
-        sandboxId: sandbox.id,
-        templateId: sandbox.templateId,
-      },
-      anySignal(signal, patientSignal(configureTimeoutMs)),
-    )
+    const { defaults, envVars } = sandbox
+    const options = { defaultUser, signal }
+    const hasOwnVariables = Object.keys(envVars).length > 0
+    const isLater = hasCommands(defaults) && hasOwnVariables
+    await configureGuest(guest, sandbox, isLater ? {} : envVars, options)
     phase('configure')
     onUp?.()
-    if (defaults.startCmd === null && defaults.readyCmd === null) return
+    if (!hasCommands(defaults)) return
     await runStartCommand(guest, defaults, { signal })
+    if (isLater) await configureGuest(guest, sandbox, envVars, options)
     phase('ready')
   }
 }

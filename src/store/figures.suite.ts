@@ -56,6 +56,14 @@ export function testFigures(store: () => Store): void {
     await store().nodeStatus.set('one', 'ready')
     expect(await store().nodeStatus.get('one')).toBe('ready')
   })
+
+  test('a guest that was started ahead is known until it is removed', async () => {
+    await store().warmGuests.add('i1')
+    await store().warmGuests.add('i2')
+    await store().warmGuests.remove('i1')
+    await store().warmGuests.remove('i1')
+    expect(await store().warmGuests.list()).toEqual(['i2'])
+  })
 }
 
 export function testSandboxMetrics(store: () => Store): void {

@@ -8,6 +8,7 @@ import { templates } from './migrations/005-templates.ts'
 import { buildPlans } from './migrations/006-build-plans.ts'
 import { layerParents } from './migrations/007-layer-parents.ts'
 import { privateImages } from './migrations/008-private-images.ts'
+import { warmGuests } from './migrations/009-warm-guests.ts'
 import type { Migration } from './migrations/migration.ts'
 import type { Tables } from './schema.ts'
 
@@ -21,6 +22,7 @@ export const migrations: readonly Migration[] = [
   buildPlans,
   layerParents,
   privateImages,
+  warmGuests,
 ]
 
 /**

@@ -29,6 +29,12 @@ export interface Tables {
   webhooks: WebhookRow
   team_samples: TeamSampleRow
   node_status: NodeStatusRow
+  warm_guests: WarmGuestRow
+}
+
+/** Guests that were started ahead of their sandbox. */
+export interface WarmGuestRow {
+  id: string
 }
 
 /** Facts about the database itself, under the keys `schema_version` and `instance_id`. */

@@ -18,6 +18,7 @@ import { createTemplateFileStore } from './sql/template-files.ts'
 import { createLayerStore } from './sql/template-layers.ts'
 import { createTagStore } from './sql/template-tags.ts'
 import { createTemplateStore } from './sql/templates.ts'
+import { createWarmGuestStore } from './sql/warm-guests.ts'
 import { createWebhookStore } from './sql/webhooks.ts'
 
 /**
@@ -45,6 +46,7 @@ export async function createSqlStore(db: Kysely<Tables>): Promise<Store> {
       logs: createSandboxLogStore(db),
       webhooks: createWebhookStore(db),
       nodeStatus: createNodeStatusStore(db),
+      warmGuests: createWarmGuestStore(db),
       instanceId,
       close: () => db.destroy(),
     }

@@ -18,6 +18,7 @@ import { createSandboxTable } from '../../src/envd/sandbox-table.ts'
 import { createKeyedQueue } from '../../src/lib/keyed-queue.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { createManager } from '../../src/orchestrator/manager.ts'
+import { createWarmGuests } from '../../src/orchestrator/warm-guests.ts'
 import { createProcessRuntime } from '../../src/runtimes/process/runtime.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
 import { agentBinary } from '../support/agent.ts'
@@ -130,18 +131,27 @@ export async function createWorld(random: Random): Promise<World> {
     }
     const faulty = withFailpoints(makeRuntime(), 'runtime', hook, runtimeParts)
     const directory = createSandboxTable({ envd: createEnvd({ log: silentLog }) })
+    const faultyStore = withFailpoints(store, 'store', hook, storeParts)
+    const admission = openAdmission(faultyStore, clock)
+    const warm = createWarmGuests({
+      ...{ runtime: faulty, store: faultyStore.warmGuests, defaultUser: 'root', log: silentLog },
+      maxMemoryMb: 0,
+      maxGuests: 8,
+      admit: admission.enterAhead,
+    })
     const node = createManager({
       runtime: faulty,
+      warm,
       carrier: directory,
       log: silentLog,
       defaultUser: 'root',
     })
-    const parts = { store: withFailpoints(store, 'store', hook, storeParts), node, clock, log: notingLog }
+    const parts = { store: faultyStore, node, clock, log: notingLog }
     const builder = createTestBuilder({ ...parts, runtime: faulty, archives })
     const control = {
       ...parts,
       lifecycle: createLifecycle(parts),
-      admission: openAdmission(parts.store, clock),
+      admission,
       builder,
       stock: createTestStock({ ...parts, runtime: faulty, builder }),
       archives,

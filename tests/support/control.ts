@@ -32,6 +32,7 @@ import { createKeyedQueue } from '../../src/lib/keyed-queue.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { createMachine } from '../../src/orchestrator/machine.ts'
 import { createManager } from '../../src/orchestrator/manager.ts'
+import { createWarmGuests, type WarmGuests } from '../../src/orchestrator/warm-guests.ts'
 import type { Faults } from '../../src/runtimes/process/faults.ts'
 import { createProcessRuntime } from '../../src/runtimes/process/runtime.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
@@ -43,6 +44,8 @@ export interface TestControl extends AsyncDisposable {
   control: ControlContext
   directory: SandboxDirectory
   runtime: Runtime
+  /** None is started ahead unless a test runs it */
+  warm: WarmGuests
   /** Ids of the guests that exist, known to the store or not */
   guests(): Promise<string[]>
 }
@@ -77,7 +80,19 @@ export async function startControl({
     envd: createEnvd({ log: silentLog }),
     writeLog: logs && ((sandboxId, entry) => logs.write({ ...entry, sandboxId, teamId })),
   })
-  const node = createManager({ runtime, carrier: directory, log: silentLog, defaultUser: 'root' })
+  const admission = openAdmission(store, clock)
+  const warm = createWarmGuests({
+    ...{
+      runtime,
+      store: store.warmGuests,
+      defaultUser: 'root',
+      maxMemoryMb: 1_024,
+      maxGuests: 8,
+      log: silentLog,
+    },
+    admit: admission.enterAhead,
+  })
+  const node = createManager({ runtime, warm, carrier: directory, log: silentLog, defaultUser: 'root' })
   const lifecycle = createLifecycle({ store, node, clock, log: silentLog })
   await store.teams.create({ id: 'team', name: 'team', slug: 'team', createdAt: 0, limits: {} })
   const sizes = { cpuCount: 2, memoryMb: 512, diskMb: 1024 }
@@ -91,7 +106,7 @@ export async function startControl({
       store,
       node,
       lifecycle,
-      admission: openAdmission(store, clock),
+      admission,
       builder,
       archives,
       stock,
@@ -103,6 +118,7 @@ export async function startControl({
     },
     directory,
     runtime,
+    warm,
     guests: async () => (await runtime.list(anyTime())).map(({ sandboxId }) => sandboxId).sort(),
     async [Symbol.asyncDispose]() {
       await builder.close()

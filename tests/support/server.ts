@@ -37,6 +37,9 @@ export interface TestServerOptions {
   isShared?: boolean
 }
 
+/** Tests that count guests want none but theirs. */
+const noneAhead = { E2B_SERVER_WARM_MEMORY_MB: '0' }
+
 const program = join(import.meta.dirname, '../../scripts/e2b-server.mjs')
 // A first start may make an image of its own, on a machine that does much else.
 const startTimeoutMs = 120_000
@@ -109,7 +112,7 @@ export async function startTestServer({
     ]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, E2B_SERVER_LOG_LEVEL: 'warn', ...env },
+      env: { ...process.env, E2B_SERVER_LOG_LEVEL: 'warn', ...noneAhead, ...env },
     })
     let printed = ''
     child.stdout.on('data', (text) => (printed += text))

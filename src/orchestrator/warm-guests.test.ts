@@ -1,0 +1,190 @@
+/** Guests that are started ahead, with a real control plane and real guests. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, expect, test } from 'vitest'
+import {
+  anySandbox,
+  buildOf,
+  startControl,
+  type TestControl,
+  templateOf,
+} from '../../tests/support/control.ts'
+import { createSandbox } from '../control/create-sandbox.ts'
+import { killSandbox } from '../control/kill-sandbox.ts'
+import { reconcile } from '../control/reconcile.ts'
+import { resolveBuild } from '../control/resolve-template.ts'
+import type { WarmKind } from '../domain/node.ts'
+import type { Sandbox } from '../domain/sandbox.ts'
+import { noDefaults, type SandboxDefaults } from '../domain/template-build.ts'
+import { exec } from '../guest/exec.ts'
+import type { Faults } from '../runtimes/process/faults.ts'
+
+const signal = () => AbortSignal.timeout(30_000)
+const stopping: AbortController[] = []
+const running: Promise<unknown>[] = []
+const open: TestControl[] = []
+
+afterEach(async () => {
+  for (const controller of stopping.splice(0)) controller.abort()
+  await Promise.all(running.splice(0))
+  for (const parts of open.splice(0)) await parts[Symbol.asyncDispose]()
+})
+
+async function start(options: { faults?: Faults } = {}): Promise<TestControl> {
+  const parts = await startControl(options)
+  open.push(parts)
+  return parts
+}
+
+/** Lets the pool work, with one of `base` kept; what is returned ends it. */
+async function fill(parts: TestControl, kept = ['base']): Promise<() => Promise<void>> {
+  const controller = new AbortController()
+  stopping.push(controller)
+  const kinds = await Promise.all(kept.map((name) => kindOf(parts, name)))
+  const over = parts.warm.run(kinds, controller.signal)
+  running.push(over)
+  return async () => {
+    controller.abort()
+    await over
+  }
+}
+
+async function kindOf({ control }: TestControl, name: string): Promise<WarmKind> {
+  const { build } = await resolveBuild(control, 'team', name)
+  const { id: buildId, templateId, image, cpuCount, memoryMb, diskMb, defaults } = build
+  return { buildId, templateId, image: image!, cpuCount, memoryMb, diskMb, defaults }
+}
+
+async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
+  for (const limit = signal(); !(await holds()); await sleep(10)) {
+    if (limit.aborted) throw new Error(`never: ${what}`)
+  }
+}
+
+/** Those that wait, are ready, and have no sandbox. */
+async function waiting({ control, warm, guests }: TestControl): Promise<string[]> {
+  const recorded = await control.store.warmGuests.list()
+  return (await guests()).filter((id) => recorded.includes(id) && warm.owns(id))
+}
+
+async function create(parts: TestControl, more: Partial<Parameters<typeof createSandbox>[1]> = {}) {
+  const phases: string[] = []
+  const options = { signal: signal(), phase: (name: string) => phases.push(name) }
+  const sandbox = await createSandbox(parts.control, { ...anySandbox, ...more }, options)
+  return { sandbox, phases }
+}
+
+async function addTemplate({ control }: TestControl, name: string, defaults: Partial<SandboxDefaults>) {
+  const template = templateOf({ id: name, aliases: [name] })
+  const build = buildOf({ templateId: name, defaults: { ...noDefaults, ...defaults } })
+  await control.store.builds.create(build, { template })
+  await control.store.tags.assign(name, ['default'], build.id, 1)
+  return build
+}
+
+async function said(parts: TestControl, { handle }: Sandbox, script: string): Promise<string> {
+  const guest = { connect: (connecting: AbortSignal) => parts.runtime.connect(handle!, connecting) }
+  const shell = { cmd: '/bin/sh', args: ['-c', script], env: {}, stdin: false }
+  let output = ''
+  for await (const event of (await exec(guest, shell, signal())).events) {
+    if (event.type !== 'end') output += event.bytes
+  }
+  return output.trim()
+}
+
+test('a sandbox is the guest that waited, with its own variables, and the next one waits', async () => {
+  const parts = await start()
+  await fill(parts)
+  await until('one waits', async () => (await waiting(parts)).length === 1)
+  const [id] = await waiting(parts)
+  const { sandbox, phases } = await create(parts, { envVars: { A: 'mine' } })
+  expect(sandbox.id).toBe(id)
+  expect(phases).toContain('claim')
+  expect(await said(parts, sandbox, 'echo $A')).toBe('mine')
+  await until('another waits', async () => (await waiting(parts)).some((each) => each !== id))
+  await until(
+    'its record is gone',
+    async () => !(await parts.control.store.warmGuests.list()).includes(sandbox.id),
+  )
+})
+
+test('none is handed out twice, and what waits no longer suffices is started as ever', async () => {
+  const parts = await start()
+  await fill(parts)
+  await until('one waits', async () => (await waiting(parts)).length === 1)
+  const made = await Promise.all(Array.from({ length: 8 }, () => create(parts)))
+  expect(new Set(made.map(({ sandbox }) => sandbox.id)).size).toBe(8)
+  expect(made.filter(({ phases }) => phases.includes('claim')).length).toBeLessThan(8)
+  // As many as were asked for at once wait the next time.
+  await until('eight wait', async () => (await waiting(parts)).length === 8)
+})
+
+test('what its build starts runs before the sandbox is asked for, without what its create says', async () => {
+  const parts = await start()
+  const startCmd = 'echo "${A:-nothing}" > $HOME/started; sleep 1000'
+  await addTemplate(parts, 'server', { env: { HOME: '/tmp' }, startCmd, readyCmd: 'test -s /tmp/started' })
+  await fill(parts, ['server'])
+  await until('one waits', async () => (await waiting(parts)).length === 1)
+  const warm = await create(parts, { template: 'server', envVars: { A: 'mine' } })
+  expect(warm.phases).toContain('claim')
+  expect(await said(parts, warm.sandbox, 'cat /tmp/started; echo $A')).toBe('nothing\nmine')
+})
+
+test('one that has died, or does not answer, is not used', async () => {
+  const parts = await start()
+  await fill(parts)
+  await until('one waits', async () => (await waiting(parts)).length === 1)
+  const [id] = await waiting(parts)
+  const dead = (await parts.runtime.list(signal())).find(({ sandboxId }) => sandboxId === id)
+  await parts.runtime.destroy(dead!, signal())
+  const { sandbox } = await create(parts)
+  expect(await said(parts, sandbox, 'echo lives')).toBe('lives')
+})
+
+test('one that the runtime reports as gone is replaced', async () => {
+  const parts = await start()
+  await fill(parts)
+  await until('one waits', async () => (await waiting(parts)).length === 1)
+  const [id] = await waiting(parts)
+  const dead = (await parts.runtime.list(signal())).find(({ sandboxId }) => sandboxId === id)
+  await parts.runtime.destroy(dead!, signal())
+  parts.warm.lost(id!)
+  await until('another waits', async () => (await waiting(parts)).some((each) => each !== id))
+})
+
+test('an image that goes takes with it what waits of it', async () => {
+  const parts = await start()
+  const { image } = await addTemplate(parts, 'other', {})
+  await fill(parts, ['other'])
+  await until('one waits', async () => (await waiting(parts)).length === 1)
+  await parts.control.node.images.remove(image!, signal()).catch(() => {})
+  expect(await parts.guests()).toEqual([])
+  expect(await parts.control.store.warmGuests.list()).toEqual([])
+})
+
+test('an end leaves none, and a create that is refused gives its guest back', async () => {
+  const parts = await start()
+  const end = await fill(parts)
+  await until('one waits', async () => (await waiting(parts)).length === 1)
+  const [id] = await waiting(parts)
+  const blue = { id: 'blue', name: 'blue', slug: 'blue', createdAt: 0, limits: { lifetimeS: 10 } }
+  await parts.control.store.teams.create(blue)
+  await expect(create(parts, { teamId: 'blue' })).rejects.toMatchObject({ code: 'invalid_argument' })
+  expect(parts.warm.owns(id!)).toBe(true)
+  const { sandbox } = await create(parts)
+  expect(sandbox.id).toBe(id)
+  await killSandbox(parts.control, { id: sandbox.id, teamId: 'team' }, signal())
+  await end()
+  expect(await waiting(parts)).toEqual([])
+})
+
+test('what a crash has left waiting goes with the next reconciliation, what was claimed stays', async () => {
+  const parts = await start()
+  await fill(parts)
+  await until('one waits', async () => (await waiting(parts)).length === 1)
+  const { sandbox } = await create(parts)
+  await until('another waits', async () => (await waiting(parts)).length === 1)
+  const next = { ...parts.control, node: { ...parts.control.node, owns: () => false } }
+  await reconcile(next, signal())
+  expect(await parts.guests()).toEqual([sandbox.id])
+  expect(await parts.control.store.warmGuests.list()).toEqual([])
+})

@@ -1,0 +1,351 @@
+/**
+ * Guests that are started ahead of the sandboxes they are for, so that a create has only to claim one. Each has an id that
+ * no sandbox had before: whoever claims it makes that the sandbox's id, so that nothing about the guest changes. None is
+ * claimed twice, and one that doesn't answer is never used. Its id is recorded before it is started, so that reconciliation
+ * knows what a crash has left.
+ */
+import type { Images } from '../domain/images.ts'
+import type { WarmKind } from '../domain/node.ts'
+import type { GuestHandle, Runtime } from '../domain/runtime.ts'
+import type { WarmGuestStore } from '../domain/warm-guest.ts'
+import type { Guest } from '../guest/guest.ts'
+import { runStartCommand } from '../guest/start-command.ts'
+import { abortable } from '../lib/deadline.ts'
+import { forEachLimit } from '../lib/for-each-limit.ts'
+import { newSandboxId } from '../lib/ids.ts'
+import type { Log } from '../lib/log.ts'
+import { patientSignal } from '../lib/patience.ts'
+import { createWaiter } from '../lib/waiter.ts'
+import { configureGuest, hasCommands } from './prepare-guest.ts'
+import { createDemand, type Demand } from './warm-demand.ts'
+
+export interface WarmGuests {
+  /**
+   * Reserves a guest of that kind that waits, or is about to. Undefined: there is none, and the sandbox is started as
+   * others are. Each call counts as demand. What it returns goes to `take` or `putBack`.
+   */
+  claim(kind: WarmKind): string | undefined
+  /** Of one that was claimed and isn't needed after all. */
+  putBack(id: string): void
+  /**
+   * The guest of an id that was claimed, once it is up, with its build's commands ready: its receiver's from now on. Undefined: it
+   * could not be started, or the id was never one. Errors: the signal's reason; nothing is left then.
+   */
+  take(id: string, signal: AbortSignal): Promise<GuestHandle | undefined>
+  /** Whether a guest is kept here, so that nobody takes it for left over. */
+  owns(id: string): boolean
+  /** One that isn't there any more, as the runtime reports. */
+  lost(id: string): void
+  /** Images, one of which goes only once nothing that waits is of it. */
+  guard(images: Images): Images
+  /**
+   * Keeps as many ready as are wanted, and one of each of `kept` though nobody asks, until the signal aborts; resolves when
+   * all that waited have ended. Never rejects.
+   */
+  run(kept: readonly WarmKind[], signal: AbortSignal): Promise<void>
+}
+
+export interface WarmGuestsOptions {
+  runtime: Pick<Runtime, 'start' | 'destroy' | 'stats' | 'connect'>
+  store: WarmGuestStore
+  /** User that commands belong to when a build names none */
+  defaultUser: string
+  /** A turn to start one where nobody else wants it, and there is room; undefined: not now */
+  admit: () => Promise<(() => void) | undefined>
+  /** What those that wait may take together, in MiB; 0: there are none */
+  maxMemoryMb: number
+  /** How many wait at most: starting more is work that others would wait for */
+  maxGuests: number
+  log: Log
+}
+
+interface Stock {
+  kind: WarmKind
+  demand: Demand
+  spares: Set<Spare>
+  /** What one took once it was ready */
+  costMb: number
+  /** Of starts that failed, one after the other, and when the next is tried */
+  failures: number
+  retryAt: number
+}
+
+interface Spare {
+  id: string
+  stock: Stock
+  /** Undefined once it has failed */
+  started: Promise<GuestHandle | undefined>
+  stop: AbortController
+}
+
+/** What one is taken to need before there was one, in MiB. */
+const assumedMb = 64
+/** Time between two looks for something to do when nothing has happened, and when there was no turn or room, in ms. */
+const lookMs = 30_000
+const busyMs = 100
+/** Longest wait after failures, in ms. */
+const backoffMs = { first: 1_000, longest: 60_000 }
+/** How long one may take to be ready, and to be ended, in ms. */
+const startMs = 600_000
+const endMs = 30_000
+/** Kinds that are remembered. */
+const kindsMax = 256
+/** Guests that are ended side by side. */
+const parallel = 8
+
+export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
+  const { runtime, store, defaultUser, admit, maxMemoryMb, maxGuests, log } = options
+  const stocks = new Map<string, Stock>()
+  /** Those that wait or are about to, and those that were claimed and not taken yet, by id */
+  const waiting = new Map<string, Spare>()
+  const claimed = new Map<string, Spare>()
+  const changed = createWaiter()
+  let isOn = false
+
+  return {
+    claim(kind) {
+      if (!isOn) return undefined
+      const stock = stockOf(kind, false)
+      stock.demand.note(performance.now())
+      const [spare] = stock.spares
+      if (spare !== undefined) {
+        forget(spare)
+        claimed.set(spare.id, spare)
+      }
+      changed.wake()
+      return spare?.id
+    },
+
+    putBack(id) {
+      const spare = claimed.get(id)
+      if (spare === undefined) return
+      claimed.delete(id)
+      const { stock } = spare
+      if (!isOn || stocks.get(keyOf(stock.kind)) !== stock) return void end(spare)
+      keep(spare)
+      void spare.started.then((handle) => handle ?? forget(spare))
+    },
+
+    async take(id, signal) {
+      const spare = claimed.get(id)
+      if (spare === undefined) return undefined
+      try {
+        const handle = await abortable(spare.started, signal)
+        // Its sandbox has a row by now.
+        if (handle !== undefined) void unrecord(id)
+        return handle
+      } catch (error) {
+        await end(spare)
+        throw error
+      } finally {
+        claimed.delete(id)
+      }
+    },
+
+    owns: (id) => waiting.has(id) || claimed.has(id),
+
+    lost(id) {
+      const spare = waiting.get(id)
+      if (spare === undefined) return
+      log.warn({ sandboxId: id }, 'a guest that waited for its sandbox has ended')
+      forget(spare)
+      void end(spare)
+      changed.wake()
+    },
+
+    guard: (images) => ({
+      ...images,
+      async remove(image, signal) {
+        await drain(image)
+        await images.remove(image, signal)
+      },
+    }),
+
+    async run(kept, signal) {
+      isOn = maxMemoryMb > 0
+      if (!isOn) return
+      for (const kind of kept) stockOf(kind, true)
+      const onAbort = () => {
+        isOn = false
+        for (const { stop } of waiting.values()) stop.abort()
+        changed.wake()
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      if (signal.aborted) onAbort()
+      await fill()
+      await endAll([...waiting.values()])
+    },
+  }
+
+  async function drain(image: string): Promise<void> {
+    const gone = [...stocks].filter(([, { kind }]) => kind.image === image)
+    for (const [key] of gone) stocks.delete(key)
+    await endAll(gone.flatMap(([, { spares }]) => [...spares]))
+  }
+
+  function stockOf(kind: WarmKind, isKept: boolean): Stock {
+    const key = keyOf(kind)
+    let stock = stocks.get(key)
+    if (stock === undefined) {
+      const demand = createDemand({ isKept })
+      stock = { kind, demand, spares: new Set(), costMb: assumedMb, failures: 0, retryAt: 0 }
+      stocks.set(key, stock)
+      const idle = [...stocks].find(([, { spares }]) => spares.size === 0)
+      if (stocks.size > kindsMax && idle !== undefined) stocks.delete(idle[0])
+    }
+    return stock
+  }
+
+  /** Starts what is wanted and ends what isn't, one after the other. */
+  async function fill(): Promise<void> {
+    while (isOn) {
+      await trim()
+      const now = performance.now()
+      const stock = neediest(now)
+      if (stock === undefined) {
+        await pause(lookMs)
+        continue
+      }
+      if (stock.retryAt > now) {
+        await pause(stock.retryAt - now)
+        continue
+      }
+      const endTurn = await admit().catch(() => undefined)
+      if (endTurn === undefined) await pause(busyMs)
+      else await add(stock, endTurn)
+    }
+  }
+
+  async function pause(ms: number): Promise<void> {
+    if (!isOn) return
+    const timer = setTimeout(changed.wake, ms)
+    await changed.wait()
+    clearTimeout(timer)
+  }
+
+  /** The kind that lacks most of what it wants, of those that still fit; those whose last start failed come last. */
+  function neediest(now: number): Stock | undefined {
+    if (waiting.size >= maxGuests) return undefined
+    const freeMb = maxMemoryMb - usedMb()
+    return [...stocks.values()]
+      .map((stock) => ({ stock, lacks: stock.demand.wanted(now) - stock.spares.size }))
+      .filter(({ stock, lacks }) => lacks > 0 && stock.costMb <= freeMb)
+      .toSorted((a, b) => a.stock.retryAt - b.stock.retryAt || b.lacks - a.lacks)[0]?.stock
+  }
+
+  function usedMb(): number {
+    let sum = 0
+    for (const { stock } of waiting.values()) sum += stock.costMb
+    return sum
+  }
+
+  async function trim(): Promise<void> {
+    const now = performance.now()
+    const surplus: Spare[] = []
+    for (const { spares, demand } of stocks.values()) {
+      const wanted = demand.wanted(now)
+      for (const spare of spares) if (spares.size > wanted) surplus.push(forget(spare))
+    }
+    await endAll(surplus)
+  }
+
+  /** Resolves when it is up: what its build's commands wait for holds up no other. */
+  async function add(stock: Stock, endTurn: () => void): Promise<void> {
+    const stop = new AbortController()
+    const id = newSandboxId()
+    const up = createWaiter()
+    const isUp = up.wait()
+    const started = start(id, stock, stop.signal, up.wake)
+    const spare: Spare = { id, stock, started, stop }
+    keep(spare)
+    const settled = started.then((handle) => {
+      if (handle !== undefined) return
+      forget(spare)
+      stock.failures++
+      const wait = Math.min(backoffMs.first * 2 ** (stock.failures - 1), backoffMs.longest)
+      stock.retryAt = performance.now() + wait
+    })
+    await Promise.race([isUp, settled])
+    endTurn()
+  }
+
+  /** Never rejects. */
+  async function start(
+    id: string,
+    stock: Stock,
+    signal: AbortSignal,
+    onUp: () => void,
+  ): Promise<GuestHandle | undefined> {
+    const { image, cpuCount, memoryMb, diskMb } = stock.kind
+    const bounded = AbortSignal.any([signal, patientSignal(startMs)])
+    const size = { image, cpuCount, memoryMb, diskMb }
+    let handle: GuestHandle | undefined
+    try {
+      await store.add(id)
+      handle = await runtime.start({ ...size, sandboxId: id, hostname: 'e2b.local', egress: 'open' }, bounded)
+      onUp()
+      await prepare(handle, stock.kind, bounded)
+      const { memoryBytes } = await runtime.stats(handle, bounded)
+      stock.costMb = Math.max(1, Math.ceil(memoryBytes / 2 ** 20))
+      stock.failures = 0
+      return handle
+    } catch (error) {
+      if (handle !== undefined) await destroy(handle)
+      else await unrecord(id)
+      if (!signal.aborted)
+        log.warn({ templateId: stock.kind.templateId, err: error }, 'no guest could be started ahead')
+      return undefined
+    }
+  }
+
+  /** What its build starts runs when a sandbox claims it; settings of its own come then. */
+  async function prepare(handle: GuestHandle, { templateId, defaults }: WarmKind, signal: AbortSignal) {
+    if (!hasCommands(defaults)) return
+    const guest: Guest = { connect: (connecting) => runtime.connect(handle, connecting) }
+    await configureGuest(guest, { id: handle.sandboxId, templateId, defaults }, {}, { defaultUser, signal })
+    await runStartCommand(guest, defaults, { signal })
+  }
+
+  function keep(spare: Spare): void {
+    waiting.set(spare.id, spare)
+    spare.stock.spares.add(spare)
+  }
+
+  function forget(spare: Spare): Spare {
+    waiting.delete(spare.id)
+    spare.stock.spares.delete(spare)
+    return spare
+  }
+
+  async function endAll(spares: readonly Spare[]): Promise<void> {
+    await forEachLimit(spares, parallel, end)
+  }
+
+  /** Never rejects: what is left of it is known to reconciliation. */
+  async function end(spare: Spare): Promise<void> {
+    forget(spare)
+    spare.stop.abort()
+    const handle = await spare.started
+    if (handle !== undefined) await destroy(handle)
+  }
+
+  async function destroy(handle: GuestHandle): Promise<void> {
+    try {
+      await runtime.destroy(handle, patientSignal(endMs))
+      await unrecord(handle.sandboxId)
+    } catch (error) {
+      log.warn({ sandboxId: handle.sandboxId, err: error }, 'a guest that waited is left to reconciliation')
+    }
+  }
+
+  /** Never rejects: a record of what isn't there is removed by reconciliation. */
+  async function unrecord(id: string): Promise<void> {
+    await store.remove(id).catch((error) => {
+      log.warn({ sandboxId: id, err: error }, 'the record of a guest that waited is left to reconciliation')
+    })
+  }
+}
+
+function keyOf({ image, cpuCount, memoryMb, diskMb, templateId, buildId, defaults }: WarmKind): string {
+  return JSON.stringify([image, cpuCount, memoryMb, diskMb, templateId, buildId, defaults])
+}
