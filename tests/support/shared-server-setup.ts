@@ -16,7 +16,9 @@ export async function provideServer(
   prepare: (server: TestServer) => Promise<void> = async () => {},
 ): Promise<() => Promise<void>> {
   // Fifty starts at once wait for each other, and for those of another suite beside this one.
-  const server = await startTestServer({ flags: ['--start-wait', '120', ...flags], isShared: true })
+  // And no test begins a build of what it only asks for.
+  const all = ['--start-wait', '120', '--no-build-stock', ...flags]
+  const server = await startTestServer({ flags: all, isShared: true })
   const end = async () => await server[Symbol.asyncDispose]()
   try {
     await prepare(server)
