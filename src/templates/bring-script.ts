@@ -170,6 +170,10 @@ for path in $($b --list-full); do
 done
 if ! has bash && link "$tools/bash" /bin/bash; then brought="$brought bash,"; fi
 if [ "$($b readlink /bin/bash)" != "$tools/bash" ]; then $b rm "$tools/bash"; fi
+for name in ss pgrep; do
+  if ! has "$name" && $b chmod 755 "$tools/$name" && link "$tools/$name" "/usr/bin/$name"; then brought="$brought $name,"; fi
+  if [ "$($b readlink "/usr/bin/$name")" != "$tools/$name" ]; then $b rm "$tools/$name"; fi
+done
 if ! has sudo && is_free /usr/bin/sudo; then
   if $b cp /proc/1/exe "$tools/sudo" && $b chown 0:0 "$tools/sudo" && $b chmod 4755 "$tools/sudo"; then
     link "$tools/sudo" /usr/bin/sudo && brought="$brought sudo,"

@@ -6,6 +6,7 @@ import { exec } from '../guest/exec.ts'
 import type { Guest } from '../guest/guest.ts'
 import { unpack } from '../guest/unpack.ts'
 import { write } from '../guest/write.ts'
+import { barePrograms } from './bare-programs.ts'
 import { bringScript, toolsFolder } from './bring-script.ts'
 import { type CommandOptions, follow } from './run-command.ts'
 
@@ -22,7 +23,7 @@ const maxEntries = 100
 
 /** Undefined where there is no such archive. */
 export async function openImageTools(file: string): Promise<ImageTools | undefined> {
-  const hash = createHash('sha256').update(bringScript)
+  const hash = createHash('sha256').update(bringScript).update(JSON.stringify(barePrograms))
   try {
     for await (const piece of createReadStream(file)) hash.update(piece)
   } catch (error) {
@@ -49,15 +50,10 @@ export async function bringTools(
   } finally {
     archive.destroy()
   }
-  const certificates = `${rootCertificates.join('\n')}\n`
-  await write(
-    guest,
-    { path: `${toolsFolder}/ca-certificates.crt`, user: 'root' },
-    (async function* () {
-      yield Buffer.from(certificates)
-    })(),
-    signal,
-  )
+  const files = { ...barePrograms, 'ca-certificates.crt': `${rootCertificates.join('\n')}\n` }
+  for (const [name, text] of Object.entries(files)) {
+    await write(guest, { path: `${toolsFolder}/${name}`, user: 'root' }, pieces(text), signal)
+  }
   const request = {
     cmd: `${toolsFolder}/busybox`,
     args: ['sh', '-c', bringScript],
@@ -67,4 +63,9 @@ export async function bringTools(
     stdin: false,
   }
   await follow(await exec(guest, request, signal), onLine)
+}
+
+/** As the agent takes them. */
+async function* pieces(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text)
 }

@@ -127,8 +127,10 @@ test('an image without a package manager gets from us what it lacks, and keeps w
   const given = await bare('', tools)
   await given.look()
   expect(given.lines.slice(-2)).toEqual([
-    expect.stringMatching(/^The server brought along: bash, sudo, certificates, \d+ small programs/),
-    expect.stringMatching(/^The image is used without curl, ss, .*git: the image has no package manager/),
+    expect.stringMatching(
+      /^The server brought along: bash, ss, pgrep, sudo, certificates, \d+ small programs/,
+    ),
+    expect.stringMatching(/^The image is used without curl, git: the image has no package manager/),
   ])
   const said = await run(
     given.guest,
@@ -144,7 +146,7 @@ test('an image without a package manager gets from us what it lacks, and keeps w
 test('an image of one static program gets all of it from us', async () => {
   const { handle, guest, lines, look, end } = await bench.provision(await bench.onlyProgram(), { tools })
   await look()
-  expect(lines.join('\n')).toContain('The server brought along: bash, sudo, certificates')
+  expect(lines.join('\n')).toContain('The server brought along: bash, ss, pgrep, sudo, certificates')
   const asUser = (script: string) => run(guest, `su -l user -c '${script}'`)
   const said = await asUser(
     '/program; id -un; pwd; echo $BASH_VERSION | cut -c 1-2; sudo -u user sudo id -un',
@@ -154,6 +156,12 @@ test('an image of one static program gets all of it from us', async () => {
   expect((await asUser('echo hi > /tmp/x; stat -c %a /tmp /code /root; ls -ld /bin/sh | wc -l')).stdout).toBe(
     '1777\n777\n700\n1\n',
   )
+  // The port that a program listens on, and a program, as ready commands ask for them.
+  const listens = 'nc -l -p 8080 > /dev/null 2>&1 & echo $! > /tmp/nc'
+  await run(guest, `${listens}; until ss -Htuln sport = :8080 | grep -q 8080; do sleep 0.1; done`)
+  const ready =
+    'ss -Htuln sport = :8080 | grep -c :8080; ss -Htuln sport = :8081; pgrep nc | grep -c -x -f /tmp/nc; pgrep none; echo $?; ss -s 2>&1 | grep -c small'
+  expect((await asUser(ready)).stdout).toBe('1\n1\n1\n1\n')
   // What others are not allowed they don't get from the file that lends root's rights, whatever they call it.
   const other = await run(guest, 'echo "other:x:2000:2000::/:/bin/sh" >> /etc/passwd; su other -c "sudo id"')
   expect(other).toMatchObject({
@@ -199,9 +207,11 @@ test('an image of nothing but busybox keeps it', async () => {
   await runtime.snapshot(source.handle, full, patience())
   const { guest, lines, look, end } = await bench.provision(full, { tools })
   await look()
-  expect(lines).toContain('The server brought along: bash, sudo, certificates, 0 small programs (busybox).')
+  expect(lines).toContain(
+    'The server brought along: bash, ss, pgrep, sudo, certificates, 0 small programs (busybox).',
+  )
   const said = await run(guest, 'readlink /bin/ls; ls /usr/lib/e2b; su -l user -c "sudo id -un"')
-  expect(said.stdout).toBe('/bin/busybox\nbash\nlicenses\nsudo\nroot\n')
+  expect(said.stdout).toBe('/bin/busybox\nbash\nlicenses\npgrep\nss\nsudo\nroot\n')
   for (const each of [source, { end }]) await each.end()
 })
 

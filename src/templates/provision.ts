@@ -22,7 +22,7 @@ const shell = '/bin/sh'
 const needed = ['bash']
 const wanted = ['sudo', 'certificates']
 /** What we bring where the image's package manager doesn't */
-const brought = [...needed, ...wanted]
+const brought = [...needed, ...wanted, 'ss', 'pgrep']
 /** Exit statuses of a program that can't be run, or isn't there */
 const unrunnable = [126, 127]
 const nothingToBring =
@@ -116,7 +116,7 @@ async function install(guest: Guest, missing: string[], options: Options): Promi
   if (exit.exitCode === noManager) {
     return 'the image has no package manager that is known here (apt-get, dnf, yum, apk, pacman, zypper)'
   }
-  const must = missing.filter((word) => brought.includes(word))
+  const must = missing.filter((word) => needed.includes(word) || wanted.includes(word))
   // One package that a distribution doesn't have must not keep out the others.
   if (exit.exitCode !== 0 && must.length > 0 && must.length < missing.length) {
     exit = await run(guest, installScript, must, options)

@@ -43,8 +43,8 @@ test('steps, commands, files, sudo and a start command work where the image had 
     memoryMB: 512,
     onBuildLogs: ({ message }) => void lines.push(message),
   })
-  expect(lines.join('\n')).toContain('The server brought along: bash, sudo, certificates')
-  expect(lines.join('\n')).toContain('The image is used without curl, ss, pgrep, git')
+  expect(lines.join('\n')).toContain('The server brought along: bash, ss, pgrep, sudo, certificates')
+  expect(lines.join('\n')).toContain('The image is used without curl, git')
   const sandbox = await Sandbox.create(name)
   try {
     const said = await sandbox.commands.run(
