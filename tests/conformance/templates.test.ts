@@ -275,6 +275,19 @@ describe.each(sdks)('e2b $version: templates', ({ sdk }) => {
     expect(status.message).toMatch(/exit|ready|end/i)
   })
 
+  test('what goes with templates of E2B alone is refused by the SDK, naming them', () => {
+    const { BuildError } = sdk as Sdk
+    const begun = () => Template().fromTemplate('base')
+    for (const [ask, message] of [
+      [() => begun().addMcpServer(['exa']), 'MCP servers can only be added to mcp-gateway template'],
+      [() => begun().betaDevContainerPrebuild('/app'), 'devcontainer template'],
+      [() => begun().betaSetDevContainerStart('/app'), 'devcontainer template'],
+    ] as const) {
+      expect(ask).toThrow(message)
+      expect(ask).toThrow(BuildError)
+    }
+  })
+
   test('what can’t be asked for is refused before anything is built', {
     timeout,
     ...proves('Template.build'),
