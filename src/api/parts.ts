@@ -7,6 +7,8 @@ import type { LocalNode } from '../control/local-node.ts'
 export interface ApiParts {
   control: ControlContext
   authenticator: Authenticator
+  /** What the server has measured of itself, for whoever has its operator's token */
+  metrics: { readonly contentType: string; text(): Promise<string> }
   /** What operators see of this server */
   localNode: LocalNode
   /** Base domain of sandbox hosts, e.g. `localhost:3000`; asked for at each answer */

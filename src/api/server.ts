@@ -23,6 +23,7 @@ import { addOperatorApiKeys } from './routes/operator/api-keys.ts'
 import { addCancelTeamBuilds } from './routes/operator/cancel-builds.ts'
 import { addCollectGarbage } from './routes/operator/collect-garbage.ts'
 import { addKillTeamSandboxes } from './routes/operator/kill-sandboxes.ts'
+import { addMetrics } from './routes/operator/metrics.ts'
 import { addNodes } from './routes/operator/nodes.ts'
 import { addRunningCounts } from './routes/operator/running-counts.ts'
 import { addStockTemplates } from './routes/operator/stock-templates.ts'
@@ -70,10 +71,11 @@ export function createApi(parts: ApiParts): FastifyInstance {
   addErrors(app, control.log)
   addValidation(app)
   addJsonBodies(app)
-  addTimings(app)
+  addTimings(app, control.telemetry)
   addCors(app)
   addFrontPage(app, parts)
   addHealth(app)
+  addMetrics(app, parts)
   addUploadFiles(app, parts)
   addListTeams(app, parts)
   addCreateAccessToken(app)

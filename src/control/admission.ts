@@ -7,6 +7,7 @@ import type { Machine } from '../domain/machine.ts'
 import type { NodeStatus } from '../domain/node-status.ts'
 import type { Store } from '../domain/store.ts'
 import type { TeamLimits } from '../domain/team.ts'
+import type { Backlog } from '../domain/telemetry.ts'
 import type { Clock } from '../lib/clock.ts'
 import { abortable, sleep } from '../lib/deadline.ts'
 import { createFairSemaphore } from '../lib/fair-semaphore.ts'
@@ -59,6 +60,8 @@ export interface Admission {
   enterAhead(): Promise<(() => void) | undefined>
   /** Errors: `unavailable` while the node is draining. */
   refuseWhileDraining(): void
+  /** Starts that wait for their turn, and that have it. */
+  backlog(): Backlog
   /** The limits that count for a team: its own, and the server's where it has none. */
   limitsOf(teamId: string): Promise<TeamLimits>
 }
@@ -99,6 +102,8 @@ export function createAdmission(parts: AdmissionParts): Admission {
     limitsOf,
     refuseWhileDraining,
     enterAhead: startAhead,
+
+    backlog: () => ({ waiting: turns.waiting(), running: turns.held() }),
 
     async enter(request, signal) {
       signal.throwIfAborted()

@@ -1,6 +1,7 @@
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import { publicState } from '../domain/sandbox-state.ts'
+import type { EndPhase } from '../domain/telemetry.ts'
 import { checkLifetime } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
 import { requireVisible, type SandboxRef } from './find-sandbox.ts'
@@ -16,7 +17,7 @@ export interface ConnectRequest {
 
 export interface ConnectOptions {
   signal: AbortSignal
-  phase?: (name: string) => void
+  phase?: EndPhase
 }
 
 /**
@@ -32,6 +33,7 @@ export async function connectSandbox(
   { signal, phase }: ConnectOptions,
 ): Promise<{ sandbox: Sandbox; resumed: boolean }> {
   const askedAt = ctx.clock.now()
+  const since = performance.now()
   checkLifetime(await ctx.admission.limitsOf(ref.teamId), timeoutS)
   const wasPaused = await isPaused(ctx, ref)
   return whileRunning(
@@ -46,6 +48,7 @@ export async function connectSandbox(
           reason: 'request',
           signal,
           ended,
+          since,
           ...(phase && { phase }),
         } as const
         return { sandbox: await resume(ctx, sandbox, options), resumed: true }
@@ -69,6 +72,7 @@ export async function resumeSandbox(
   { signal, phase }: ConnectOptions,
 ): Promise<Sandbox> {
   const askedAt = ctx.clock.now()
+  const since = performance.now()
   checkLifetime(await ctx.admission.limitsOf(ref.teamId), timeoutS)
   const wasPaused = await isPaused(ctx, ref)
   return ctx.lifecycle.exclusive(
@@ -89,6 +93,7 @@ export async function resumeSandbox(
         reason: 'request',
         signal,
         ended,
+        since,
         ...(phase && { phase }),
       })
     },

@@ -1,5 +1,6 @@
 import type { SandboxNode } from '../domain/node.ts'
 import type { Store } from '../domain/store.ts'
+import type { Telemetry } from '../domain/telemetry.ts'
 import type { TemplateArchives } from '../domain/template-archives.ts'
 import type { TemplateBuilder } from '../domain/template-builder.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -24,6 +25,8 @@ export interface ControlContext {
   templateTurns: KeyedQueue
   /** Resolves when requests that had arrived at the server by now have been passed on to this process. Never rejects. */
   caughtUp: () => Promise<void>
+  /** Is told what operations took */
+  telemetry: Telemetry
   clock: Clock
   log: Log
 }

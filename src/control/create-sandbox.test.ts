@@ -15,7 +15,7 @@ test('a created sandbox takes traffic, and its start isn’t charged to its life
   expect(sandbox.endAt - sandbox.startedAt).toBe(60_000)
   expect(parts.directory.find(sandbox.id)?.id).toBe(sandbox.id)
   expect(await parts.control.store.sandboxes.find(sandbox.id)).toEqual(sandbox)
-  expect(phases).toEqual(['template', 'admission', 'store', 'start', 'configure'])
+  expect(phases).toEqual(['template', 'admission', 'store', 'agent', 'configure', 'record'])
 })
 
 test('a failed start leaves neither row nor guest', async () => {

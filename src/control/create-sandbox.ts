@@ -4,11 +4,13 @@ import type { SandboxNetwork } from '../domain/network.ts'
 import type { StartOptions } from '../domain/node.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import { publicState } from '../domain/sandbox-state.ts'
+import type { EndPhase } from '../domain/telemetry.ts'
 import type { SandboxDefaults, TemplateBuild } from '../domain/template-build.ts'
 import { newSandboxId, newToken } from '../lib/ids.ts'
 import { patientSignal } from '../lib/patience.ts'
 import { checkLifetime } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
+import { measured } from './measured.ts'
 import { checkPausable } from './pause-sandbox.ts'
 import { placementError } from './placement-error.ts'
 import { resolveBuild } from './resolve-template.ts'
@@ -60,8 +62,8 @@ interface StartExtras {
 
 export interface CreateOptions {
   signal: AbortSignal
-  /** Called as each phase ends, for `Server-Timing` */
-  phase: (name: string) => void
+  /** Called as each phase ends */
+  phase: EndPhase
 }
 
 /**
@@ -97,19 +99,22 @@ async function create(
   idempotency: Sandbox['idempotency'],
   options: CreateOptions,
 ): Promise<Sandbox> {
-  const origin = await resolveOrigin(ctx, request)
-  options.phase('template')
-  const claimed = request.id === undefined ? ctx.node.claim(origin) : undefined
-  try {
-    const settings = { ...request, ...origin, idempotency, detail: {} }
-    const isStarted = claimed !== undefined
-    return await startSandbox(ctx, isStarted ? { ...settings, id: claimed, isStarted } : settings, options)
-  } catch (error) {
-    if (toError(error).code === 'not_found') await ctx.stock.look(origin.templateId)
-    throw error
-  } finally {
-    if (claimed !== undefined) ctx.node.putBack(claimed)
-  }
+  const { signal, phase: told } = options
+  return measured(ctx, { operation: 'create', cause: 'request', phase: told }, async (phase) => {
+    const origin = await resolveOrigin(ctx, request)
+    phase('template')
+    const claimed = request.id === undefined ? ctx.node.claim(origin) : undefined
+    try {
+      const asked = { ...request, ...origin, idempotency, detail: {} }
+      const settings = claimed === undefined ? asked : { ...asked, id: claimed, isStarted: true }
+      return await startSandbox(ctx, settings, { signal, phase })
+    } catch (error) {
+      if (toError(error).code === 'not_found') await ctx.stock.look(origin.templateId)
+      throw error
+    } finally {
+      if (claimed !== undefined) ctx.node.putBack(claimed)
+    }
+  })
 }
 
 /** What two requests with one key have in common if they ask for the same sandbox. */
@@ -217,6 +222,7 @@ async function start(
     )
     ctx.node.admit(running, { fresh: true })
     await ctx.store.templates.countSpawn(running.templateId, startedAt)
+    phase('record')
     ctx.log.info({ sandboxId: running.id, templateId: running.templateId }, 'sandbox started')
     return running
   } catch (error) {

@@ -3,9 +3,11 @@
  * and jumps of the clock with nothing to keep in step.
  */
 
+import type { Sandbox } from '../domain/sandbox.ts'
 import { sleep } from '../lib/deadline.ts'
 import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
+import { measured } from './measured.ts'
 import { pause } from './pause-sandbox.ts'
 
 /** Time between two looks, in ms; the bound on how late a deadline is noticed. */
@@ -83,11 +85,15 @@ async function expire(ctx: ControlContext, id: string): Promise<void> {
   if (due?.state === 'snapshotting' && due.onTimeout === 'kill' && due.endAt <= ctx.clock.now()) {
     await ctx.lifecycle.preempt(id, 'expire', 'timeout')
   }
+  const since = performance.now()
   await ctx.lifecycle.exclusive(id, async (sandbox) => {
-    const deadline = patientSignal(endTimeoutMs)
-    if (sandbox?.state === 'killing') return ctx.lifecycle.end(sandbox, 'kill', 'timeout', deadline)
+    const end = (row: Sandbox, event: 'kill' | 'expire') =>
+      measured(ctx, { operation: 'kill', cause: 'timeout', since }, (phase) =>
+        ctx.lifecycle.end(row, event, 'timeout', patientSignal(endTimeoutMs), phase),
+      )
+    if (sandbox?.state === 'killing') return end(sandbox, 'kill')
     if (sandbox?.state !== 'running' || sandbox.endAt > ctx.clock.now()) return
-    if (sandbox.onTimeout === 'kill') return ctx.lifecycle.end(sandbox, 'expire', 'timeout', deadline)
-    await pause(ctx, sandbox, { memory: sandbox.autoPauseMemory, reason: 'timeout' })
+    if (sandbox.onTimeout === 'kill') return end(sandbox, 'expire')
+    await pause(ctx, sandbox, { memory: sandbox.autoPauseMemory, reason: 'timeout', since })
   })
 }

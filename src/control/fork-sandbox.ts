@@ -6,6 +6,7 @@ import { forEachLimit } from '../lib/for-each-limit.ts'
 import type { ControlContext } from './context.ts'
 import { type CreateOptions, imageOf, startSandbox } from './create-sandbox.ts'
 import { requireVisible, type SandboxRef } from './find-sandbox.ts'
+import { measured } from './measured.ts'
 import { newTemplate, takeSnapshot } from './snapshot-sandbox.ts'
 
 /** Forks that are started side by side. */
@@ -28,22 +29,36 @@ export async function forkSandbox(
   ctx: ControlContext,
   ref: SandboxRef,
   { timeoutS, count }: ForkRequest,
+  { signal, phase: told }: CreateOptions,
+): Promise<ForkResult[]> {
+  return measured(ctx, { operation: 'fork', cause: 'request', phase: told }, (phase) =>
+    fork(ctx, ref, { timeoutS, count }, { signal, phase }),
+  )
+}
+
+async function fork(
+  ctx: ControlContext,
+  ref: SandboxRef,
+  { timeoutS, count }: ForkRequest,
   { signal, phase }: CreateOptions,
 ): Promise<ForkResult[]> {
   const { source, copy } = await ctx.lifecycle.exclusive(
     ref.id,
     async (row, ended) => {
       const sandbox = requireForkable(row, ref)
-      const copied = await takeSnapshot(ctx, sandbox, newTemplate(ctx, sandbox, 'fork'), [], ended)
+      phase('queue')
+      const options = { tags: [], ended, phase }
+      const copied = await takeSnapshot(ctx, sandbox, newTemplate(ctx, sandbox, 'fork'), options)
       return { source: sandbox, copy: copied.build }
     },
     signal,
   )
-  phase('snapshot')
   // Held while forks are being made of it, so that reconciliation doesn't take it for left over.
   return ctx.lifecycle.exclusive(copy.id, async () => {
     try {
-      return await startForks(ctx, { source, copy, timeoutS, count }, signal)
+      const forks = await startForks(ctx, { source, copy, timeoutS, count }, signal)
+      phase('forks')
+      return forks
     } finally {
       // From here on the forks' own rows keep its image.
       await ctx.store.builds.remove(copy.id)
@@ -66,31 +81,30 @@ async function startForks(
   const results: ForkResult[] = []
   await forEachLimit(Array.from({ length: count }).keys(), parallel, async (index) => {
     try {
-      const sandbox = await startSandbox(
-        ctx,
-        {
-          teamId: source.teamId,
-          templateId: source.templateId,
-          buildId: source.buildId,
-          alias: source.alias,
-          image: imageOf(copy),
-          defaults: source.defaults,
-          cpuCount: source.cpuCount,
-          memoryMb: source.memoryMb,
-          diskMb: source.diskMb,
-          timeoutS,
-          secure: source.envdAccessToken !== null,
-          metadata: source.metadata,
-          envVars: source.envVars,
-          allowInternetAccess: source.allowInternetAccess,
-          network: source.network,
-          onTimeout: source.onTimeout,
-          autoPauseMemory: source.autoPauseMemory,
-          autoResume: source.autoResume,
-          idempotency: null,
-          detail: { forkOf: source.id },
-        },
-        { signal, phase: () => {} },
+      const settings = {
+        teamId: source.teamId,
+        templateId: source.templateId,
+        buildId: source.buildId,
+        alias: source.alias,
+        image: imageOf(copy),
+        defaults: source.defaults,
+        cpuCount: source.cpuCount,
+        memoryMb: source.memoryMb,
+        diskMb: source.diskMb,
+        timeoutS,
+        secure: source.envdAccessToken !== null,
+        metadata: source.metadata,
+        envVars: source.envVars,
+        allowInternetAccess: source.allowInternetAccess,
+        network: source.network,
+        onTimeout: source.onTimeout,
+        autoPauseMemory: source.autoPauseMemory,
+        autoResume: source.autoResume,
+        idempotency: null,
+        detail: { forkOf: source.id },
+      }
+      const sandbox = await measured(ctx, { operation: 'create', cause: 'fork' }, (phase) =>
+        startSandbox(ctx, settings, { signal, phase }),
       )
       results[index] = { sandbox }
     } catch (error) {

@@ -33,7 +33,7 @@ test('a kill breaks off a copy that is under way, and what waits behind it', asy
   await using parts = await startControl({ faults: { snapshotDelayMs: ageMs } })
   const { control } = parts
   const ref = await createSandbox(control, anySandbox, options())
-  const copying = snapshotSandbox(control, ref, { name: undefined, memory: undefined }, signal())
+  const copying = snapshotSandbox(control, ref, { name: undefined, memory: undefined }, { signal: signal() })
   const forking = forkSandbox(control, ref, { timeoutS: 60, count: 1 }, options())
   const waiting = Promise.allSettled([copying, forking])
   await untilIn(parts, ref.id, 'snapshotting')
@@ -97,7 +97,7 @@ test('a deadline breaks off a copy where it is an end, and waits for it where it
   const copyOf = async (onTimeout: 'kill' | 'pause') => {
     const ref = await createSandbox(control, { ...anySandbox, onTimeout }, options())
     const copying = Promise.allSettled([
-      snapshotSandbox(control, ref, { name: undefined, memory: undefined }, signal()),
+      snapshotSandbox(control, ref, { name: undefined, memory: undefined }, { signal: signal() }),
     ])
     await untilIn(parts, ref.id, 'snapshotting')
     return { ref, copying }
@@ -133,7 +133,7 @@ test('a deadline is moved while a copy is under way, and counts from the request
   const { control } = parts
   const ref = await createSandbox(control, anySandbox, options())
   const endAt = async () => (await control.store.sandboxes.find(ref.id))?.endAt
-  const copying = snapshotSandbox(control, ref, { name: undefined, memory: undefined }, signal())
+  const copying = snapshotSandbox(control, ref, { name: undefined, memory: undefined }, { signal: signal() })
   const outcome = Promise.allSettled([copying])
   await untilIn(parts, ref.id, 'snapshotting')
   await setSandboxTimeout(control, ref, 10, signal())

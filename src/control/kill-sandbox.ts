@@ -1,7 +1,9 @@
+import type { EndPhase } from '../domain/telemetry.ts'
 import { abortable } from '../lib/deadline.ts'
 import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
 import { requireOwned, type SandboxRef } from './find-sandbox.ts'
+import { measured } from './measured.ts'
 
 /** How long ending a sandbox may take from its turn on, in ms. */
 const endTimeoutMs = 30_000
@@ -15,8 +17,9 @@ export async function killSandbox(
   ctx: ControlContext,
   ref: SandboxRef,
   signal: AbortSignal,
-  reason: 'request' | 'admin' | 'shutdown' = 'request',
+  { reason = 'request', phase: told }: { reason?: 'request' | 'admin' | 'shutdown'; phase?: EndPhase } = {},
 ): Promise<void> {
+  const since = performance.now()
   requireOwned(await ctx.store.sandboxes.find(ref.id), ref)
   const isRecorded = await ctx.lifecycle.preempt(ref.id, 'kill', reason)
   let hasBegun = false
@@ -26,7 +29,10 @@ export async function killSandbox(
       hasBegun = true
       // What was under way may have ended it as it broke off.
       if (row === undefined && isRecorded) return
-      await ctx.lifecycle.end(requireOwned(row, ref), 'kill', reason, patientSignal(endTimeoutMs))
+      const sandbox = requireOwned(row, ref)
+      await measured(ctx, { operation: 'kill', cause: reason, since, phase: told }, (phase) =>
+        ctx.lifecycle.end(sandbox, 'kill', reason, patientSignal(endTimeoutMs), phase),
+      )
     },
     isRecorded ? undefined : signal,
   )

@@ -25,7 +25,7 @@ export async function killTeamSandboxes(
   let failed = 0
   await forEachLimit(rows, atOnce, async ({ id }) => {
     try {
-      await killSandbox(ctx, { teamId, id }, signal, 'admin')
+      await killSandbox(ctx, { teamId, id }, signal, { reason: 'admin' })
       killed++
     } catch (error) {
       // One that has ended meanwhile needs no end.

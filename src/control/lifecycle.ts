@@ -11,10 +11,12 @@ import type { GuestHandle } from '../domain/runtime.ts'
 import type { Sandbox, SandboxUpdate } from '../domain/sandbox.ts'
 import { nextState, type SandboxEvent } from '../domain/sandbox-state.ts'
 import type { Store } from '../domain/store.ts'
+import type { Backlog, EndPhase } from '../domain/telemetry.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createKeyedQueue } from '../lib/keyed-queue.ts'
 import type { Log } from '../lib/log.ts'
 import { sandboxNotFound } from './find-sandbox.ts'
+import { untimed } from './measured.ts'
 
 /** What a sandbox's owner is told of a step. */
 export interface Told {
@@ -49,7 +51,13 @@ export interface Lifecycle {
    * Ends a sandbox; only inside `exclusive`. The end is final as soon as it is recorded: when the effect fails
    * (`unavailable`) the row stays in `killing` and reconciliation finishes it. Errors: `conflict`, `unavailable`.
    */
-  end(sandbox: Sandbox, event: SandboxEvent, reason: string, signal: AbortSignal): Promise<void>
+  end(
+    sandbox: Sandbox,
+    event: SandboxEvent,
+    reason: string,
+    signal: AbortSignal,
+    phase?: EndPhase,
+  ): Promise<void>
   /** Undoes a start that failed, and why: as `end`, but its event is the failure. */
   undoStart(sandbox: Sandbox, message: string, signal: AbortSignal): Promise<void>
   /**
@@ -59,6 +67,8 @@ export interface Lifecycle {
    * Errors: `conflict` where its state doesn't allow the end.
    */
   preempt(id: string, event: 'kill' | 'expire', reason: string): Promise<boolean>
+  /** What waits for its turn and what runs, of all sandboxes. */
+  backlog(): Backlog
   /** How many tasks of a sandbox wait or run. */
   waiting(id: string): number
   /** Resolves when no sandbox has a task waiting or running. */
@@ -104,6 +114,7 @@ export function createLifecycle(parts: {
         signal,
       ),
     waiting: (id) => queue.waiting(id),
+    backlog: () => queue.backlog(),
     idle: () => queue.idle(),
 
     move,
@@ -152,16 +163,21 @@ export function createLifecycle(parts: {
     event: SandboxEvent,
     reason: string,
     signal: AbortSignal,
+    phase: EndPhase = untimed,
   ): Promise<void> {
     const endReason = await recordEnd(sandbox, event, reason)
+    phase('store')
     await node.withdraw(sandbox.id)
+    phase('withdraw')
     // A start that failed may have made a guest all the same.
     const isIts = ({ sandboxId }: GuestHandle) => sandboxId === sandbox.id
     const handle = sandbox.handle ?? (await node.guests(signal)).find(isIts)
     if (handle !== undefined) await node.destroy(handle, signal)
+    phase('destroy')
     const untold = endReason === startFailed
     const told = untold ? undefined : eventOf(sandbox, { type: 'killed', reason: endReason }, clock.now())
     await store.sandboxes.remove(sandbox.id, told)
+    phase('record')
     log.info({ sandboxId: sandbox.id, reason: endReason }, 'sandbox ended')
   }
 

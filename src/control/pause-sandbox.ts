@@ -1,9 +1,11 @@
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
+import type { EndPhase } from '../domain/telemetry.ts'
 import { loopTurns } from '../lib/loop-turns.ts'
 import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
 import { requireOwned, requireVisible, type SandboxRef } from './find-sandbox.ts'
+import { measured } from './measured.ts'
 import { isAway, recordPause, settle, undoPause } from './settle.ts'
 
 /** How long a pause may take from its turn on, in ms. It goes on when its client leaves. */
@@ -20,6 +22,7 @@ export interface PauseRequest {
   requireHealthyGuest?: boolean
   /** When the request came, Unix milliseconds; absent: now */
   askedAt?: number
+  phase?: EndPhase
 }
 
 /**
@@ -35,6 +38,7 @@ export async function pauseSandbox(
   signal: AbortSignal,
 ): Promise<void> {
   const { askedAt = ctx.clock.now() } = options
+  const since = performance.now()
   checkPausable(ctx, options.memory)
   await ctx.lifecycle.exclusive(
     ref.id,
@@ -46,7 +50,7 @@ export async function pauseSandbox(
         throw alreadyPaused(ref.id)
       }
       if (options.requireHealthyGuest === true) await checkHealth(ctx, sandbox, signal)
-      await pause(ctx, requireVisible(sandbox, ref), { ...options, reason: 'request' })
+      await pause(ctx, requireVisible(sandbox, ref), { ...options, reason: 'request', since })
     },
     signal,
   )
@@ -74,14 +78,31 @@ export function checkPausable({ node }: ControlContext, memory: boolean): void {
   )
 }
 
+export interface PauseOptions {
+  memory: boolean
+  reason: 'request' | 'timeout'
+  /** When it began to wait for its turn, as `performance.now()` says it */
+  since: number
+  phase?: EndPhase
+}
+
 /** Intent, effect, outcome; only inside `exclusive`. Errors: `conflict`, `unavailable`, `internal`. */
-export async function pause(
+export function pause(ctx: ControlContext, sandbox: Sandbox, options: PauseOptions): Promise<Sandbox> {
+  const { reason: cause, since, phase: told } = options
+  return measured(ctx, { operation: 'pause', cause, since, phase: told }, (phase) =>
+    pauseInTurn(ctx, sandbox, { ...options, phase }),
+  )
+}
+
+async function pauseInTurn(
   ctx: ControlContext,
   sandbox: Sandbox,
-  { memory, reason }: { memory: boolean; reason: string },
+  { memory, reason, phase }: PauseOptions & { phase: EndPhase },
 ): Promise<Sandbox> {
   const intent = await ctx.lifecycle.move(sandbox, 'pause', { pausedWithMemory: memory })
+  phase('store')
   await ctx.node.withdraw(sandbox.id)
+  phase('withdraw')
   try {
     if (intent.handle === null) throw new ServerError('internal', 'The sandbox has no guest.')
     await ctx.node.pause(intent.handle, { memory }, patientSignal(pauseTimeoutMs))
@@ -89,9 +110,13 @@ export async function pause(
     await makeGood(ctx, intent, error)
     throw error
   }
+  phase('pause')
   // Whoever had asked for it by now asked before it was done, though nobody may have read that yet.
   if (reason === 'request') await untilRead(ctx, sandbox.id)
-  return recordPause(ctx, intent, memory, reason)
+  phase('settle')
+  const paused = await recordPause(ctx, intent, memory, reason)
+  phase('record')
+  return paused
 }
 
 /** Resolves when what had arrived at this server by now is in the sandbox's queue. */

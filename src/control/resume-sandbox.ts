@@ -1,9 +1,11 @@
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
+import type { EndPhase } from '../domain/telemetry.ts'
 import { anySignal } from '../lib/deadline.ts'
 import { patientSignal } from '../lib/patience.ts'
 import { clampEnd } from './check-lifetime.ts'
 import type { ControlContext } from './context.ts'
+import { measured } from './measured.ts'
 import { settle } from './settle.ts'
 
 /** How long a resume may take once it is admitted, in ms. It goes on when its client leaves. */
@@ -22,7 +24,9 @@ export interface ResumeOptions {
   signal: AbortSignal
   /** That of `exclusive`: breaks the resume off at any time */
   ended: AbortSignal
-  phase?: (name: string) => void
+  /** When it began to wait for its turn, as `performance.now()` says it */
+  since: number
+  phase?: EndPhase
 }
 
 /**
@@ -30,10 +34,17 @@ export interface ResumeOptions {
  * A resume that fails leaves it paused. Memory that the host has lost is a boot from the files, which the log and the
  * event say. Errors: `conflict` (not paused), those of `Admission.enter`, `unavailable`, `internal`.
  */
-export async function resume(
+export function resume(ctx: ControlContext, paused: Sandbox, options: ResumeOptions): Promise<Sandbox> {
+  const { reason: cause, since, phase: told } = options
+  return measured(ctx, { operation: 'resume', cause, since, phase: told }, (phase) =>
+    resumeInTurn(ctx, paused, { ...options, phase }),
+  )
+}
+
+async function resumeInTurn(
   ctx: ControlContext,
   paused: Sandbox,
-  { timeoutS, memory, reason, signal, ended, phase = () => {} }: ResumeOptions,
+  { timeoutS, memory, reason, signal, ended, phase }: ResumeOptions & { phase: EndPhase },
 ): Promise<Sandbox> {
   const { teamId, cpuCount, memoryMb, diskMb, handle: known } = paused
   if (known === null) throw new ServerError('internal', 'The sandbox has no guest.')
@@ -45,6 +56,7 @@ export async function resume(
   const deadline = anySignal(ended, patientSignal(resumeTimeoutMs))
   try {
     const condition = await ctx.node.recover(known, deadline)
+    phase('recover')
     const hasMemory = paused.pausedWithMemory === true && condition === 'paused'
     const memoryLost =
       paused.pausedWithMemory === true && (condition === 'stopped' || condition === 'cut-off')
@@ -68,6 +80,7 @@ export async function resume(
         { type: 'resumed', reason, detail: { memory: !booted, ...(memoryLost && { memoryLost }) } },
       )
       ctx.node.admit(running)
+      phase('record')
       const level = memoryLost ? 'warn' : 'info'
       ctx.log[level]({ sandboxId: running.id, reason, booted, memoryLost }, 'sandbox resumed')
       return running

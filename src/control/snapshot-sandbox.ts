@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
+import type { EndPhase } from '../domain/telemetry.ts'
 import type { TaggedBuild, Template } from '../domain/template.ts'
 import type { TemplateBuild } from '../domain/template-build.ts'
 import { defaultTag, parseTemplateName } from '../domain/template-name.ts'
@@ -10,6 +11,7 @@ import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
 import { requireRunning, type SandboxRef } from './find-sandbox.ts'
 import { eventOf } from './lifecycle.ts'
+import { measured } from './measured.ts'
 import { namespaceOf } from './namespace.ts'
 import { settle } from './settle.ts'
 import { dropIncomplete, type NamedSnapshot, named } from './snapshots.ts'
@@ -27,8 +29,9 @@ export async function snapshotSandbox(
   ctx: ControlContext,
   ref: SandboxRef,
   { name, memory }: { name: string | undefined; memory: boolean | undefined },
-  signal: AbortSignal,
+  { signal, phase: told }: { signal: AbortSignal; phase?: EndPhase },
 ): Promise<NamedSnapshot> {
+  const since = performance.now()
   if (memory === true) checkMemorySnapshots(ctx)
   const namespace = await namespaceOf(ctx, ref.teamId)
   const parsed = name === undefined ? undefined : parseTemplateName(name)
@@ -41,12 +44,9 @@ export async function snapshotSandbox(
     async (row, ended) => {
       const sandbox = requireRunning(row, ref)
       const existing = parsed && (await ctx.store.templates.findByAlias(ref.teamId, parsed.name))
-      return takeSnapshot(
-        ctx,
-        sandbox,
-        existing ?? newTemplate(ctx, sandbox, 'snapshot', parsed?.name),
-        [tag],
-        ended,
+      const meant = existing ?? newTemplate(ctx, sandbox, 'snapshot', parsed?.name)
+      return measured(ctx, { operation: 'snapshot', cause: 'request', since, phase: told }, (phase) =>
+        takeSnapshot(ctx, sandbox, meant, { tags: [tag], ended, phase }),
       )
     },
     signal,
@@ -84,8 +84,7 @@ export async function takeSnapshot(
   ctx: ControlContext,
   sandbox: Sandbox,
   asked: Template & { isNew?: boolean },
-  tags: readonly string[],
-  ended: AbortSignal,
+  { tags, ended, phase }: { tags: readonly string[]; ended: AbortSignal; phase: EndPhase },
 ): Promise<TaggedBuild> {
   checkSnapshots(ctx)
   const { handle } = sandbox
@@ -93,9 +92,11 @@ export async function takeSnapshot(
   const { template, build } = await recordIntent(ctx, sandbox, asked)
   const { id, image } = build
   const intent = await ctx.lifecycle.move(sandbox, 'snapshot')
+  phase('store')
   try {
     const signal = anySignal(ended, patientSignal(snapshotTimeoutMs))
     await ctx.node.snapshot(handle, image, signal)
+    phase('copy')
     const told = {
       type: 'snapshotted',
       reason: template.kind === 'fork' ? 'fork' : 'request',
@@ -105,6 +106,7 @@ export async function takeSnapshot(
     const { diskMb, defaults } = build
     await ctx.store.builds.complete(id, { at, tags, image, diskMb, defaults }, eventOf(sandbox, told, at))
     await ctx.lifecycle.move(intent, 'snapshotted')
+    phase('record')
     ctx.log.info({ sandboxId: sandbox.id, snapshotId: template.id, buildId: id }, 'snapshot taken')
     return { template, build: { ...build, status: 'ready', finishedAt: at } }
   } catch (error) {

@@ -16,7 +16,7 @@ const options = () => ({ signal: signal(), phase: () => {} })
 const create = (control: ControlContext, template = 'base') =>
   createSandbox(control, { ...anySandbox, template }, options())
 const snapshot = (control: ControlContext, ref: { teamId: string; id: string }, name?: string) =>
-  snapshotSandbox(control, ref, { name, memory: undefined }, signal())
+  snapshotSandbox(control, ref, { name, memory: undefined }, { signal: signal() })
 const listed = async (control: ControlContext, name?: string) =>
   (
     await listSnapshots(control, { teamId: 'team', limit: 100, ...(name !== undefined && { name }) })
@@ -99,7 +99,7 @@ test('bad names, another namespace, memory where there is none', async () => {
     await expect(snapshot(parts.control, source, name)).rejects.toMatchObject({ code: 'invalid_argument' })
   }
   await expect(
-    snapshotSandbox(parts.control, source, { name: undefined, memory: true }, signal()),
+    snapshotSandbox(parts.control, source, { name: undefined, memory: true }, { signal: signal() }),
   ).rejects.toMatchObject({ code: 'unimplemented', message: expect.stringContaining('memorySnapshot') })
   await expect(snapshot(parts.control, { ...source, teamId: 'other' })).rejects.toMatchObject({
     code: 'not_found',

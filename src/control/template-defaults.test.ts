@@ -75,7 +75,7 @@ test('environment, directory and start command are those of the build, also for 
     parts.control,
     sandbox,
     { name: undefined, memory: undefined },
-    signal(),
+    { signal: signal() },
   )
   const copy = await createSandbox(parts.control, { ...anySandbox, template: template.id }, options())
   expect(await said(copy, look)).toBe(`build build ${folder}`)

@@ -24,6 +24,7 @@ export function createWakeSandbox(ctx: ControlContext, takesTraffic: (id: string
     const asked = await ctx.store.sandboxes.find(id)
     if (asked === undefined || !mayWake(asked)) return takesTraffic(id)
     checkTokens(asked, request)
+    const since = performance.now()
     return ctx.lifecycle.exclusive(
       id,
       async (row, ended) => {
@@ -31,7 +32,7 @@ export function createWakeSandbox(ctx: ControlContext, takesTraffic: (id: string
         if (isLive || row === undefined || !mayWake(row)) return isLive
         if (row.state === 'paused') {
           const timeoutS = Math.max(lifetimeMinS, row.timeoutS)
-          await resume(ctx, row, { timeoutS, memory: true, reason: 'traffic', signal, ended })
+          await resume(ctx, row, { timeoutS, memory: true, reason: 'traffic', signal, ended, since })
         }
         return takesTraffic(id)
       },

@@ -9,10 +9,20 @@ import type { DirectoryEntry } from '../domain/data-plane.ts'
 import { ServerError } from '../domain/error.ts'
 import { openIngress } from '../domain/live-sandbox.ts'
 import type { StoredLogEntry } from '../domain/sandbox-log.ts'
+import type { WorkerLoad } from '../domain/telemetry.ts'
 import { silentLog } from '../lib/log.ts'
 import { messageMaxBytes } from './channel.ts'
 import { createFeed, type FeedParts } from './feed.ts'
 import { createWorkerClient, type WorkerClient } from './worker-client.ts'
+
+/** What every worker says of itself here. */
+const load: WorkerLoad = {
+  loopDelayMs: { mean: 0.5, max: 2.5 },
+  cpuMs: 12.5,
+  rssBytes: 1000,
+  heapBytes: 500,
+  requests: { api: 1, envd: 2, port: 3, refused: 4, upgrade: 5 },
+}
 
 const settings = {
   domain: null,
@@ -139,6 +149,8 @@ test.each([
   ['a port beyond all', framed('{"type":"wake","ref":1,"id":"a","request":{"port":65536}}')],
   ['lines by the thousand', framed(`{"type":"log","lines":[${'0,'.repeat(1000)}0]}`)],
   ['a line with nested fields', framed(logOf('{"x":{}}'))],
+  ['a load of no numbers', framed('{"type":"alive","load":{"loopDelayMs":{},"requests":{}}}')],
+  ['a sign of life without a load', framed('{"type":"alive"}')],
   ['a worker of another release', framed('{"type":"ready","version":99}')],
 ])('a worker that says %s is given up, and the others go on', async (_, bytes) => {
   await using plane = createPlane()
@@ -149,6 +161,12 @@ test.each([
   expect(plane.ends[0]).toBeInstanceOf(Error)
   plane.feed.admit(entryOf('a'), team)
   await expect.poll(() => good.seen).toContain('admit a')
+})
+
+test('a sign of life says what the worker takes', async () => {
+  await using plane = createPlane()
+  await plane.worker()
+  await expect.poll(() => plane.loads, { timeout: 10_000 }).toContainEqual(load)
 })
 
 const team = { teamId: 'team', fresh: false }
@@ -186,6 +204,7 @@ interface TestWorker {
 function createPlane({ wake = async () => false }: Partial<Pick<FeedParts, 'wake'>> = {}) {
   const written: StoredLogEntry[] = []
   const ends: (Error | undefined)[] = []
+  const loads: WorkerLoad[] = []
   const feed = createFeed({ wake, logs: { write: (entry) => written.push(entry) }, log: silentLog })
   const folder = mkdtempSync(join(tmpdir(), 'e2b-data-plane-'))
   const sockets: Socket[] = []
@@ -205,6 +224,7 @@ function createPlane({ wake = async () => false }: Partial<Pick<FeedParts, 'wake
     }
     return new Promise((resolve) => {
       const client = createWorkerClient(socket, {
+        load: () => load,
         onSettings: () => void seen.push('settings'),
         onAdmit: ({ id }, fresh) => void seen.push(`admit ${id}${fresh ? ' fresh' : ''}`),
         async onWithdraw(id) {
@@ -221,6 +241,7 @@ function createPlane({ wake = async () => false }: Partial<Pick<FeedParts, 'wake
       })
       feed.attach(owned, settings, {
         onReady: () => resolve({ client, socket, seen, hold }),
+        onLoad: (told) => void loads.push(told),
         onEnd: (error) => void ends.push(error),
       })
     })
@@ -229,6 +250,7 @@ function createPlane({ wake = async () => false }: Partial<Pick<FeedParts, 'wake
     feed,
     written,
     ends,
+    loads,
     worker,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()

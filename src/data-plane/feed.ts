@@ -7,6 +7,7 @@ import type { DirectoryEntry, TrafficCarrier } from '../domain/data-plane.ts'
 import { toError } from '../domain/error.ts'
 import type { WakeRequest } from '../domain/live-sandbox.ts'
 import type { SandboxLogSink } from '../domain/sandbox-log.ts'
+import type { WorkerLoad } from '../domain/telemetry.ts'
 import type { Log } from '../lib/log.ts'
 import { type Asked, createLink, type Link } from './link.ts'
 import type { FromWorker, Outcome, WorkerSettings } from './messages.ts'
@@ -45,6 +46,8 @@ export interface Feed extends TrafficCarrier {
 
 export interface AttachEvents {
   onReady(): void
+  /** What it takes, once a second. */
+  onLoad(load: WorkerLoad): void
   onEnd(error?: Error): void
 }
 
@@ -140,12 +143,15 @@ export function createFeed({ wake, ensureDebug, logs, log }: FeedParts): Feed {
 
     caughtUp: () => askAll({ type: 'catch-up' }),
 
-    attach(stream, settings, { onReady, onEnd }) {
+    attach(stream, settings, { onReady, onLoad, onEnd }) {
       let served: ReturnType<typeof serve> | undefined
       const link = createLink(stream, {
         log,
         onReady,
-        onMessage: (message) => served?.onMessage(message),
+        onMessage(message) {
+          if (message.type === 'alive') onLoad(message.load)
+          else served?.onMessage(message)
+        },
         onEnd(error) {
           served?.onEnd()
           onEnd(error)

@@ -7,6 +7,7 @@ import { type ErrorCode, isErrorCode, type ServerError } from '../domain/error.t
 import type { WakeRequest } from '../domain/live-sandbox.ts'
 import { isSandboxId } from '../domain/sandbox-id.ts'
 import { logLevels, type SandboxLogEntry } from '../domain/sandbox-log.ts'
+import type { WorkerLoad } from '../domain/telemetry.ts'
 
 /** Of the protocol; both sides are of one release, and a worker of another is refused. */
 export const protocolVersion = 1
@@ -46,7 +47,7 @@ export interface LogLine {
 
 export type FromWorker =
   | { type: 'ready'; version: number }
-  | { type: 'alive' }
+  | { type: 'alive'; load: WorkerLoad }
   | { type: 'done'; ref: number }
   | { type: 'wake'; ref: number; id: string; request: WakeRequest }
   | { type: 'debug'; ref: number }
@@ -71,7 +72,7 @@ export function readFromWorker(value: unknown): FromWorker {
   const { type } = value
   switch (type) {
     case 'alive':
-      return { type }
+      return { type, load: workerLoad(value.load) }
     case 'ready':
       return { type, version: whole(value.version) }
     case 'done':
@@ -104,6 +105,11 @@ function whole(value: unknown): number {
   throw new Error('a number out of range')
 }
 
+function amount(value: unknown): number {
+  if (typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER) return value
+  throw new Error('an amount out of range')
+}
+
 function text(value: unknown, maxLength: number): string {
   if (typeof value === 'string' && value.length <= maxLength) return value
   throw new Error('a text out of range')
@@ -124,6 +130,26 @@ function wakeRequest(value: unknown): WakeRequest {
     port,
     accessToken: token(value.accessToken),
     trafficAccessToken: token(value.trafficAccessToken),
+  }
+}
+
+function workerLoad(value: unknown): WorkerLoad {
+  if (!isRecord(value) || !isRecord(value.loopDelayMs) || !isRecord(value.requests)) {
+    throw new Error('a load of another shape')
+  }
+  const { loopDelayMs, requests } = value
+  return {
+    loopDelayMs: { mean: amount(loopDelayMs.mean), max: amount(loopDelayMs.max) },
+    cpuMs: amount(value.cpuMs),
+    rssBytes: whole(value.rssBytes),
+    heapBytes: whole(value.heapBytes),
+    requests: {
+      api: whole(requests.api),
+      envd: whole(requests.envd),
+      port: whole(requests.port),
+      refused: whole(requests.refused),
+      upgrade: whole(requests.upgrade),
+    },
   }
 }
 

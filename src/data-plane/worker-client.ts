@@ -7,6 +7,7 @@ import type { DirectoryEntry } from '../domain/data-plane.ts'
 import { ServerError } from '../domain/error.ts'
 import type { WakeRequest } from '../domain/live-sandbox.ts'
 import type { SandboxLogEntry } from '../domain/sandbox-log.ts'
+import type { WorkerLoad } from '../domain/telemetry.ts'
 import { loopTurns } from '../lib/loop-turns.ts'
 import { type Channel, createChannel } from './channel.ts'
 import {
@@ -34,8 +35,10 @@ const linesMax = 4_000
 const outputLinesMax = 2_000
 const secondMs = 1000
 
-/** What the owner has to say. Called in its order. */
+/** What the owner has to say, called in its order; and what it is told. */
 export interface WorkerEvents {
+  /** What this process takes, asked for with each sign of life. */
+  load(): WorkerLoad
   onSettings(settings: WorkerSettings): void
   onAdmit(entry: DirectoryEntry, fresh: boolean): void
   /** Resolves when the sandbox's traffic is over. */
@@ -76,7 +79,10 @@ export function createWorkerClient(stream: Duplex, events: WorkerEvents): Worker
   })
   const send = (message: FromWorker) => channel.send(message)
   const log = createLogQueue(channel)
-  const timers = [setInterval(() => send({ type: 'alive' }), aliveMs), setInterval(log.flush, logMs)]
+  const timers = [
+    setInterval(() => send({ type: 'alive', load: events.load() }), aliveMs),
+    setInterval(log.flush, logMs),
+  ]
 
   function take(message: ToWorker): void {
     switch (message.type) {

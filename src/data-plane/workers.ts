@@ -9,6 +9,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import type { Duplex } from 'node:stream'
+import type { WorkerLoad } from '../domain/telemetry.ts'
 import { sleep } from '../lib/deadline.ts'
 import type { Log } from '../lib/log.ts'
 import type { Attached, Feed } from './feed.ts'
@@ -38,6 +39,8 @@ export interface WorkersParts {
   feed: Feed
   /** Called for each start */
   settings: () => WorkerSettings
+  /** Is told what each takes, by its place among them */
+  measures: { workerLoad(index: number, load: WorkerLoad): void; workerEnded(index: number): void }
   log: Log
   /** Takes a line that a worker logged, without its newline. */
   logLine: (line: string) => void
@@ -59,7 +62,15 @@ interface Serving {
   attached: Attached
 }
 
-export function createWorkers({ count, program, feed, settings, log, logLine }: WorkersParts): Workers {
+export function createWorkers({
+  count,
+  program,
+  feed,
+  settings,
+  measures,
+  log,
+  logLine,
+}: WorkersParts): Workers {
   const serving: Serving[] = []
   const children = new Set<ChildProcess>()
   const waiting: { connection: Socket; listener: ListenerName }[] = []
@@ -96,8 +107,8 @@ export function createWorkers({ count, program, feed, settings, log, logLine }: 
     else connection.destroy()
   }
 
-  /** Runs one until it ends; `onReady` when it serves. Never rejects. */
-  const runOnce = async (onReady: () => void): Promise<Error | undefined> => {
+  /** Runs one, in its place, until it ends; `onReady` when it serves. Never rejects. */
+  const runOnce = async (index: number, onReady: () => void): Promise<Error | undefined> => {
     const child = fork(program.file, [], {
       execArgv: program.execArgv,
       // Its fourth stream is the data plane's.
@@ -125,6 +136,7 @@ export function createWorkers({ count, program, feed, settings, log, logLine }: 
         for (const { connection, listener } of waiting.splice(0)) take(connection, listener)
         onReady()
       },
+      onLoad: (load) => measures.workerLoad(index, load),
       onEnd(error) {
         fault ??= error
         retire()
@@ -141,11 +153,12 @@ export function createWorkers({ count, program, feed, settings, log, logLine }: 
   }
 
   /** Keeps one running until all are stopped. */
-  const keep = async (onReady: () => void): Promise<void> => {
+  const keep = async (index: number, onReady: () => void): Promise<void> => {
     for (let attempt = 0; !stopping.signal.aborted; attempt++) {
       const startedAt = performance.now()
-      const reason = await runOnce(onReady)
+      const reason = await runOnce(index, onReady)
       if (stopping.signal.aborted) return
+      measures.workerEnded(index)
       log.error({ reason: reason?.message }, 'a data worker ended, and another is started')
       if (performance.now() - startedAt > steadyMs) attempt = 0
       const pauseMs = restartPausesMs[Math.min(attempt, restartPausesMs.length - 1)] ?? 0
@@ -158,13 +171,13 @@ export function createWorkers({ count, program, feed, settings, log, logLine }: 
       await Promise.all(
         Array.from(
           { length: count },
-          () =>
+          (_, index) =>
             new Promise<void>((resolve, reject) => {
               setTimeout(
                 () => reject(new Error('The data workers did not start in time.')),
                 startTimeoutMs,
               ).unref()
-              void keep(resolve)
+              void keep(index, resolve)
             }),
         ),
       )

@@ -6,6 +6,7 @@ import type { Images } from './images.ts'
 import type { Capabilities, GuestCondition, GuestHandle } from './runtime.ts'
 import type { Sandbox } from './sandbox.ts'
 import type { SandboxMetrics } from './sandbox-metrics.ts'
+import type { EndPhase } from './telemetry.ts'
 
 /** Starts of guests since the server started. */
 export interface StartCounts {
@@ -16,7 +17,7 @@ export interface StartCounts {
 
 export interface StartOptions {
   signal: AbortSignal
-  phase: (name: string) => void
+  phase: EndPhase
   onUp?: () => void
 }
 

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream'
 import type { AgentAddress } from './data-plane.ts'
 import type { Images } from './images.ts'
 import type { Egress } from './network.ts'
+import type { EndPhase } from './telemetry.ts'
 
 /** What a runtime truly does, as data: a request that needs more gets a typed error naming the capability. */
 export interface Capabilities {
@@ -108,10 +109,10 @@ export interface Runtime {
 
   /**
    * Starts a guest whose agent accepts connections by the time this resolves. On failure nothing is left behind,
-   * but for what `list` finds after a crash. Errors: `not_found` (image), `resource_exhausted`, `unimplemented` (naming
+   * but for what `list` finds after a crash. `phase` is called where `network` and `start` end, for timings. Errors: `not_found` (image), `resource_exhausted`, `unimplemented` (naming
    * the capability), `failed_precondition` (what keeps guests closed isn't there).
    */
-  start(spec: GuestSpec, signal: AbortSignal): Promise<GuestHandle>
+  start(spec: GuestSpec, signal: AbortSignal, phase?: EndPhase): Promise<GuestHandle>
 
   /** What became of a guest from before a restart. Changes nothing about it. */
   recover(handle: GuestHandle, signal: AbortSignal): Promise<GuestCondition>

@@ -1,4 +1,5 @@
 import type { RegistryCredentials } from './images.ts'
+import type { Backlog } from './telemetry.ts'
 import type { TemplateBuild } from './template-build.ts'
 
 /** Arguments as in E2B's build specification (e2b-wire 4.2), checked already. */
@@ -70,6 +71,8 @@ export interface TemplateBuilder {
   collectGarbage(signal: AbortSignal, options?: { quotaBytes?: number }): Promise<Collected>
   /** Removes images from private registries that a crash has left. Errors: `unavailable`, `canceled`. */
   removePrivateImages(signal: AbortSignal): Promise<void>
+  /** Builds that wait for their turn, and that have it. */
+  backlog(): Backlog
   /** Ends all builds. */
   close(): Promise<void>
 }

@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream'
 import type { HttpRequest, HttpResponse } from '../domain/http.ts'
 import type { LiveSandbox, SandboxDirectory, WakeSandbox } from '../domain/live-sandbox.ts'
+import type { RequestCounts } from '../domain/telemetry.ts'
 import { withOneLeadingSlash } from '../lib/leading-slash.ts'
 import type { Log } from '../lib/log.ts'
 import { isPreflight, preflightHeaders } from '../wire/cors.ts'
@@ -29,6 +30,8 @@ export interface EdgeOptions {
   wake?: WakeSandbox | undefined
   /** What this process has for traffic */
   limits?: Partial<TrafficLimits> | undefined
+  /** Counts what comes */
+  counts?: RequestCounts
 }
 
 export interface RequestHandlingOptions {
@@ -51,7 +54,7 @@ export interface Edge {
   handleUpgrade(client: UpgradeClient, route: SandboxRoute | ErrorRoute): void
 }
 
-export function createEdge({ directory, log, wake, limits }: EdgeOptions): Edge {
+export function createEdge({ directory, log, wake, limits, counts }: EdgeOptions): Edge {
   const trafficOf = createTrafficTable({ ...defaultTrafficLimits, ...limits })
   const waker = wake && createWaker(wake)
   const watch = createCloseWatch()
@@ -117,6 +120,7 @@ export function createEdge({ directory, log, wake, limits }: EdgeOptions): Edge 
       if (connection.destroyed) return
       // Before the sandbox is looked for, which may wake it (e2b-behaviour 1.6).
       const isForEnvd = route.kind === 'sandbox' && route.port === envdPort
+      if (counts !== undefined) counts[route.kind === 'error' ? 'refused' : isForEnvd ? 'envd' : 'port']++
       if (isForEnvd) {
         req.url = withOneLeadingSlash(req.url ?? '')
         // It carries no token, and says nothing of what is behind it: the request that it is for meets the sandbox.
@@ -146,6 +150,7 @@ export function createEdge({ directory, log, wake, limits }: EdgeOptions): Edge 
 
     handleUpgrade(client, route) {
       const { req, stream } = client
+      if (counts !== undefined) counts.upgrade++
       // Node takes its own listener off a connection that it hands over; an unheard error would end the program.
       stream.on('error', () => stream.destroy())
       // Joining two streams takes more listeners than Node expects, and no more than that.

@@ -7,6 +7,8 @@ export interface KeyedQueue {
   run<T>(key: string, task: () => Promise<T>, signal?: AbortSignal): Promise<T>
   /** How many tasks of a key wait or run. */
   waiting(key: string): number
+  /** How many tasks wait and how many run, of all keys. */
+  backlog(): { waiting: number; running: number }
   /** Resolves when every task that was queued has settled. */
   idle(): Promise<void>
 }
@@ -38,6 +40,11 @@ export function createKeyedQueue(): KeyedQueue {
       return signal === undefined ? result : untilBegun(result, signal, () => hasBegun)
     },
     waiting: (key) => counts.get(key) ?? 0,
+    backlog() {
+      let tasks = 0
+      for (const count of counts.values()) tasks += count
+      return { waiting: tasks - counts.size, running: counts.size }
+    },
     async idle() {
       while (tails.size > 0) await Promise.all(tails.values())
     },

@@ -13,6 +13,7 @@ import { createFindSigned } from '../edge/signed-urls.ts'
 import type { TrafficServer } from '../edge/traffic-server.ts'
 import { createEnvd } from '../envd/envd.ts'
 import { createSandboxTable } from '../envd/sandbox-table.ts'
+import { createLoadMeter } from '../lib/load-meter.ts'
 import { createDebugListener } from './debug-listener.ts'
 import { connectionBounds, openFilesMax } from './descriptors.ts'
 import { createListener } from './listener.ts'
@@ -28,9 +29,12 @@ process.on('disconnect', () => process.exit())
 let servers: Record<ListenerName, TrafficServer> | undefined
 let settings: WorkerSettings | undefined
 const log = pino({ level: 'info' })
+const meter = createLoadMeter()
+const counts = { api: 0, envd: 0, port: 0, refused: 0, upgrade: 0 }
 const envd = createEnvd({ log })
 const table = createSandboxTable({ envd, writeLog: (id, entry) => client.writeLog(id, entry) })
 const client = createWorkerClient(new Socket({ fd: dataPlaneFd, readable: true, writable: true }), {
+  load: () => ({ ...meter.read(), requests: counts }),
   onSettings(given) {
     settings = given
     log.level = given.logLevel
@@ -65,10 +69,15 @@ function createServers({ domain, credentials, maxConnections, apiSocket }: Worke
       return (await client.wake(id, request, signal)) ? table.find(id) : undefined
     },
     limits: { maxConnections, maxAllConnections: bounds.exchanges, maxKept: bounds.kept },
+    counts,
   })
+  const passToApi = createPassToApi({ socket: apiSocket, maxRequests: bounds.api, log })
   const made = {
     public: createListener({
-      api: createPassToApi({ socket: apiSocket, maxRequests: bounds.api, log }),
+      api(req, res) {
+        counts.api++
+        passToApi(req, res)
+      },
       edge,
       findSigned: createFindSigned(table),
       domain: domain ?? undefined,

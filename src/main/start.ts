@@ -47,6 +47,7 @@ import { ensureApiKey, keySource } from './api-keys.ts'
 import { type Config, ConfigError } from './config.ts'
 import { dataWorkerProgram, programVersion } from './installation.ts'
 import { createServerLog } from './log/server-log.ts'
+import { openMetrics, runLoadMeter } from './metrics.ts'
 import { apiUrl, openCredentials, openDns, publicDomain } from './names.ts'
 import { openProvision } from './open-provision.ts'
 import { listenPrivately } from './private-socket.ts'
@@ -187,6 +188,9 @@ async function start(
     buildsOnDemand: config.buildStock,
   })
   let workers: Workers | undefined
+  const version = programVersion()
+  const measured = { version, runtime: runtime.name, store, admission, lifecycle, builder }
+  const metrics = openMetrics(measured)
   const control: ControlContext = {
     store,
     node,
@@ -198,6 +202,7 @@ async function start(
     templateTurns: createKeyedQueue(),
     orphans: createOrphans({ ...(orphanGraceMs !== undefined && { graceMs: orphanGraceMs }) }),
     caughtUp: async () => workers?.caughtUp(),
+    telemetry: metrics,
     clock,
     log,
   }
@@ -224,6 +229,7 @@ async function start(
       used: recordKeyUsage({ keys: store.apiKeys, clock, log }),
     }),
     localNode,
+    metrics,
     domain: () => domain,
     serverFactory: (handler) =>
       createApiServer(
@@ -252,6 +258,7 @@ async function start(
       apiSocket: apiSocket.path,
       logLevel: config.logLevel,
     }),
+    measures: metrics,
     log,
     logLine,
   })
@@ -281,6 +288,7 @@ async function start(
     runWebhooks({ ctx: control, send, present: presentLifecycleDelivery }, stopping.signal),
     logs.run(stopping.signal),
     warm.run(await warmKinds(store), stopping.signal),
+    runLoadMeter(metrics, stopping.signal),
     renewing,
   ]
   const authority = credentials?.authority ?? null
@@ -380,7 +388,7 @@ async function destroyAll(control: ControlContext): Promise<void> {
   for (;;) {
     const rows = await control.store.sandboxes.list({})
     try {
-      await forEachLimit(rows, 8, (row) => killSandbox(control, row, signal, 'shutdown'))
+      await forEachLimit(rows, 8, (row) => killSandbox(control, row, signal, { reason: 'shutdown' }))
       return
     } catch (error) {
       if (signal.aborted) throw error

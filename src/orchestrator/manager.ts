@@ -46,8 +46,8 @@ export function createManager({ runtime, warm, carrier, log, defaultUser }: Mana
       const { signal, phase } = options
       const claimed = await startClaimed(sandbox, options)
       if (claimed !== undefined) return claimed
-      const handle = await runtime.start(specOf(sandbox), signal)
-      phase('start')
+      const handle = await runtime.start(specOf(sandbox), signal, phase)
+      phase('agent')
       try {
         await bootGuest(sandbox, guestOf(handle), options)
         return handle

@@ -68,7 +68,7 @@ async function waiting({ control, warm, guests }: TestControl): Promise<string[]
 
 async function create(parts: TestControl, more: Partial<Parameters<typeof createSandbox>[1]> = {}) {
   const phases: string[] = []
-  const options = { signal: signal(), phase: (name: string) => phases.push(name) }
+  const options = { signal: signal(), phase: (name: string) => void phases.push(name) }
   const sandbox = await createSandbox(parts.control, { ...anySandbox, ...more }, options)
   return { sandbox, phases }
 }

@@ -131,6 +131,7 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
     collectGarbage: collect,
 
     removePrivateImages: privateImages.sweep,
+    backlog: () => ({ waiting: turns.waiting(), running: turns.held() }),
 
     owns: (name) => holds.has(name) || running.has(name),
 

@@ -125,7 +125,7 @@ export function createClient(world: World, random: Random, name: string): Client
         world.control,
         { ...team, id: it.id },
         { ...named, memory: undefined },
-        patience(),
+        { signal: patience() },
       )
       snapshots.set(snapshotId, contents)
     },

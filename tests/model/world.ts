@@ -157,6 +157,7 @@ export async function createWorld(random: Random): Promise<World> {
       archives,
       templateTurns: createKeyedQueue(),
       orphans: createOrphans({ graceMs: 0 }),
+      telemetry: { operation() {}, request() {} },
       caughtUp: async () => {},
     }
     const wake = createWakeSandbox(control, (id) => directory.find(id) !== undefined)

@@ -5,8 +5,11 @@ import { createAuthenticator } from '../../src/auth/authenticate.ts'
 import { recordKeyUsage } from '../../src/auth/key-usage.ts'
 import { createApiKey } from '../../src/control/create-api-key.ts'
 import { createLocalNode, type LocalNode } from '../../src/control/local-node.ts'
+import type { Telemetry } from '../../src/domain/telemetry.ts'
 import { silentLog } from '../../src/lib/log.ts'
+import { openMetrics } from '../../src/main/metrics.ts'
 import { createMachine } from '../../src/orchestrator/machine.ts'
+import type { Metrics } from '../../src/telemetry/metrics.ts'
 import { startControl, type TestControl } from './control.ts'
 
 export interface TestApi extends AsyncDisposable {
@@ -26,8 +29,14 @@ export interface TestApi extends AsyncDisposable {
 const adminToken = 'admin-token-of-tests'
 
 export async function startApi(options: Parameters<typeof startControl>[0] = {}): Promise<TestApi> {
-  const parts = await startControl(options)
+  let metrics: Metrics | undefined
+  const telemetry: Telemetry = {
+    operation: (measured) => metrics?.operation(measured),
+    request: (answered) => metrics?.request(answered),
+  }
+  const parts = await startControl({ telemetry, ...options })
   const { control } = parts
+  metrics = openMetrics({ version: '1.2.3', runtime: 'process', ...control })
   const { store, clock } = control
   await store.teams.create({ id: 'other', name: 'Other', slug: 'other', createdAt: 1, limits: {} })
   const keyOf = async (teamId: string) => (await createApiKey(control, { teamId, name: `of ${teamId}` })).key
@@ -45,7 +54,7 @@ export async function startApi(options: Parameters<typeof startControl>[0] = {})
     adminToken,
     used: recordKeyUsage({ keys: store.apiKeys, clock, log: silentLog }),
   })
-  const app = createApi({ control, authenticator, localNode, domain: () => null })
+  const app = createApi({ control, authenticator, localNode, metrics, domain: () => null })
   return {
     control,
     localNode,

@@ -21,6 +21,7 @@ import type { SandboxLogSink } from '../../src/domain/sandbox-log.ts'
 import type { StockRecipe } from '../../src/domain/stock-recipe.ts'
 import type { Store } from '../../src/domain/store.ts'
 import { unlimited } from '../../src/domain/team.ts'
+import type { Telemetry } from '../../src/domain/telemetry.ts'
 import type { Template } from '../../src/domain/template.ts'
 import type { TemplateArchives } from '../../src/domain/template-archives.ts'
 import { noDefaults, type TemplateBuild } from '../../src/domain/template-build.ts'
@@ -57,6 +58,7 @@ export async function startControl({
   logs,
   orphanGraceMs = 0,
   recipes = [],
+  telemetry = { operation() {}, request() {} },
 }: {
   faults?: Faults
   clock?: Clock
@@ -65,6 +67,8 @@ export async function startControl({
   orphanGraceMs?: number
   /** Of stock templates beside `base` */
   recipes?: StockRecipe[]
+  /** Is told what is measured */
+  telemetry?: Telemetry
 } = {}): Promise<TestControl> {
   const store = await openSqliteStore({ path: ':memory:' })
   const { instanceId } = store
@@ -113,6 +117,7 @@ export async function startControl({
       templateTurns: createKeyedQueue(),
       orphans: createOrphans({ graceMs: orphanGraceMs }),
       caughtUp: async () => {},
+      telemetry,
       clock,
       log: silentLog,
     },

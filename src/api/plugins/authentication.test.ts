@@ -56,7 +56,7 @@ test.each<[string, () => Record<string, string>, number, RegExp]>([
 })
 
 test('the operator’s operations take nothing but the admin token', async () => {
-  const mine = operations().filter(({ path }) => /^\/(nodes|admin)/.test(path))
+  const mine = operations().filter(({ path }) => /^\/(nodes|admin|metrics)/.test(path))
   expect(mine.length).toBeGreaterThan(7)
   for (const { method, path } of mine) {
     for (const headers of [{}, { 'x-api-key': api.keys.team }, { 'x-admin-token': api.keys.team }]) {

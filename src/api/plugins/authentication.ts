@@ -23,14 +23,16 @@ export function addOperatorAuthentication(scope: FastifyInstance, authenticator:
 }
 
 /** What a request says of its sender. */
-export function credentialsOf(request: FastifyRequest): Credentials {
+export function credentialsOf(request: FastifyRequest): Credentials & { bearer: string | undefined } {
   const header = (name: string) => {
     const value = request.headers[name]
     return Array.isArray(value) ? value[0] : value
   }
+  const bearer = bearerOf(request)
   return {
+    bearer,
     // Older clients send what they have from a login as a bearer token, which an API key is here (see `GET /teams`).
-    apiKey: header('x-api-key') ?? bearerOf(request),
+    apiKey: header('x-api-key') ?? bearer,
     adminToken: header('x-admin-token'),
     teamId: header('x-team-id'),
   }

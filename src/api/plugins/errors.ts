@@ -22,12 +22,14 @@ export function badUrl(_error: FastifyError, request: FastifyRequest, reply: Fas
 export function addErrors(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((thrown, request, reply) => answer(fromFramework(thrown), request, reply))
   app.setNotFoundHandler((request, reply) => {
+    request.failure = 'not_found'
     const message = `There is no ${request.method} ${request.url.split('?')[0]} here. docs/compat.md lists the operations.`
     reply.status(404).send(errorBody(404, message))
   })
 
   function answer(error: ServerError, request: FastifyRequest, reply: FastifyReply): void {
     const status = httpStatus(error)
+    request.failure = error.code
     const { method, routeOptions } = request
     const what = { code: error.code, method, route: routeOptions.url }
     if (error.code === 'internal') log.error({ ...what, err: error }, 'a request failed')

@@ -1,39 +1,42 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { ErrorCode } from '../../domain/error.ts'
+import type { EndPhase, Phase, Telemetry } from '../../domain/telemetry.ts'
 import { anySignal } from '../../lib/deadline.ts'
 import { patientSignal } from '../../lib/patience.ts'
+import { type PhaseClock, startPhaseClock } from '../../lib/phase-clock.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Closes the current phase; its duration appears in `Server-Timing` */
-    phase: (name: string) => void
-    phases: string[]
-    /** Time since the request arrived, in ms */
-    ageMs: () => number
+    phase: EndPhase
+    clock: PhaseClock<Phase>
+    /** What it was refused or failed with; null: it wasn't */
+    failure: ErrorCode | null
   }
 }
 
-/** Reports in `Server-Timing` how long each phase of a request took, in milliseconds; the phases add up to `total`. */
-export function addTimings(app: FastifyInstance): void {
+/**
+ * Tells `telemetry` of each request that is answered, and reports in `Server-Timing` how long each phase of it took, in
+ * milliseconds; the phases add up to `total`.
+ */
+export function addTimings(app: FastifyInstance, telemetry: Telemetry): void {
   app.decorateRequest('phase')
-  app.decorateRequest('phases')
-  app.decorateRequest('ageMs')
+  app.decorateRequest('clock')
+  app.decorateRequest('failure', null)
   app.addHook('onRequest', async (request) => {
-    const begun = performance.now()
-    let last = begun
-    const phases: string[] = []
-    request.phases = phases
-    request.ageMs = () => performance.now() - begun
-    request.phase = (name) => {
-      const now = performance.now()
-      phases.push(`${name};dur=${(now - last).toFixed(2)}`)
-      last = now
-    }
+    request.clock = startPhaseClock()
+    request.phase = request.clock.end
   })
   app.addHook('onSend', async (request, reply) => {
-    if (request.phases.length === 0) return
-    request.phase('answer')
-    const total = request.phases.reduce((sum, phase) => sum + Number(phase.split('dur=')[1]), 0)
-    reply.header('server-timing', [...request.phases, `total;dur=${total.toFixed(2)}`].join(', '))
+    const { clock } = request
+    if (clock.phases.length === 0) return
+    clock.end('answer')
+    const parts = clock.phases.map(({ name, ms }) => `${name};dur=${ms.toFixed(2)}`)
+    const total = clock.phases.reduce((sum, { ms }) => sum + ms, 0)
+    reply.header('server-timing', `${parts.join(', ')}, total;dur=${total.toFixed(2)}`)
+  })
+  app.addHook('onResponse', async ({ method, routeOptions, failure }, { statusCode }) => {
+    telemetry.request({ method, route: routeOptions.url ?? null, status: statusCode, code: failure })
   })
 }
 

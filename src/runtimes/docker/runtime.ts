@@ -135,13 +135,13 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     }),
     fingerprint: (signal) => fingerprintDocker(engine, mounts, guestBinary, signal),
 
-    start: (spec, signal) =>
+    start: (spec, signal, phase) =>
       typed(async () => {
         checkSpec(spec)
         checkSandboxId(spec.sandboxId)
         const { id: engineId } = await engineHost.info(signal)
         return inTurn(slots, signal, async () =>
-          toHandle({ ...(await startGuest(parts, spec, signal)), engine: engineId }),
+          toHandle({ ...(await startGuest(parts, spec, { signal, phase })), engine: engineId }),
         )
       }),
     recover: (handle, signal) => typed(() => recoverGuest(parts, fromHandle(handle), signal)),

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ServerError } from '../../domain/error.ts'
 import type { GuestSpec } from '../../domain/runtime.ts'
+import type { EndPhase } from '../../domain/telemetry.ts'
 import { abortable } from '../../lib/deadline.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import type { DockerGuest } from './handle.ts'
@@ -17,10 +18,11 @@ const undoWaitMs = 5_000
 export async function startGuest(
   parts: DockerParts,
   spec: GuestSpec,
-  signal: AbortSignal,
+  { signal, phase }: { signal: AbortSignal; phase: EndPhase | undefined },
 ): Promise<DockerGuest> {
   const { sandboxId } = spec
   await parts.network.ensure(signal)
+  phase?.('network')
   const transport = await parts.transports.forStart(signal)
   const directory = await parts.dirs.create(sandboxId)
   parts.ends.expect(sandboxId)
@@ -28,6 +30,7 @@ export async function startGuest(
   const launched = launchContainer(spec, options)
   try {
     const guest = await abortable(launched, signal)
+    phase?.('start')
     // The agent does nothing yet, as nobody asks it to before this resolves.
     const closed =
       spec.egress === 'closed' ? parts.egress.set(guest, 'closed', signal, { isFresh: true }) : undefined

@@ -39,6 +39,28 @@ export const openapi = {
         }
       }
     },
+    "/metrics": {
+      "get": {
+        "summary": "What the server measures of itself, as Prometheus reads it (this server's own)",
+        "security": [
+          {
+            "AdminToken": []
+          }
+        ],
+        "responses": {
+          "200": {
+            "description": "docs/metrics.md has the names. The token may be a bearer token",
+            "content": {
+              "text/plain": {
+                "schema": {
+                  "type": "string"
+                }
+              }
+            }
+          }
+        }
+      }
+    },
     "/sandboxes": {
       "post": {
         "summary": "Create a sandbox (first generation)",

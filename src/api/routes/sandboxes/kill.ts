@@ -10,7 +10,8 @@ const killTimeoutMs = 30_000
 /** DELETE /sandboxes/{sandboxID}. It goes on when the client leaves: the end is recorded first. */
 export function addKillSandbox(app: FastifyInstance, { control }: ApiParts): void {
   app.delete<SandboxParams>('/sandboxes/:sandboxID', async (request, reply) => {
-    await killSandbox(control, sandboxRef(request), patientSignal(killTimeoutMs))
+    const { phase } = request
+    await killSandbox(control, sandboxRef(request), patientSignal(killTimeoutMs), { phase })
     return reply.status(204).send()
   })
 }

@@ -18,8 +18,9 @@ export function addPauseSandbox(app: FastifyInstance, { control }: ApiParts): vo
       const memory = request.body?.memory !== false
       const requireHealthyGuest = request.body?.requireHealthyGuest === true
       const signal = requestSignal(reply, waitTimeoutMs)
-      const askedAt = control.clock.now() - request.ageMs()
-      await pauseSandbox(control, sandboxRef(request), { memory, requireHealthyGuest, askedAt }, signal)
+      const askedAt = control.clock.now() - request.clock.totalMs()
+      const options = { memory, requireHealthyGuest, askedAt, phase: request.phase }
+      await pauseSandbox(control, sandboxRef(request), options, signal)
       return reply.status(204).send()
     },
   )

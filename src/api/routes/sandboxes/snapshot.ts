@@ -22,7 +22,7 @@ export function addSnapshotSandbox(app: FastifyInstance, { control }: ApiParts):
         control,
         sandboxRef(request),
         { name: name ?? undefined, memory: memory ?? undefined },
-        signal,
+        { signal, phase: request.phase },
       )
       return reply.status(201).send(presentSnapshot(snapshot))
     },
