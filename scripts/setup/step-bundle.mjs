@@ -56,7 +56,7 @@ function buildOptions({ root, bundle }) {
     sourcesContent: false,
     legalComments: 'none',
     logLevel: 'silent',
-    external: native,
+    external: [...native, ...wanted],
     plugins: [keepRecipes],
     banner: { js: commonJsGlobals },
   }
@@ -64,6 +64,13 @@ function buildOptions({ root, bundle }) {
 
 /** Compiled code finds its binary beside itself, so these packages are loaded from node_modules. */
 const native = ['better-sqlite3', 'cpu-features', '*.node']
+
+/** Loaded from node_modules too, and only where somebody asks for traces. */
+const wanted = [
+  '@opentelemetry/sdk-trace',
+  '@opentelemetry/exporter-trace-otlp-http',
+  '@opentelemetry/resources',
+]
 
 /** Image recipes read the files beside them, so they are loaded from where they are. */
 const keepRecipes = {

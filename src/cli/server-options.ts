@@ -122,6 +122,10 @@ export function withServerOptions(command: Command): Command {
       'folder with recipes of more templates for every team, beside those that come with it [E2B_SERVER_STOCK_DIR]',
     )
     .option(
+      '--otlp-endpoint <url>',
+      'where OpenTelemetry traces of operations go, over OTLP [E2B_SERVER_OTLP_ENDPOINT] (default: nowhere)',
+    )
+    .option(
       '--template-cache-mb <n>',
       'layers and files that are kept for later builds [E2B_SERVER_TEMPLATE_CACHE_MB] (default: 20480)',
     )

@@ -60,6 +60,7 @@ test.each([
   [{ maxLifetimeHours: '-1' }, '--max-lifetime-hours'],
   [{ maxStarting: '1.5' }, '--max-starting'],
   [{ startWait: '601' }, '--start-wait'],
+  [{ otlpEndpoint: 'ftp://x' }, '--otlp-endpoint'],
   [{ readyWait: '0' }, '--ready-wait'],
   [{ minFreeDiskMb: '0' }, '--min-free-disk-mb'],
 ])('%j is refused by name', (flags, name) => {

@@ -119,6 +119,10 @@ const schema = z.object({
     .string()
     .transform((path) => resolve(path))
     .optional(),
+  /** Base address of a collector of OpenTelemetry's traces */
+  otlpEndpoint: z
+    .url({ protocol: /^https?$/, error: '--otlp-endpoint must be an address, as http://localhost:4318' })
+    .optional(),
   destroyOnExit: z.boolean(),
   /** `unix:///path` or undefined for the default socket */
   dockerHost: z.string().optional(),
@@ -192,6 +196,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     maxTeamUploadsMb: pick('maxTeamUploadsMb', 'E2B_SERVER_MAX_TEAM_UPLOADS_MB', '20480'),
     buildStock: flags.buildStock ?? (env.E2B_SERVER_BUILD_STOCK || true),
     stockDir: pick('stockDir', 'E2B_SERVER_STOCK_DIR'),
+    otlpEndpoint: pick('otlpEndpoint', 'E2B_SERVER_OTLP_ENDPOINT'),
     destroyOnExit: flags.destroyOnExit === true,
     dockerHost: env.DOCKER_HOST,
   })

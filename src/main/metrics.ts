@@ -3,10 +3,12 @@ import type { Admission } from '../control/admission.ts'
 import type { Lifecycle } from '../control/lifecycle.ts'
 import { sandboxStates } from '../domain/sandbox-state.ts'
 import type { Store } from '../domain/store.ts'
+import type { Telemetry } from '../domain/telemetry.ts'
 import type { TemplateBuilder } from '../domain/template-builder.ts'
 import { sleep } from '../lib/deadline.ts'
 import { createLoadMeter } from '../lib/load-meter.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import type { Traces } from '../telemetry/traces.ts'
 
 /** Time between two looks at this process, in ms: as often as data workers tell of theirs. */
 const loadMs = 1000
@@ -32,6 +34,18 @@ export function openMetrics({ store, admission, lifecycle, builder, ...what }: M
       builds: builder.backlog(),
     }),
   })
+}
+
+/** What use cases tell of, to metrics and, where there are any, traces. */
+export function tellBoth(metrics: Metrics, traces: Traces | undefined): Telemetry {
+  if (traces === undefined) return metrics
+  return {
+    request: metrics.request,
+    operation(measured) {
+      metrics.operation(measured)
+      traces.operation(measured)
+    },
+  }
 }
 
 /** Tells of this process until the signal aborts. */

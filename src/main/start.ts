@@ -38,6 +38,7 @@ import { createMachine } from '../orchestrator/machine.ts'
 import { createManager } from '../orchestrator/manager.ts'
 import { createWarmGuests } from '../orchestrator/warm-guests.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
+import { openTraces } from '../telemetry/traces.ts'
 import { openArchives } from '../templates/archives.ts'
 import { createBuilder } from '../templates/builder.ts'
 import { createSender } from '../webhooks/send-delivery.ts'
@@ -47,7 +48,7 @@ import { ensureApiKey, keySource } from './api-keys.ts'
 import { type Config, ConfigError } from './config.ts'
 import { dataWorkerProgram, programVersion } from './installation.ts'
 import { createServerLog } from './log/server-log.ts'
-import { openMetrics, runLoadMeter } from './metrics.ts'
+import { openMetrics, runLoadMeter, tellBoth } from './metrics.ts'
 import { apiUrl, openCredentials, openDns, publicDomain } from './names.ts'
 import { openProvision } from './open-provision.ts'
 import { listenPrivately } from './private-socket.ts'
@@ -191,6 +192,12 @@ async function start(
   const version = programVersion()
   const measured = { version, runtime: runtime.name, store, admission, lifecycle, builder }
   const metrics = openMetrics(measured)
+  const { otlpEndpoint: endpoint } = config
+  const traces =
+    endpoint === undefined
+      ? undefined
+      : await openTraces({ endpoint, version, instanceId: store.instanceId, log })
+  undo.push(() => traces?.close())
   const control: ControlContext = {
     store,
     node,
@@ -202,7 +209,7 @@ async function start(
     templateTurns: createKeyedQueue(),
     orphans: createOrphans({ ...(orphanGraceMs !== undefined && { graceMs: orphanGraceMs }) }),
     caughtUp: async () => workers?.caughtUp(),
-    telemetry: metrics,
+    telemetry: tellBoth(metrics, traces),
     clock,
     log,
   }
@@ -324,6 +331,7 @@ async function start(
       await Promise.all(loops)
       await lifecycle.idle()
       await logs.flush()
+      await traces?.close()
       if (config.destroyOnExit) await destroyAll(control)
       const left = await countSandboxes(control.store)
       log.info({ ...left }, 'stopped')
