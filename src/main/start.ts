@@ -12,7 +12,6 @@ import type { ControlContext } from '../control/context.ts'
 import { createDebugSandbox } from '../control/debug-sandbox.ts'
 import { runWebhooks } from '../control/deliver-webhooks.ts'
 import { runExpiry } from '../control/expiry.ts'
-import { killSandbox } from '../control/kill-sandbox.ts'
 import { createLifecycle } from '../control/lifecycle.ts'
 import { createLocalNode } from '../control/local-node.ts'
 import { createLogWriter } from '../control/log-writer.ts'
@@ -29,10 +28,7 @@ import type { Runtime } from '../domain/runtime.ts'
 import type { Store } from '../domain/store.ts'
 import { defaultLinger, responseClass } from '../edge/unread-body.ts'
 import { systemClock } from '../lib/clock.ts'
-import { sleep } from '../lib/deadline.ts'
-import { forEachLimit } from '../lib/for-each-limit.ts'
 import { createKeyedQueue } from '../lib/keyed-queue.ts'
-import { patientSignal } from '../lib/patience.ts'
 import { countStarts } from '../orchestrator/count-starts.ts'
 import { createMachine } from '../orchestrator/machine.ts'
 import { createManager } from '../orchestrator/manager.ts'
@@ -46,6 +42,7 @@ import { presentLifecycleDelivery } from '../wire/lifecycle-event.ts'
 import { ensureAdminToken } from './admin-token.ts'
 import { ensureApiKey, keySource } from './api-keys.ts'
 import { type Config, ConfigError } from './config.ts'
+import { destroyAll } from './destroy-all.ts'
 import { dataWorkerProgram, programVersion } from './installation.ts'
 import { createServerLog } from './log/server-log.ts'
 import { openMetrics, runLoadMeter, tellBoth } from './metrics.ts'
@@ -386,22 +383,3 @@ async function listen(
 }
 
 const same = <T>(part: T): T => part
-
-/** How long a stop tries to end all sandboxes, and the pause between two tries, in milliseconds. */
-const destroyMs = { limit: 30_000, pause: 500 }
-
-/** Ends all sandboxes, also past an engine that doesn't answer for a moment. Errors: of the last try. */
-async function destroyAll(control: ControlContext): Promise<void> {
-  const signal = patientSignal(destroyMs.limit)
-  for (;;) {
-    const rows = await control.store.sandboxes.list({})
-    try {
-      await forEachLimit(rows, 8, (row) => killSandbox(control, row, signal, { reason: 'shutdown' }))
-      return
-    } catch (error) {
-      if (signal.aborted) throw error
-      control.log.warn({ err: error }, 'not all sandboxes could be ended yet')
-      await sleep(destroyMs.pause, signal).catch(() => {})
-    }
-  }
-}
