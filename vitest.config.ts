@@ -12,7 +12,9 @@ const inHeaderModeOnly = ['cli', 'domain-command', 'frameworks', 'signed-urls', 
   (name) => `tests/conformance/${name}.test.ts`,
 )
 /** What has sandboxes of stock templates that have to be built: on a server that reaches package registries. */
-const ofStockTemplates = ['interpreter', 'desktop'].map((name) => `tests/conformance/${name}.test.ts`)
+const ofStockTemplates = ['interpreter', 'interpreter-programs', 'desktop'].map(
+  (name) => `tests/conformance/${name}.test.ts`,
+)
 const inDomainModeOnly = ['tests/conformance/domain/**']
 const inDebugModeOnly = ['tests/conformance/debug-mode.test.ts']
 /** What debug mode has: one sandbox that outlives every `kill`, and of its ports envd's alone. */

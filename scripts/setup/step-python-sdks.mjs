@@ -17,6 +17,8 @@ const createTimeoutMs = 2 * 60_000
 const installTimeoutMs = 10 * 60_000
 /** The system's own comes first: apt completes that one, and no other. */
 const systemPython = '/usr/bin/python3'
+/** How many environments are made at a time: pip uses one CPU. */
+const sideBySide = 2
 /** A Python that can make virtual environments and isn't too old. */
 const probe = (minor) => `import sys, venv, ensurepip; sys.exit(sys.version_info < (3, ${minor}))`
 const pipOptions = ['--no-input', '--disable-pip-version-check', '--no-deps']
@@ -72,13 +74,17 @@ export function pythonSdksStep({
     run: async (progress) => {
       const before = hash()
       rmSync(folder, { recursive: true, force: true })
-      for (const version of versions) {
-        const pins = join(requirements, `${version}.txt`)
-        const python = await findPython(minorOf(pins))
-        const own = python === undefined ? newer : undefined
-        const at = join(folder, version)
-        await createEnvironment({ python, newer: own, folder: at, pins, isCompiled, progress })
+      const left = [...versions]
+      const makeNext = async () => {
+        for (let version = left.shift(); version !== undefined; version = left.shift()) {
+          const pins = join(requirements, `${version}.txt`)
+          const python = await findPython(minorOf(pins))
+          const own = python === undefined ? newer : undefined
+          const at = join(folder, version)
+          await createEnvironment({ python, newer: own, folder: at, pins, isCompiled, progress })
+        }
       }
+      await Promise.all(Array.from({ length: sideBySide }, makeNext))
       writeStamp(stamp, before)
     },
   }

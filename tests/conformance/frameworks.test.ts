@@ -1,15 +1,15 @@
 /** Frameworks with E2B inside, as published: their own classes are called, with no model behind them. */
-import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { checksIn, outputOf, runCheck } from '../support/framework-checks.ts'
 import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
 
 const root = join(import.meta.dirname, '../..')
 const folder = join(import.meta.dirname, 'frameworks')
 const requirements = join(folder, 'requirements')
-const inPython = readdirSync(requirements).map((file) => basename(file, '.txt'))
+/** Also those of interpreter-programs.test.ts. */
+const installed = readdirSync(requirements).map((file) => basename(file, '.txt'))
 /** Packages of npm, by their checks. */
 const inJavaScript: Record<string, string> = { 'computesdk-e2b': '@computesdk/e2b' }
 
@@ -19,9 +19,8 @@ beforeAll(async () => {
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
-test.each(inPython)('%s', { timeout: 180_000 }, async (name) => {
-  const python = join(root, 'build/frameworks', name, 'bin/python')
-  expect(await outputOf(python, join(folder, `${name}.check.py`))).toMatch(/all done\n$/)
+test.each(checksIn(folder))('%s', { timeout: 180_000 }, async (name) => {
+  expect(await runCheck(folder, name)).toMatch(/all done\n$/)
 })
 
 test.each(Object.keys(inJavaScript))('%s', { timeout: 180_000 }, async (name) => {
@@ -33,16 +32,10 @@ test('docs/works-with.md names each of them in the version that was run', () => 
   const pinned = (name: string) => readFileSync(join(requirements, `${name}.txt`), 'utf8')
   const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const run = [
-    ...inPython.map((name) => [name, new RegExp(`^${name}==(.+)$`, 'm').exec(pinned(name))?.[1]]),
+    ...installed.map((name) => [name, new RegExp(`^${name}==(.+)$`, 'm').exec(pinned(name))?.[1]]),
     ...Object.values(inJavaScript).map((name) => [name, devDependencies[name]]),
   ]
   for (const [name, version] of run) {
     expect(page).toMatch(new RegExp(`^\\| ${name} ${version} .*\\| yes(, [^|]*)? \\|`, 'm'))
   }
 })
-
-async function outputOf(program: string, script: string): Promise<string> {
-  // What a framework's modules compile to is kept beside them, for the next run.
-  const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '' }
-  return (await promisify(execFile)(program, [script], { env, timeout: 170_000 })).stdout
-}

@@ -7,7 +7,11 @@ import { provideServer } from './shared-server-setup.ts'
 import { buildStock } from './stock.ts'
 
 /** What tests create sandboxes of, by their files in tests/conformance. */
-const namesOf = { interpreter: 'code-interpreter-v1', desktop: 'desktop' }
+const namesOf = {
+  interpreter: 'code-interpreter-v1',
+  'interpreter-programs': 'code-interpreter-v1',
+  desktop: 'desktop',
+}
 
 /** Resolves with what ends it. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
