@@ -4,6 +4,7 @@
  */
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
+import { reachRegistries } from '../tests/support/registries.ts'
 import { startTestServer } from '../tests/support/server.ts'
 import { baseImage, docker } from './docker-cli.ts'
 import type { Group } from './group.ts'
@@ -13,6 +14,7 @@ import { benchCreate } from './groups/create.ts'
 import { benchEdge } from './groups/edge.ts'
 import { benchFiles } from './groups/files.ts'
 import { benchHostile } from './groups/hostile.ts'
+import { benchInterpreter } from './groups/interpreter.ts'
 import { benchLifecycle } from './groups/lifecycle.ts'
 import { benchMemory } from './groups/memory.ts'
 import { benchOutput } from './groups/output.ts'
@@ -33,6 +35,7 @@ const groups: Record<string, Group> = {
   lifecycle: benchLifecycle,
   memory: benchMemory,
   templates: benchTemplates,
+  interpreter: benchInterpreter,
   hostile: benchHostile,
 }
 
@@ -42,8 +45,9 @@ console.log(
 )
 console.log(`engine ${await docker('version', '--format', '{{.Server.Version}}')}, image ${baseImage}\n`)
 
+using registries = await reachRegistries()
 // Baselines reach containers at their addresses.
-await using server = await startTestServer({ flags: ['--open-egress'] })
+await using server = await startTestServer({ flags: ['--open-egress', ...registries.flags] })
 const { report, printTable } = createReport()
 const idleServerBytes = server.residentBytes()
 for (const group of chosen) await group({ server, idleServerBytes, report })

@@ -15,7 +15,7 @@ from e2b import AsyncSandbox, AsyncTemplate, PtySize, Sandbox, Template
 # More than any test has calls in flight, so that none waits for another's thread.
 threads = ThreadPoolExecutor(max_workers=64)
 
-sdk_objects = ("e2b.sandbox_sync.", "e2b.sandbox_async.")
+sdk_objects = ("e2b.sandbox_sync.", "e2b.sandbox_async.", "e2b_code_interpreter.code_interpreter_")
 
 
 class Face:

@@ -29,11 +29,12 @@ class Contexts:
         """A context by its id. Errors: `KeyError`."""
         return self._all[context_id]
 
-    def announce(self, language: str) -> None:
-        """A language's context without a kernel, which starts with its first execution."""
+    def announce(self, language: str) -> Context:
+        """A language's context without a kernel, which starts with its first execution if nobody starts it before."""
         context = Context(language, DEFAULT_CWD)
         self._all[context.id] = context
         self._defaults[language] = context
+        return context
 
     async def create(self, language: str, cwd: str) -> Context:
         """A new context. Errors: `KernelError`, `TooMany`."""

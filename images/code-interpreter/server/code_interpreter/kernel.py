@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from jupyter_client import AsyncKernelManager
 from jupyter_client.asynchronous import AsyncKernelClient
@@ -15,6 +16,8 @@ from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from .events import Event, error, event_of
 from .languages import Language
 
+CONNECTIONS = "/run/code-interpreter"
+"""Folder of the files that say how a kernel is reached"""
 START_S = 60.0
 """Time in which a kernel answers after its start"""
 HELD_MESSAGES = 16
@@ -70,8 +73,11 @@ class Kernel:
     ) -> "Kernel":
         """Starts a kernel and resolves when it has answered. Errors: `KernelError`."""
         name = language.kernel
-        manager = AsyncKernelManager(kernel_name=name, kernel_spec_manager=_SPECIFICATIONS)
+        manager = AsyncKernelManager(
+            kernel_name=name, kernel_spec_manager=_SPECIFICATIONS, connection_file=f"{CONNECTIONS}/{uuid4()}.json"
+        )
         try:
+            os.makedirs(CONNECTIONS, mode=0o700, exist_ok=True)
             await manager.start_kernel(cwd=cwd, env=env)
         except NoSuchKernel:
             raise KernelError(f"Failed to create context: there is no kernel for the language {name!r}") from None

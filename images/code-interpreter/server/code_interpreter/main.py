@@ -12,10 +12,11 @@ PORT = 49999
 
 async def main() -> None:
     contexts = Contexts()
-    starting = asyncio.create_task(contexts.default("python"))
-    await asyncio.sleep(0)
+    starting = asyncio.create_task(contexts.announce("python").start())
     # Deno costs 170 MB, which most sandboxes never need.
     contexts.announce("javascript")
+    # Lets the kernel's process begin.
+    await asyncio.sleep(0)
     # While the kernel starts, which is most of the wait.
     from aiohttp import web
 
