@@ -15,6 +15,9 @@ const inHeaderModeOnly = ['cli', 'domain-command', 'frameworks', 'signed-urls', 
 const ofStockTemplates = ['interpreter', 'interpreter-programs', 'desktop'].map(
   (name) => `tests/conformance/${name}.test.ts`,
 )
+const ofStockTemplatesInDomainMode = ['desktop-stream', 'mcp'].map(
+  (name) => `tests/conformance/domain/${name}.test.ts`,
+)
 const inDomainModeOnly = ['tests/conformance/domain/**']
 const inDebugModeOnly = ['tests/conformance/debug-mode.test.ts']
 /** What debug mode has: one sandbox that outlives every `kill`, and of its ports envd's alone. */
@@ -72,7 +75,12 @@ export default defineConfig({
           ...conformance,
           ...sharedServer,
           name: 'conformance-domain',
-          exclude: [...inHeaderModeOnly, ...inDebugModeOnly, ...ofStockTemplates],
+          exclude: [
+            ...inHeaderModeOnly,
+            ...inDebugModeOnly,
+            ...ofStockTemplates,
+            ...ofStockTemplatesInDomainMode,
+          ],
         },
       },
       {
@@ -81,6 +89,14 @@ export default defineConfig({
           globalSetup: 'tests/support/stock-server-setup.ts',
           name: 'stock',
           include: ofStockTemplates,
+        },
+      },
+      {
+        test: {
+          ...conformance,
+          globalSetup: 'tests/support/stock-server-setup.ts',
+          name: 'stock-domain',
+          include: ofStockTemplatesInDomainMode,
         },
       },
       { test: { ...conformance, name: 'conformance-debug', include: inDebugMode } },

@@ -15,7 +15,8 @@ test('all of them, unless some are named', () => {
 })
 
 test('a mode is whole, and so is all of a deep run', () => {
-  expect(named('--mode', 'domain')).toEqual({ names: ['conformance-domain'], isWhole: true, isDeep: false })
+  const inDomain = ['stock-domain', 'conformance-domain']
+  expect(named('--mode', 'domain')).toEqual({ names: inDomain, isWhole: true, isDeep: false })
   expect(named('--mode', 'all')).toEqual({ names: all, isWhole: true, isDeep: false })
   expect(named('--deep', '--only', 'model')).toEqual({ names: ['model'], isWhole: true, isDeep: true })
 })

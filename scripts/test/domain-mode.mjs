@@ -29,7 +29,9 @@ export async function inDomainMode(run) {
     writeFileSync(resolvConf, '')
     return await run({
       // Only for these programs and what they start; the Docker engine is outside, and so are sandboxes.
+      // Their addresses are the same each time, so one suite of this mode runs after the other.
       prefix: [
+        ...['flock', '--no-fork', join(tmpdir(), 'e2b-server-test-domain.lock')],
         ...['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc/resolv.conf && exec "$@"'],
         resolvConf,
       ],

@@ -1,7 +1,9 @@
 /**
  * Everything that `npm test` runs. The longest come first, as others run beside them; of those, what is quick to fail.
  */
+import { execFile } from 'node:child_process'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { root } from '../setup/paths.mjs'
 import { inDomainMode } from './domain-mode.mjs'
 import { requireAtLeast } from './results.mjs'
@@ -39,6 +41,18 @@ export const suites = [
     title: 'Stock templates that are built first, through the SDKs made for them',
     mode: 'header',
     ...vitestSuite('stock'),
+  },
+  {
+    name: 'stock-domain',
+    title: 'Stock templates in a browser and an MCP client, in domain mode',
+    mode: 'domain',
+    async run(context) {
+      const script = join(root, 'tests', 'support', 'build-stock.ts')
+      const names = ['desktop', 'mcp-gateway']
+      await promisify(execFile)(process.execPath, ['--import', 'tsx', script, ...names], { cwd: root })
+      return await inDomainMode((around) => vitest(context, 'stock-domain', around))
+    },
+    again: (context, test) => inDomainMode((around) => vitestAlone(context, 'stock-domain', test, around)),
   },
   {
     name: 'chaos',

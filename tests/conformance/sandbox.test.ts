@@ -55,6 +55,18 @@ describe.each(sdks)(
     )
 
     test(
+      'where the MCP gateway of a sandbox is, and its token',
+      proves('sandbox.getMcpUrl', 'sandbox.getMcpToken'),
+      async () => {
+        const sandbox = await Sandbox.create()
+        expect(sandbox.getMcpUrl()).toBe(`https://${sandbox.getHost(50005)}/mcp`)
+        await sandbox.files.write('/etc/mcp-gateway/.token', 'of the gateway', { user: 'root' })
+        expect(await sandbox.getMcpToken()).toBe('of the gateway')
+        await sandbox.kill()
+      },
+    )
+
+    test(
       'names of templates: which are taken, and what an unknown one is told',
       proves('Template.exists', 'Template.aliasExists'),
       async () => {

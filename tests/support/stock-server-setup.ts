@@ -2,16 +2,19 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { isDomainMode } from './mode.ts'
 import { type Registries, reachRegistries } from './registries.ts'
 import { provideServer } from './shared-server-setup.ts'
 import { buildStock } from './stock.ts'
 
 /** What tests create sandboxes of, by their files in tests/conformance. */
-const namesOf = {
-  interpreter: 'code-interpreter-v1',
-  'interpreter-programs': 'code-interpreter-v1',
-  desktop: 'desktop',
-}
+const namesOf = isDomainMode
+  ? { 'domain/desktop-stream': 'desktop', 'domain/mcp': 'mcp-gateway' }
+  : {
+      interpreter: 'code-interpreter-v1',
+      'interpreter-programs': 'code-interpreter-v1',
+      desktop: 'desktop',
+    }
 
 /** Resolves with what ends it. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {

@@ -83,7 +83,11 @@ export const sections: Section[] = [
         'Sandbox.updateNetwork sandbox.updateNetwork',
         'closes sandboxes and opens them, all of their traffic out at once; lists are refused (501)',
       ),
-      claim('not yet', 'sandbox.getMcpUrl sandbox.getMcpToken'),
+      claim(
+        'works',
+        'sandbox.getMcpUrl sandbox.getMcpToken',
+        'HTTPS names, so only the domain mode opens them from outside',
+      ),
     ],
   },
   {

@@ -57,6 +57,17 @@ async def test_by_id(flavor):
         await flavor.Sandbox.connect(sandbox.sandbox_id)
 
 
+@mark.proves("sandbox.getMcpUrl", "sandbox.getMcpToken")
+async def test_mcp(flavor):
+    """where the MCP gateway of a sandbox is, and its token"""
+    sandbox = await flavor.Sandbox.create(timeout=60)
+    host = await sandbox.get_host(50005)
+    assert await sandbox.get_mcp_url() == f"https://{host}/mcp"
+    await sandbox.files.write("/etc/mcp-gateway/.token", "of the gateway", user="root")
+    assert await sandbox.get_mcp_token() == "of the gateway"
+    await sandbox.kill()
+
+
 @mark.proves("sandbox.setTimeout", "sandbox.connect")
 async def test_deadline(flavor, eventually):
     """set_timeout moves the deadline both ways, connect only later, and 0 ends the sandbox"""
