@@ -59,7 +59,7 @@ async function watch(url: string, colour: readonly [number, number, number]): Pr
   return page
 }
 
-test('the stream shows the desktop', { timeout: 180_000 }, async () => {
+test('the stream shows the desktop, and takes mouse and keys', { timeout: 180_000 }, async () => {
   await desktop.stream.start()
   const page = await watch(desktop.stream.getUrl(), blue)
   expect(await page.evaluate('location.protocol')).toBe('https:')
@@ -69,6 +69,18 @@ test('the stream shows the desktop', { timeout: 180_000 }, async () => {
   // But for a cursor that blinks.
   const taken = areaOf(await desktop.screenshot(), red)
   expect(Math.abs(areaOf(shown, red).count - taken.count)).toBeLessThan(2_000)
+
+  // The red window has a corner of its own; a click there raises it, and gives it the keys. Again where the browser has
+  // broken off its connection meanwhile.
+  await eventually(async () => {
+    const again = await watch(desktop.stream.getUrl(), red)
+    const canvas = again.locator('#noVNC_container canvas')
+    const box = (await canvas.boundingBox())!
+    await canvas.click({ position: { x: (40 * box.width) / 1024, y: (150 * box.height) / 768 } })
+    expect(await desktop.getWindowTitle(await desktop.getCurrentWindowId())).toBe('red')
+    await again.keyboard.type('from a browser\n', { delay: 20 })
+    expect(await desktop.files.read('red.txt')).toContain('from a browser\n')
+  })
 })
 
 test('the stream of a window has its pixels alone, also those that another window covers', {
