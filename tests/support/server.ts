@@ -142,8 +142,12 @@ async function removeImages(stateDir: string, env: Record<string, string>): Prom
   const docker = async (...args: string[]) =>
     (await promisify(execFile)('docker', args, { env: { ...process.env, ...env } })).stdout
   const filter = `label=e2b-server.instance=${store.instanceId}`
-  const images = (await docker('images', '--quiet', '--filter', filter)).split('\n').filter(Boolean)
-  if (images.length > 0) await docker('rmi', '--force', ...new Set(images))
+  const format = '{{.Repository}}:{{.Tag}}'
+  // By name: what the server keeps for others is built on layers of its own.
+  const images = (await docker('images', '--filter', filter, '--format', format))
+    .split('\n')
+    .filter((name) => name.startsWith('e2b-server/template:'))
+  if (images.length > 0) await docker('rmi', '--force', ...images)
 }
 
 function dataWorkersOf(pid: number): number[] {
