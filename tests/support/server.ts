@@ -146,7 +146,7 @@ async function removeImages(stateDir: string, env: Record<string, string>): Prom
   // By name: what the server keeps for others is built on layers of its own.
   const images = (await docker('images', '--filter', filter, '--format', format))
     .split('\n')
-    .filter((name) => name.startsWith('e2b-server/template:'))
+    .filter((name) => name.startsWith('e2b-server/'))
   if (images.length > 0) await docker('rmi', '--force', ...images)
 }
 
