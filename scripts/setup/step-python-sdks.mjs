@@ -5,7 +5,6 @@
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { installPackages } from './apt.mjs'
 import { findProgram } from './find-program.mjs'
 import { runCommand } from './run-command.mjs'
@@ -22,9 +21,6 @@ const systemPython = '/usr/bin/python3'
 const sideBySide = 2
 /** A Python that can make virtual environments and isn't too old. */
 const probe = (minor) => `import sys, venv, ensurepip; sys.exit(sys.version_info < (3, ${minor}))`
-/** An index of several machines has a new release on some of them before the others. */
-const installAttempts = 4
-const installPauseMs = 10_000
 const pipOptions = ['--no-input', '--disable-pip-version-check', '--no-deps']
 /** What the newest SDK runs on. */
 const oldestMinor = 10
@@ -150,20 +146,10 @@ async function createEnvironment({ python, newer, folder, pins, isCompiled, prog
   await runCommand(program, ['-m', 'venv', ...withoutPip, folder], { timeoutMs: createTimeoutMs, progress })
   progress(`installing what ${basename(pins)} names`)
   const options = isCompiled ? pipOptions : [...pipOptions, '--no-compile']
-  const install = () =>
-    runCommand(join(folder, 'bin', 'python'), ['-m', 'pip', 'install', ...options, '-r', pins], {
-      ...(python === undefined && { env: { PYTHONPATH: newerPip(newer) } }),
-      timeoutMs: installTimeoutMs,
-      advice: 'Check that pip reaches its package index, then run this command again.',
-      progress,
-    })
-  for (let left = installAttempts - 1; ; left--) {
-    try {
-      return await install()
-    } catch (error) {
-      if (left === 0) throw error
-      progress('the package index did not have all of it: trying again')
-      await sleep(installPauseMs)
-    }
-  }
+  await runCommand(join(folder, 'bin', 'python'), ['-m', 'pip', 'install', ...options, '-r', pins], {
+    ...(python === undefined && { env: { PYTHONPATH: newerPip(newer) } }),
+    timeoutMs: installTimeoutMs,
+    advice: 'Check that pip reaches its package index, then run this command again.',
+    progress,
+  })
 }
