@@ -120,7 +120,7 @@ test('none is handed out twice, and what waits no longer suffices is started as 
 
 test('what its build starts runs before the sandbox is asked for, without what its create says', async () => {
   const parts = await start()
-  const startCmd = 'echo "${A:-nothing}" > $HOME/started; sleep 1000'
+  const startCmd = 'echo "$(printenv A || echo nothing)" > $HOME/started; sleep 1000'
   await addTemplate(parts, 'server', { env: { HOME: '/tmp' }, startCmd, readyCmd: 'test -s /tmp/started' })
   await fill(parts, ['server'])
   await until('one waits', async () => (await waiting(parts)).length === 1)

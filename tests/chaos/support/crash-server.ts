@@ -40,6 +40,8 @@ const server = await startServer(
     stateDir: process.argv[2],
     logLevel: 'warn',
     destroyOnExit: true,
+    // Guests that nobody asked for would be disagreements.
+    warmMemoryMb: '0',
   }),
   {
     store: (store) => withFailpoints(store, 'store', hook, storeParts),

@@ -22,6 +22,8 @@ START_S = 60.0
 """Time in which a kernel answers after its start"""
 HELD_MESSAGES = 16
 """Messages that wait for a reader; past that the kernel itself waits, which bounds what a slow reader costs"""
+LOST_S = 5.0
+"""Time after which a request that has no reply counts as lost"""
 REPLY_S = 2.0
 """Time between a kernel's last word on its output channel and its reply"""
 LAST_WORDS_S = 0.2
@@ -122,7 +124,7 @@ class Kernel:
         running = self._running = _Execution(msg_id)
         failed = False
         try:
-            async for message in self._messages(running):
+            async for message in self._messages(running, reply):
                 event = event_of(message, self._language.traceback_separator)
                 if event is None or (failed and event["type"] == "error"):
                     continue
@@ -134,7 +136,9 @@ class Kernel:
             self._running = None
             self._replies.pop(msg_id, None)
 
-    async def _messages(self, running: "_Execution") -> AsyncIterator[dict[str, Any]]:
+    async def _messages(
+        self, running: "_Execution", reply: asyncio.Future[dict[str, Any]]
+    ) -> AsyncIterator[dict[str, Any]]:
         """What the kernel says of an execution, until it is idle and has printed all."""
         while (message := await self._next(running.queue)) is not None:
             if message["msg_type"] != "status":
@@ -143,33 +147,55 @@ class Kernel:
                 break
         if self._language.fence is None or self.dead.is_set():
             return
+        # Deno loses what comes while it answers something else, so it is asked one thing at a time.
+        await self._answered(reply)
         mark = f"\0{running.msg_id}"
-        running.fence_id, _ = self._send(self._language.fence(mark), silent=True)
+        running.fence_id, fence_reply = self._send(self._language.fence(mark), silent=True)
         try:
             async with asyncio.timeout(REPLY_S):
                 while (message := await self._next(running.queue)) is not None:
+                    if message["msg_type"] in ("status", "execute_input"):
+                        continue
                     if message["msg_type"] != "stream":
+                        # A result that was still on its way
+                        yield message
                         continue
                     text, found, _ = message["content"]["text"].partition(mark)
                     if text:
                         yield {**message, "content": {**message["content"], "text": text}}
                     if found:
-                        return
+                        break
+            await self._answered(fence_reply)
         except TimeoutError:
             # The code has changed what the fence is printed with.
             return
         finally:
             self._replies.pop(running.fence_id, None)
 
+    async def _answered(self, reply: asyncio.Future[dict[str, Any]]) -> None:
+        """Waits for a reply that is due, and not for ever."""
+        if not self.dead.is_set():
+            await asyncio.wait({reply}, timeout=REPLY_S)
+
     async def run_silently(self, code: str) -> None:
-        """Runs code of ours, of which clients see nothing, and waits until it has run or the kernel has ended."""
-        msg_id, reply = self._send(code, silent=True)
+        """
+        Runs code of ours, of which clients see nothing, and waits until it has run or the kernel has ended. It is sent
+        again where no reply comes, so it has to be such that it can run twice.
+        """
         death = asyncio.ensure_future(self.dead.wait())
+        asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
         try:
-            await asyncio.wait({reply, death}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+            async with asyncio.timeout(START_S):
+                while not death.done() and not any(reply.done() for reply in asked.values()):
+                    msg_id, reply = self._send(code, silent=True)
+                    asked[msg_id] = reply
+                    await asyncio.wait({death, *asked.values()}, timeout=LOST_S, return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            return
         finally:
             death.cancel()
-            self._replies.pop(msg_id, None)
+            for msg_id in asked:
+                self._replies.pop(msg_id, None)
 
     async def interrupt(self) -> None:
         """Interrupts what runs, again and again until the kernel is idle or has ended. Some kernels it can only end."""

@@ -57,7 +57,10 @@ _JAVASCRIPT = Language(
     set_variable=lambda key, value: f"process.env[{_json(key)}] = {_json(value)};",
     delete_variable=lambda key: f"delete process.env[{_json(key)}];",
     prelude=_NODE,
-    fence=lambda text: f"Deno[Deno.internal].core.print({_json(text)}, false);",
+    # Results are sent by a task that a turn of the event loop finishes.
+    fence=lambda text: (
+        f"await new Promise((done) => setTimeout(done, 0)); Deno[Deno.internal].core.print({_json(text)}, false);"
+    ),
     interruptible=False,
     traceback_separator="\n",
 )
