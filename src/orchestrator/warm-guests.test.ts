@@ -66,13 +66,6 @@ async function waiting({ control, warm, guests }: TestControl): Promise<string[]
   return (await guests()).filter((id) => recorded.includes(id) && warm.owns(id))
 }
 
-/** Of one that is up: nobody ends another. */
-async function endBehindItsBack({ runtime }: TestControl, id: string): Promise<void> {
-  const handle = (await runtime.list(signal())).find(({ sandboxId }) => sandboxId === id)!
-  await until('it is up', async () => (await runtime.recover(handle, signal())) === 'running')
-  await runtime.destroy(handle, signal())
-}
-
 async function create(parts: TestControl, more: Partial<Parameters<typeof createSandbox>[1]> = {}) {
   const phases: string[] = []
   const options = { signal: signal(), phase: (name: string) => void phases.push(name) }
@@ -134,26 +127,6 @@ test('what its build starts runs before the sandbox is asked for, without what i
   const warm = await create(parts, { template: 'server', envVars: { A: 'mine' } })
   expect(warm.phases).toContain('claim')
   expect(await said(parts, warm.sandbox, 'cat /tmp/started; echo $A')).toBe('nothing\nmine')
-})
-
-test('one that has died, or does not answer, is not used', async () => {
-  const parts = await start()
-  await fill(parts)
-  await until('one waits', async () => (await waiting(parts)).length === 1)
-  const [id] = await waiting(parts)
-  await endBehindItsBack(parts, id!)
-  const { sandbox } = await create(parts)
-  expect(await said(parts, sandbox, 'echo lives')).toBe('lives')
-})
-
-test('one that the runtime reports as gone is replaced', async () => {
-  const parts = await start()
-  await fill(parts)
-  await until('one waits', async () => (await waiting(parts)).length === 1)
-  const [id] = await waiting(parts)
-  await endBehindItsBack(parts, id!)
-  parts.warm.lost(id!)
-  await until('another waits', async () => (await waiting(parts)).some((each) => each !== id))
 })
 
 test('an image that goes takes with it what waits of it', async () => {
