@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Sandbox } from 'e2b'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { pointSdksAt } from '../support/mode.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
@@ -41,7 +41,8 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   // The guest of the build that was killed goes with the second look after its server's start.
-  await expect.poll(() => readdirSync(join(server.stateDir, 'run')).filter(isGuest), built).toEqual([])
+  const guests = () => readdirSync(join(server.stateDir, 'run')).filter(isGuest)
+  await vi.waitFor(() => expect(guests()).toEqual([]), built)
   await server[Symbol.asyncDispose]()
   rmSync(folder, { recursive: true, force: true })
 }, timeout)
