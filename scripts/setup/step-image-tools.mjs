@@ -29,7 +29,8 @@ const packages = [
   { name: 'bash-static', program: 'bash-static', as: 'bash' },
   { name: 'busybox-static', program: 'busybox', as: 'busybox' },
 ]
-const mirrors = ['https://deb.debian.org/debian/pool/main']
+/** Address of a mirror of Debian, for systems without apt. */
+const mirrorVariable = 'E2B_SERVER_DEBIAN_MIRROR'
 const debian12 = {
   bash: 'b/bash/bash-static_5.2.15-2+b13',
   busybox: 'b/busybox/busybox-static_1.35.0-4+deb12u1+b1',
@@ -91,7 +92,9 @@ export function imageToolsStep({ archive, getters = [byApt, byHttps] }) {
       }
       mkdirSync(dirname(absent), { recursive: true })
       writeFileSync(absent, `${reasons.join('\n')}\n`)
-      progress(`not to be had now, so images without a package manager stay as they are: ${reasons[0]}`)
+      progress(
+        `not to be had now, so images without a package manager stay as they are: ${reasons.join(' ')}`,
+      )
     },
   }
 }
@@ -109,8 +112,11 @@ async function byApt(folder, progress) {
   )
 }
 
-function byHttps(folder, progress) {
-  return fetchPackages(pinned[process.arch] ?? [], { mirrors, folder, progress })
+async function byHttps(folder, progress) {
+  const mirror = process.env[mirrorVariable]
+  if (!mirror) throw new Error(`Set ${mirrorVariable} to the address of a mirror of Debian.`)
+  const mirrors = [`${mirror.replace(/\/+$/, '')}/pool/main`]
+  await fetchPackages(pinned[process.arch] ?? [], { mirrors, folder, progress })
 }
 
 /**
