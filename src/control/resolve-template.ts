@@ -58,13 +58,22 @@ export async function resolveBuild(
   const reference = readBuildReference(identifier)
   const template = reference && (await findTemplate(ctx, teamId, reference))
   if (reference === undefined || template === undefined) throw await templateNotFound(ctx, teamId, identifier)
-  const build = await findBuild(ctx, template, reference)
-  const { tag, buildId } = reference
+  return await resolveBuildOf(ctx, template, identifier, reference)
+}
+
+/** The same of a template that is found already; the one of its tag `default` unless `reference` says otherwise. */
+export async function resolveBuildOf(
+  ctx: ControlContext,
+  template: Template,
+  identifier: string,
+  { tag, buildId }: Pick<BuildReference, 'tag' | 'buildId'> = { tag: null, buildId: null },
+): Promise<TaggedBuild> {
+  const build = await findBuild(ctx, template, { tag, buildId })
   if (template.teamId === null && buildId === null && (tag ?? defaultTag) === defaultTag) {
     await ctx.stock.demand(template.id, build)
   }
   if (build?.status === 'ready') return { template, build }
-  const what = reference.buildId === null ? `the tag '${reference.tag ?? defaultTag}'` : 'that id'
+  const what = buildId === null ? `the tag '${tag ?? defaultTag}'` : 'that id'
   // Clients look for "does not exist" in this while a first build runs.
   throw new ServerError(
     'not_found',

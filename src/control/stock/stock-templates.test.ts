@@ -14,6 +14,8 @@ import { openSqliteStore } from '../../store/dialects/sqlite.ts'
 import type { ControlContext } from '../context.ts'
 import { createSandbox } from '../create-sandbox.ts'
 import { killSandbox } from '../kill-sandbox.ts'
+import { createBuild } from '../templates/create.ts'
+import { startBuild } from '../templates/start.ts'
 
 const signal = () => AbortSignal.timeout(30_000)
 const create = (control: ControlContext, template: string) =>
@@ -118,6 +120,37 @@ test('what it is made of comes first, also where that is made by a recipe', asyn
   await ready(control, 'upper')
   const [lower, above] = await control.stock.list()
   expect([lower?.state, above?.state]).toEqual(['ready', 'ready'])
+})
+
+test('what begins with E2B’s image of that name begins with it, once it is built', async () => {
+  await using parts = await startControl({
+    recipes: [recipeOf({ name: 'desktop', aliases: ['desktop'], startCmd: 'sleep 60', readyCmd: 'true' })],
+  })
+  const { control } = parts
+  await control.stock.open()
+  const { build } = await createBuild(control, { teamId: 'team', name: 'mine' })
+  const start = (image: string) =>
+    startBuild(
+      control,
+      { teamId: 'team', template: build.templateId, buildId: build.id },
+      {
+        ...{ from: { image, credentials: null }, steps: [run('test -f ~/made')] },
+        ...{ force: false, startCmd: null, readyCmd: null },
+      },
+    )
+  await expect(start('e2bdev/desktop:latest')).rejects.toMatchObject({
+    code: 'unavailable',
+    retryAfterS: 10,
+    message: expect.stringMatching(/"desktop" is being built/),
+  })
+  expect(await control.store.builds.find(build.id)).toMatchObject({ status: 'waiting' })
+  await ready(control, 'desktop')
+  await start('docker.io/e2bdev/desktop')
+  await control.builder.ended(build.id)
+  expect(await control.store.builds.find(build.id)).toMatchObject({
+    status: 'ready',
+    defaults: { startCmd: 'sleep 60', readyCmd: 'true' },
+  })
 })
 
 test('another server with the same engine has what this one has built, whether it starts before or after', async () => {

@@ -3,18 +3,18 @@ import { ServerError } from '../../domain/error.ts'
 import type { TemplateBuild } from '../../domain/template-build.ts'
 import type { BuildSpec } from '../../domain/template-builder.ts'
 import type { ControlContext } from '../context.ts'
-import { resolveBuild } from '../resolve-template.ts'
+import { resolveBuild, resolveBuildOf } from '../resolve-template.ts'
 import { refuseSecond } from './clear-the-way.ts'
 import { type BuildRef, requireOwnBuild } from './find.ts'
 
-/** What clients call E2B's base image: that of the stock template here. */
-const stockImage = /^(?:docker\.io\/)?e2bdev\/base(?::latest)?$/
-const stockTemplate = 'base'
+/** What clients call E2B's own images: those of the stock templates here, which have the same names. */
+const stockImage = /^(?:docker\.io\/)?e2bdev\/(base|code-interpreter|desktop)(?::latest)?$/
 
 /**
  * Starts a build that waits, of `given` or of what was said when it was asked for: it is `building` when this resolves.
  * Errors: `not_found` (build, or what it begins with), `conflict` (it isn't `waiting`, or another with one of its tags runs),
- * `invalid_argument` (nobody said what it is made of), `resource_exhausted`, `unavailable` (the server is draining).
+ * `invalid_argument` (nobody said what it is made of), `resource_exhausted`, `unavailable` (the server is draining, or builds
+ * the stock template that it begins with: it waits, and may be started later), `failed_precondition` (that can't be built).
  */
 export async function startBuild(ctx: ControlContext, ref: BuildRef, given?: BuildOrder): Promise<void> {
   ctx.admission.refuseWhileDraining()
@@ -38,10 +38,9 @@ async function resolveFrom(
   from: BuildOrder['from'],
 ): Promise<BuildSpec['from']> {
   if ('image' in from) {
-    if (!stockImage.test(from.image)) return from
-    const stock = await ctx.store.tags.find(stockTemplate, 'default')
-    const build = stock && (await ctx.store.builds.find(stock.buildId))
-    return build === undefined ? from : { build }
+    const stockName = stockImage.exec(from.image)?.[1]
+    const stock = stockName === undefined ? undefined : await ctx.store.templates.findByAlias(null, stockName)
+    return stock === undefined ? from : { build: (await resolveBuildOf(ctx, stock, from.image)).build }
   }
   return { build: (await resolveBuild(ctx, teamId, from.template)).build }
 }
