@@ -21,13 +21,11 @@ export const paths = {
   pythonSdks: {
     requirements: join(root, 'tests', 'conformance', 'python', 'requirements'),
     folder: join(root, 'build', 'python'),
-    stamp: join(root, 'build', 'stamps', 'python-sdks'),
   },
   frameworks: {
     name: 'frameworks in Python',
     requirements: join(root, 'tests', 'conformance', 'frameworks', 'requirements'),
     folder: join(root, 'build', 'frameworks'),
-    stamp: join(root, 'build', 'stamps', 'frameworks'),
     newer: join(root, 'build', 'newer-python'),
     isCompiled: false,
   },

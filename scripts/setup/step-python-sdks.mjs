@@ -1,7 +1,7 @@
 /**
  * build/python/<version>/: one virtual environment for each release of E2B's Python SDK that the conformance tests
  * drive, as tests/conformance/python/requirements/<version>.txt pins it; in the same way build/frameworks/<name>/ for
- * what docs/works-with.md says is tested.
+ * what docs/works-with.md says is tested. Each has a stamp of its own: other pins make one environment again.
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -21,6 +21,8 @@ const systemPython = '/usr/bin/python3'
 const sideBySide = 2
 /** A Python that can make virtual environments and isn't too old. */
 const probe = (minor) => `import sys, venv, ensurepip; sys.exit(sys.version_info < (3, ${minor}))`
+/** In an environment, the hash of the pins that it was made from. */
+const stampName = 'pins.sha256'
 const pipOptions = ['--no-input', '--disable-pip-version-check', '--no-deps']
 /** What the newest SDK runs on. */
 const oldestMinor = 10
@@ -51,41 +53,38 @@ export function pythonStep({ isNeeded }) {
 }
 
 /**
- * @param {{ name?: string, requirements: string, folder: string, stamp: string, newer?: string, isCompiled?: boolean }} options
+ * @param {{ name?: string, requirements: string, folder: string, newer?: string, isCompiled?: boolean }} options
  *   `requirements`: the folder of the pins; `folder`: where the environments go; `newer`: that of `newerPythonStep`;
  *   `isCompiled`: false where compiling all modules takes longer than installing them, and few are ever loaded
  * @returns {import('./run-steps.mjs').Step}
  */
-export function pythonSdksStep({
-  name = 'Python SDKs',
-  requirements,
-  folder,
-  stamp,
-  newer,
-  isCompiled = true,
-}) {
+export function pythonSdksStep({ name = 'Python SDKs', requirements, folder, newer, isCompiled = true }) {
   const versions = versionsIn(requirements)
-  const hash = () => hashFiles(requirements, ['.'])
+  const isMade = (version) => {
+    const at = join(folder, version)
+    const pins = hashFiles(requirements, [`${version}.txt`])
+    return readStamp(join(at, stampName)) === pins && existsSync(join(at, 'bin', 'python'))
+  }
   return {
     name,
-    isDone: async () =>
-      readStamp(stamp) === hash() &&
-      versions.every((version) => existsSync(join(folder, version, 'bin', 'python'))),
+    isDone: async () => versions.every(isMade),
     run: async (progress) => {
-      const before = hash()
-      rmSync(folder, { recursive: true, force: true })
-      const left = [...versions]
+      for (const other of existsSync(folder) ? readdirSync(folder) : [])
+        if (!versions.includes(other)) rmSync(join(folder, other), { recursive: true, force: true })
+      const left = versions.filter((version) => !isMade(version))
       const makeNext = async () => {
         for (let version = left.shift(); version !== undefined; version = left.shift()) {
           const pins = join(requirements, `${version}.txt`)
+          const hash = hashFiles(requirements, [`${version}.txt`])
           const python = await findPython(minorOf(pins))
           const own = python === undefined ? newer : undefined
           const at = join(folder, version)
+          rmSync(at, { recursive: true, force: true })
           await createEnvironment({ python, newer: own, folder: at, pins, isCompiled, progress })
+          writeStamp(join(at, stampName), hash)
         }
       }
       await Promise.all(Array.from({ length: sideBySide }, makeNext))
-      writeStamp(stamp, before)
     },
   }
 }
