@@ -1,7 +1,9 @@
 /** Programs of tests/conformance/frameworks: each in Python runs in the environment that has its name in build/frameworks. */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 
 const root = join(import.meta.dirname, '../..')
@@ -16,8 +18,40 @@ export function checksIn(folder: string): string[] {
 
 /** Runs a folder's program in Python; resolves with what it prints. */
 export async function runCheck(folder: string, name: string): Promise<string> {
-  const python = join(root, 'build/frameworks', name, 'bin/python')
-  return await outputOf(python, join(folder, `${name}${suffix}`))
+  return await outputOf(pythonOf(name), join(folder, `${name}${suffix}`))
+}
+
+const pythonOf = (name: string) => join(root, 'build/frameworks', name, 'bin/python')
+
+/** A program that asks for something while it runs: by a line, and goes on with the line that it is answered. */
+export interface RunningCheck extends AsyncDisposable {
+  /** The next line that it prints. Errors: what it has said of its end, where there is none. */
+  says(): Promise<string>
+  answer(line: string): void
+}
+
+/** As `runCheck`. Disposing ends it, if it still runs. */
+export function startCheck(folder: string, name: string, args: string[]): RunningCheck {
+  const child = spawn(pythonOf(name), [join(folder, `${name}${suffix}`), ...args], { timeout })
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  let errors = ''
+  child.stderr.setEncoding('utf8').on('data', (text) => (errors += text))
+  // One that has ended reads no more, as `says` tells.
+  child.stdin.on('error', () => {})
+  const closed = once(child, 'close')
+  return {
+    async says() {
+      const { value, done } = await lines.next()
+      if (done === true) await closed
+      if (done === true) throw new Error(`${name} has ended: ${errors}`)
+      return value
+    },
+    answer: (line) => void child.stdin.write(`${line}\n`),
+    async [Symbol.asyncDispose]() {
+      child.kill()
+      await closed
+    },
+  }
 }
 
 /** What a program prints. */

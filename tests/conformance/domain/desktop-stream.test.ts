@@ -1,12 +1,15 @@
 /** The stream of a desktop in a real browser, over HTTPS: what it shows, what it takes, and to whom. */
+import { join } from 'node:path'
 import { Sandbox } from '@e2b/desktop'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { launchBrowser, open, type TestBrowser } from '../../support/browser.ts'
 import { areaOf, eventually, shows } from '../../support/desktop.ts'
+import { startCheck } from '../../support/framework-checks.ts'
 import { joinSharedServer, type SharedServer } from '../../support/shared-server.ts'
 
 const red = [255, 0, 0] as const
+const green = [0, 255, 0] as const
 const blue = [0, 0, 255] as const
 
 let server: SharedServer
@@ -93,14 +96,33 @@ test('the stream of a window has its pixels alone, also those that another windo
   expect(areaOf(await picture(page), red).count).toBe(0)
 })
 
-// Last: the SDK asks for a key ever after.
-test('a stream with a key shows itself to those who have it', { timeout: 180_000 }, async () => {
-  await desktop.stream.start({ requireAuth: true })
+/** A stream refuses whoever comes with another key. */
+async function refused(url: string): Promise<void> {
   const stranger = await browser.context.newPage()
   await eventually(async () => {
-    await open(stranger, desktop.stream.getUrl({ authKey: 'another' }))
+    await open(stranger, url)
     await stranger.waitForSelector('#noVNC_status:has-text("password check failed")', { timeout: 10_000 })
   })
   expect(await stranger.locator('#noVNC_container canvas').count()).toBe(0)
+}
+
+test('e2b-desktop (Python): its own desktop takes mouse and keys, and streams with a key and without', {
+  timeout: 240_000,
+}, async () => {
+  const page = join(import.meta.dirname, '../../support/inside/events.html')
+  await using check = startCheck(join(import.meta.dirname, '../frameworks/domain'), 'e2b-desktop', [page])
+  await watch(JSON.parse(await check.says()).url, green)
+  check.answer('opened')
+  const { url, closed } = JSON.parse(await check.says())
+  await refused(closed)
+  await watch(url, green)
+  check.answer('opened')
+  expect(await check.says()).toBe('all done')
+})
+
+// Last: the SDK asks for a key ever after.
+test('a stream with a key shows itself to those who have it', { timeout: 180_000 }, async () => {
+  await desktop.stream.start({ requireAuth: true })
+  await refused(desktop.stream.getUrl({ authKey: 'another' }))
   await watch(desktop.stream.getUrl({ authKey: desktop.stream.getAuthKey() }), red)
 })
