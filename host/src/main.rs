@@ -4,5 +4,7 @@
 mod cgroups;
 mod error;
 mod names;
+mod net;
+mod views;
 
 fn main() {}
