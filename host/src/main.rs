@@ -3,6 +3,7 @@
 
 mod cgroups;
 mod error;
+mod launch;
 mod names;
 mod net;
 mod views;
