@@ -2,18 +2,21 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::io::RawFd;
 
 use crate::agent::Mode;
 use crate::frame::SECRET_BYTES;
 use crate::server::Secret;
 
-pub const USAGE: &str = "usage: e2b-guest --listen unix:<path> | tcp:<address>:<port> [--secret-file <path>] \
-                         [--unprivileged --home <dir>] [--no-http]";
+pub const USAGE: &str = "usage: e2b-guest --listen unix:<path> | fd:<number> | tcp:<address>:<port> \
+                         [--secret-file <path>] [--unprivileged --home <dir>] [--no-http]";
 
 /// Where to listen.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Listen {
     Unix(String),
+    /// A unix socket that whoever started this listens on already
+    Fd(RawFd),
     Tcp(SocketAddr),
 }
 
@@ -45,8 +48,8 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Args, String> {
     let secret = match (&listen, secret_file) {
         (Listen::Tcp(_), None) => return Err("--secret-file is required with tcp.".to_owned()),
         (Listen::Tcp(_), Some(path)) => Some(read_secret(&path)?),
-        (Listen::Unix(_), Some(_)) => return Err("--secret-file is for tcp only.".to_owned()),
-        (Listen::Unix(_), None) => None,
+        (Listen::Unix(_) | Listen::Fd(_), Some(_)) => return Err("--secret-file is for tcp only.".to_owned()),
+        (Listen::Unix(_) | Listen::Fd(_), None) => None,
     };
     let mode = match (is_unprivileged, home) {
         (true, Some(home)) if home.starts_with('/') => Mode::Unprivileged { home },
@@ -61,10 +64,10 @@ fn parse_listen(text: &str) -> Result<Listen, String> {
     if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
         return Ok(Listen::Unix(path.to_owned()));
     }
-    text.strip_prefix("tcp:")
-        .and_then(|address| address.parse().ok())
-        .map(Listen::Tcp)
-        .ok_or_else(|| format!("--listen '{}' is neither unix:<path> nor tcp:<address>:<port>.", text))
+    let tcp = text.strip_prefix("tcp:").and_then(|address| address.parse().ok()).map(Listen::Tcp);
+    let fd = || text.strip_prefix("fd:").and_then(|number| number.parse().ok()).filter(|fd| *fd > 2).map(Listen::Fd);
+    tcp.or_else(fd)
+        .ok_or_else(|| format!("--listen '{}' is neither unix:<path>, fd:<number> nor tcp:<address>:<port>.", text))
 }
 
 fn read_secret(path: &str) -> Result<Secret, String> {
@@ -90,6 +93,8 @@ mod tests {
         assert_eq!(parsed("--listen unix:/run/a.sock").unwrap().listen, Listen::Unix("/run/a.sock".into()));
         assert_eq!(parse_listen("tcp:127.0.0.1:80"), Ok(Listen::Tcp("127.0.0.1:80".parse().unwrap())));
         assert_eq!(parse_listen("tcp:[::1]:80"), Ok(Listen::Tcp("[::1]:80".parse().unwrap())));
+        assert_eq!(parse_listen("fd:3"), Ok(Listen::Fd(3)));
+        assert!(parse_listen("fd:2").is_err());
         assert!(parse_listen("unix:").is_err());
         assert!(parse_listen("tcp:host:80").is_err());
     }
@@ -101,6 +106,7 @@ mod tests {
             "--listen",
             "--listen tcp:127.0.0.1:1",
             "--listen unix:/a --secret-file /b",
+            "--listen fd:3 --secret-file /b",
             "--listen unix:/a --home /b",
             "--listen unix:/a --unprivileged",
             "--listen unix:/a --unprivileged --home relative",

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::io::{FromRawFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -62,10 +63,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to listen. A unix socket gets mode 0600 and takes the place of a stale one.
+    /// Starts to listen, unless a socket that listens was given. A unix socket gets mode 0600 and takes the place of a
+    /// stale one.
     pub async fn bind(listen: &Listen, agent: Rc<Agent>, secret: Option<Secret>) -> io::Result<Rc<Server>> {
         let listener = match listen {
             Listen::Unix(path) => Listener::Unix(bind_unix(path)?),
+            Listen::Fd(fd) => Listener::Unix(inherit_unix(*fd)?),
             Listen::Tcp(address) => Listener::Tcp(TcpListener::bind(address).await?),
         };
         Ok(Rc::new(Server { listener, agent, secret, connections: Cell::new(0), busiest: Cell::new(0) }))
@@ -156,6 +159,24 @@ fn bind_unix(path: &str) -> io::Result<UnixListener> {
     let listener = listener?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     Ok(listener)
+}
+
+/// The descriptor that this process was started with. Errors: it is no unix socket that listens.
+fn inherit_unix(fd: RawFd) -> io::Result<UnixListener> {
+    for (option, expected) in [(libc::SO_DOMAIN, libc::AF_UNIX), (libc::SO_ACCEPTCONN, 1)] {
+        let (mut value, mut length) = (0 as libc::c_int, std::mem::size_of::<libc::c_int>() as libc::socklen_t);
+        let pointer = (&mut value as *mut libc::c_int).cast();
+        if unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, pointer, &mut length) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if value != expected {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the descriptor is no unix socket that listens"));
+        }
+    }
+    // It was opened for this process, and nothing else here knows of it.
+    let listener = unsafe { std::os::unix::net::UnixListener::from_raw_fd(fd) };
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
 }
 
 /// Says why, as far as it can be said without waiting.

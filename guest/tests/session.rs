@@ -2,11 +2,14 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::io::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::{Child, Command};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 use support::client::{Client, AUTH};
@@ -26,6 +29,32 @@ fn greets() {
         (&error["code"], &error["message"]),
         (&json!("unimplemented"), &json!("The agent has no operation 'no-such-op'."))
     );
+}
+
+#[test]
+fn takes_a_socket_that_listens_already_and_no_other_descriptor() {
+    let start = |socket: &dyn AsRawFd| {
+        let fd = socket.as_raw_fd();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_e2b-guest"));
+        command.args(["--listen", "fd:200", "--no-http", "--unprivileged", "--home", "/"]).stderr(Stdio::null());
+        unsafe {
+            command.pre_exec(move || (libc::dup2(fd, 200) == 200).then(|| ()).ok_or_else(io::Error::last_os_error))
+        };
+        command.spawn().unwrap()
+    };
+    let path = new_dir().join("agent.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    // Before the agent first runs: the socket takes it.
+    let mut client = Client(UnixStream::connect(&path).unwrap());
+    let mut agent = start(&listener);
+    client.0.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.request(&json!({ "op": "hello" }));
+    assert_eq!(client.reply()["protocol"], 1);
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    for other in [&client.0 as &dyn AsRawFd, &TcpListener::bind("127.0.0.1:0").unwrap(), &File::open("/").unwrap()] {
+        assert!(!start(other).wait().unwrap().success());
+    }
 }
 
 #[test]
