@@ -3,21 +3,10 @@
  * can't reach and webhooks aren't sent to, unless the operator opens a range.
  */
 import { BlockList, isIP } from 'node:net'
+import rules from './rules.json' with { type: 'json' }
 
 /** IPv4, as CIDR blocks that don't overlap. */
-export const closedV4: readonly string[] = [
-  '0.0.0.0/8', // this network
-  '10.0.0.0/8', // private
-  '100.64.0.0/10', // carrier-grade NAT, Alibaba's metadata service
-  '127.0.0.0/8', // loopback
-  '168.63.129.16/32', // Azure's platform service
-  '169.254.0.0/16', // link-local, metadata services
-  '172.16.0.0/12', // private
-  '192.0.0.0/24', // protocol assignments, Oracle's metadata service
-  '192.168.0.0/16', // private
-  '198.18.0.0/15', // benchmarks
-  '224.0.0.0/3', // multicast, reserved, broadcast
-]
+export const closedV4: readonly string[] = Object.keys(rules.closed)
 
 /** IPv6 that doesn't stand for an IPv4 address. */
 const closedV6: readonly string[] = [

@@ -1,5 +1,6 @@
 /** The rules of a server's sandboxes as text for `nft -f`. */
 import { closedV4 } from './ranges.ts'
+import rules from './rules.json' with { type: 'json' }
 
 /** What one server's rules are made for. */
 export interface RuleSubject {
@@ -43,70 +44,23 @@ export function removalOf(table: string): string {
  * A whole table, in the place of the one that was there: one transaction, so at no time are there no rules. It comes before
  * the engine's own chains, and what it drops none of them can accept. What a sandbox may not reach is refused, so that
  * programs don't wait; what exceeds a bound is dropped. Sandboxes have no IPv6.
+ *
+ * The rules stand in rules.json, which `e2b-host` makes its own from too. A line whose value is missing is left out.
  */
 export function instanceRules(subject: RuleSubject): string {
-  const { table, bridge, subnet, resolvers, allow, agentPort, bounds } = subject
-  const refuse = 'reject with icmpx type admin-prohibited'
-  const addresses = 'type ipv4_addr'
-  const counted = [addresses, 'size 65536', 'flags dynamic']
-  const chains = {
-    outwards: [
-      `oifname "${bridge}" drop`,
-      `update @packets { ip saddr limit rate over ${bounds.packetsPerSecond}/second burst ${bounds.packetsPerSecond} packets } drop`,
-      'ct state established,related accept',
-      'jump bounded',
-      'meta l4proto { tcp, udp } th dport 53 ip daddr @resolvers accept',
-      'ip daddr @allowed accept',
-      `ip daddr @closed ${refuse}`,
-      'accept',
-    ],
-    to_host: [
-      'ct state established,related accept',
-      'jump bounded',
-      'meta l4proto { tcp, udp } th dport 53 ip daddr @resolvers accept',
-      'ip daddr @allowed accept',
-      refuse,
-    ],
-    bounded: [
-      'meta nfproto != ipv4 drop',
-      `ip saddr != ${subnet} drop`,
-      `update @starts { ip saddr limit rate over ${bounds.connectionsPerSecond}/second burst ${bounds.connections} packets } drop`,
-      `add @tracked { ip saddr ct count over ${bounds.connections} } drop`,
-    ],
-    inwards: ['ct state established,related accept', 'drop'],
-    from_host: [
-      'ct state established,related accept',
-      // What `to_host` answers.
-      'icmp type destination-unreachable accept',
-      `tcp dport ${agentPort} accept`,
-      refuse,
-    ],
-    forward: [
-      'type filter hook forward priority filter - 10; policy accept;',
-      `iifname "${bridge}" goto outwards`,
-      `oifname "${bridge}" goto inwards`,
-    ],
-    input: [
-      'type filter hook input priority filter - 10; policy accept;',
-      `iifname "${bridge}" goto to_host`,
-    ],
-    output: [
-      'type filter hook output priority filter - 10; policy accept;',
-      `oifname "${bridge}" goto from_host`,
-    ],
+  const { table, bounds, ...rest } = subject
+  const values: Record<string, string> = {}
+  for (const [name, value] of Object.entries({ ...rest, ...bounds, closed: closedV4 })) {
+    const text = String(Array.isArray(value) ? value.join(', ') : value)
+    if (text !== '') values[name] = text
   }
-  const body = [
-    setOf('resolvers', [addresses], resolvers),
-    setOf('allowed', [addresses, 'flags interval', 'auto-merge'], allow),
-    setOf('closed', [addresses, 'flags interval'], closedV4),
-    setOf('packets', [...counted.slice(0, 2), 'flags dynamic,timeout', 'timeout 1m']),
-    setOf('starts', [...counted.slice(0, 2), 'flags dynamic,timeout', 'timeout 1m']),
-    setOf('tracked', counted),
-    ...['bounded', 'outwards', 'to_host', 'inwards', 'from_host', 'forward', 'input', 'output'].map((name) =>
-      blockOf('chain', name, chains[name as keyof typeof chains]),
+  const blocks = rules.table.map(({ name, lines }) =>
+    blockOf(
+      name,
+      lines.flatMap((line) => filled(line, values)),
     ),
-  ]
-  return `${removalOf(table)}table inet ${table} {\n${body.join('')}}\n`
+  )
+  return `${removalOf(table)}table inet ${table} {\n${blocks.join('')}}\n`
 }
 
 /** How many rules each chain of a table has, by its name, in a text as `instanceRules` makes it or the kernel lists it. */
@@ -115,11 +69,13 @@ export function chainSizes(text: string): Map<string, number> {
   return new Map([...chains].map(([, name = '', body = '']) => [name, body.trimEnd().split('\n').length]))
 }
 
-function setOf(name: string, properties: readonly string[], elements: readonly string[] = []): string {
-  const filled = elements.length > 0 ? [`elements = { ${elements.join(', ')} }`] : []
-  return blockOf('set', name, [...properties, ...filled])
+/** A line with its values, or none. */
+function filled(line: string, values: Record<string, string>): string[] {
+  const names = [...line.matchAll(/\$(\w+)/g)].map(([, name = '']) => name)
+  if (names.some((name) => values[name] === undefined)) return []
+  return [line.replace(/\$(\w+)/g, (_, name) => values[name] ?? '')]
 }
 
-function blockOf(kind: 'set' | 'chain', name: string, lines: readonly string[]): string {
-  return `  ${kind} ${name} {\n${lines.map((line) => `    ${line}\n`).join('')}  }\n`
+function blockOf(name: string, lines: readonly string[]): string {
+  return `  ${name} {\n${lines.map((line) => `    ${line}\n`).join('')}  }\n`
 }
