@@ -11,8 +11,8 @@ import { openIngress } from '../domain/live-sandbox.ts'
 import type { StoredLogEntry } from '../domain/sandbox-log.ts'
 import type { WorkerLoad } from '../domain/telemetry.ts'
 import { silentLog } from '../lib/log.ts'
-import { messageMaxBytes } from './channel.ts'
 import { createFeed, type FeedParts } from './feed.ts'
+import { messageMaxBytes } from './messages.ts'
 import { createWorkerClient, type WorkerClient } from './worker-client.ts'
 
 /** What every worker says of itself here. */

@@ -3,10 +3,11 @@
  * its own is never taken for the worker's silence.
  */
 import type { Duplex } from 'node:stream'
+import { createChannel } from '../lib/channel.ts'
 import type { Log } from '../lib/log.ts'
-import { createChannel } from './channel.ts'
 import {
   type FromWorker,
+  messageMaxBytes,
   protocolVersion,
   readFromWorker,
   type ToWorker,
@@ -45,7 +46,7 @@ export function createLink(stream: Duplex, { log, onReady, onMessage, onEnd }: L
   let lastRef = 0
   const unanswered = new Map<number, { what: Asked; turnsLeft: number; settle(): void }>()
 
-  const channel = createChannel(stream, {
+  const channel = createChannel(stream, messageMaxBytes, {
     onMessage(value) {
       const message = readFromWorker(value)
       silentTurns = 0

@@ -9,6 +9,9 @@ import { isSandboxId } from '../domain/sandbox-id.ts'
 import { logLevels, type SandboxLogEntry } from '../domain/sandbox-log.ts'
 import type { WorkerLoad } from '../domain/telemetry.ts'
 
+/** The longest message, in bytes: a sandbox with the largest environment that the API takes. */
+export const messageMaxBytes = 4 * 2 ** 20
+
 /** Of the protocol; both sides are of one release, and a worker of another is refused. */
 export const protocolVersion = 1
 

@@ -8,13 +8,14 @@ import { ServerError } from '../domain/error.ts'
 import type { WakeRequest } from '../domain/live-sandbox.ts'
 import type { SandboxLogEntry } from '../domain/sandbox-log.ts'
 import type { WorkerLoad } from '../domain/telemetry.ts'
+import { type Channel, createChannel } from '../lib/channel.ts'
 import { loopTurns } from '../lib/loop-turns.ts'
-import { type Channel, createChannel } from './channel.ts'
 import {
   codeOf,
   type FromWorker,
   type LogLine,
   logLinesMax,
+  messageMaxBytes,
   type Outcome,
   protocolVersion,
   type ToWorker,
@@ -68,7 +69,7 @@ export interface WorkerClient {
 export function createWorkerClient(stream: Duplex, events: WorkerEvents): WorkerClient {
   const questions = new Map<number, (outcome: Outcome) => void>()
   let lastRef = 0
-  const channel = createChannel(stream, {
+  const channel = createChannel(stream, messageMaxBytes, {
     // The owner is of the same release, and decides.
     onMessage: (message) => take(message as ToWorker),
     onEnd(error) {

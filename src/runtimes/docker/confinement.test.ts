@@ -3,7 +3,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../../images/base/build.mjs'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
 import { guestOf, guestSpec, run } from '../tools.suite.ts'
-import { pidsLimit } from './confinement.ts'
 import { container, patience, server } from './runtime.fixture.ts'
 
 const image = await baseImageName()
@@ -103,13 +102,4 @@ test('processes are limited to a share of the kernel’s', async () => {
   const pidMax = Number(await readFile('/proc/sys/kernel/pid_max', 'utf8'))
   expect(limit).toBeGreaterThan(0)
   expect(limit).toBeLessThanOrEqual(pidMax / 2)
-})
-
-test('the share of processes follows memory, within bounds', () => {
-  const machine = { tasks: 32_768, machineMemoryMb: 16_384 }
-  expect(pidsLimit({ ...machine, memoryMb: 512 })).toBe(4096)
-  expect(pidsLimit({ ...machine, memoryMb: 4096 })).toBe(6144)
-  expect(pidsLimit({ ...machine, memoryMb: 16_384 })).toBe(12_288)
-  expect(pidsLimit({ ...machine, tasks: 4_194_304, memoryMb: 128 })).toBe(24_576)
-  expect(pidsLimit({ tasks: 200_000, memoryMb: 512, machineMemoryMb: 0 })).toBe(4096)
 })

@@ -4,6 +4,7 @@ import { ServerError } from '../../domain/error.ts'
 import { applyRules, lackingChains } from '../../network/nft.ts'
 import { hostResolvers } from '../../network/resolvers.ts'
 import { boundsFor, instanceRules, removalOf } from '../../network/rules.ts'
+import { trackedMax } from '../../network/tracked-max.ts'
 import { instancePrefix } from './container.ts'
 import type { EngineHost } from './engine-host.ts'
 import { agentPort } from './tcp-transport.ts'
@@ -13,9 +14,6 @@ export type EgressChoice = { open: true } | { open: false; allow: readonly strin
 
 /** Age from which on rules are looked at again, in milliseconds: others change the kernel's rules too. */
 const freshMs = 10_000
-const trackedMaxFile = '/proc/sys/net/netfilter/nf_conntrack_max'
-/** What kernels choose at the least, for one that doesn't say */
-const trackedMaxLeast = 65_536
 const bridgedFile = '/proc/sys/net/bridge/bridge-nf-call-iptables'
 
 const notHere =
@@ -113,8 +111,4 @@ async function filterBridged(): Promise<void> {
 async function hasInterface(name: string): Promise<boolean> {
   const interfaces = await readFile('/proc/net/dev', 'utf8')
   return interfaces.split('\n').some((line) => line.trim().startsWith(`${name}:`))
-}
-
-async function trackedMax(): Promise<number> {
-  return Number(await readFile(trackedMaxFile, 'utf8').catch(() => '')) || trackedMaxLeast
 }

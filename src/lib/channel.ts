@@ -1,11 +1,9 @@
 /**
- * Messages over a byte stream: `u32 big-endian length, JSON` (`spec/data-plane.md`). One message at a time is handed on, in
- * order. Bounded both ways: a message has a longest length, and a peer that doesn't read is given up.
+ * Messages over a byte stream: `u32 big-endian length, JSON` (`spec/data-plane.md`, `spec/host.md`). One message at a time is
+ * handed on, in order. Bounded both ways: a message has a longest length, and a peer that doesn't read is given up.
  */
 import type { Duplex } from 'node:stream'
 
-/** The longest message, in bytes: a sandbox with the largest environment that the API takes. */
-export const messageMaxBytes = 4 * 2 ** 20
 /** What may wait for a peer to read, in bytes. */
 const waitingMaxBytes = 64 * 2 ** 20
 const headerBytes = 4
@@ -27,8 +25,12 @@ export interface ChannelEvents {
   onEnd(error?: Error): void
 }
 
-/** Takes over the stream. What `onMessage` throws ends the channel. */
-export function createChannel(stream: Duplex, { onMessage, onEnd }: ChannelEvents): Channel {
+/** Takes over the stream. What `onMessage` throws ends the channel. `messageMaxBytes`: of the longest message, either way. */
+export function createChannel(
+  stream: Duplex,
+  messageMaxBytes: number,
+  { onMessage, onEnd }: ChannelEvents,
+): Channel {
   let isOver = false
   const end = (error?: Error) => {
     if (isOver) return
@@ -36,7 +38,7 @@ export function createChannel(stream: Duplex, { onMessage, onEnd }: ChannelEvent
     stream.destroy()
     onEnd(error)
   }
-  const read = createReader((message) => {
+  const read = createReader(messageMaxBytes, (message) => {
     if (!isOver) onMessage(message)
   })
   stream.on('data', (bytes: Buffer) => {
@@ -56,7 +58,7 @@ export function createChannel(stream: Duplex, { onMessage, onEnd }: ChannelEvent
         end(new Error('the other side does not read'))
         return false
       }
-      stream.write(encode(message))
+      stream.write(encode(message, messageMaxBytes))
       return true
     },
     get waitingBytes() {
@@ -70,7 +72,7 @@ export function createChannel(stream: Duplex, { onMessage, onEnd }: ChannelEvent
 }
 
 /** Errors: the message is too long. */
-function encode(message: object): Buffer {
+function encode(message: object, messageMaxBytes: number): Buffer {
   const json = JSON.stringify(message)
   const length = Buffer.byteLength(json)
   if (length > messageMaxBytes) throw new Error(`A message of ${length} bytes is too long.`)
@@ -81,7 +83,10 @@ function encode(message: object): Buffer {
 }
 
 /** Errors, of the function it returns: a message that is too long or isn't JSON. */
-function createReader(onMessage: (message: unknown) => void): (bytes: Buffer) => void {
+function createReader(
+  messageMaxBytes: number,
+  onMessage: (message: unknown) => void,
+): (bytes: Buffer) => void {
   let chunks: Buffer[] = []
   let gathered = 0
   /** Bytes that there must be before it is worth a look */

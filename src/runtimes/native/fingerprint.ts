@@ -1,0 +1,43 @@
+import { availableParallelism, release, totalmem } from 'node:os'
+import { toError } from '../../domain/error.ts'
+import type { Fingerprint } from '../../domain/runtime.ts'
+import type { HostClient, HostHello } from './host-client.ts'
+
+/** Without these there is no sandbox. */
+const required = ['cgroup', 'network', 'seccomp'] as const
+
+/** Never throws. */
+export async function fingerprintNative(client: HostClient, signal: AbortSignal): Promise<Fingerprint> {
+  const machine = {
+    versions: { kernel: release() },
+    cpuCount: availableParallelism(),
+    memoryMb: Math.floor(totalmem() / 2 ** 20),
+  }
+  const unusable = (detail: string): Fingerprint => ({ ...machine, usable: false, detail })
+  if (process.platform !== 'linux') return unusable('The native runtime needs Linux. Use Docker.')
+  let hello: HostHello
+  try {
+    hello = await client.hello(signal)
+  } catch (error) {
+    return unusable(toError(error).message)
+  }
+  const { version, features } = hello
+  const missing = required.filter((name) => !features[name]?.has)
+  if (missing.length > 0) {
+    const reasons = missing.map((name) => features[name]?.why ?? `This machine lacks ${name}.`)
+    return unusable(reasons.join(' '))
+  }
+  const cgroups = Number(features.cgroup?.has)
+  return {
+    ...machine,
+    versions: { helper: version, ...machine.versions, cgroups: `v${cgroups}` },
+    usable: true,
+    detail: 'Sandboxes are made of name spaces of this kernel, without an engine.',
+    isolation: {
+      seccomp: true,
+      'cgroups v2': cgroups === 2,
+      'user namespaces': features.userNamespace?.has === true,
+      'disk limits': features.diskLimit?.has === true,
+    },
+  }
+}

@@ -1,0 +1,168 @@
+/** The client's half of spec/host.md, against a helper's side that answers what each test is about. */
+import { getEventListeners } from 'node:events'
+import { expect, test } from 'vitest'
+import type { RuntimeEvent } from '../../domain/runtime.ts'
+import { silentLog } from '../../lib/log.ts'
+import { createHostClient } from './host-client.ts'
+import { messageMaxBytes } from './host-connection.ts'
+import { type HostPeer, type PeerRequest, startPeer } from './host-peer.fixture.ts'
+import { watchHost } from './host-watch.ts'
+
+const patience = () => AbortSignal.timeout(20_000)
+const network = {
+  open: false,
+  allow: [],
+  resolvers: ['192.0.2.1'],
+  bounds: { connections: 1, connectionsPerSecond: 1, packetsPerSecond: 1 },
+}
+
+function clientOf({ root }: Pick<HostPeer, 'root'>) {
+  const client = createHostClient({ root, path: '', network: async () => network, log: silentLog })
+  return { ...client, [Symbol.asyncDispose]: () => client.close({ end: false }) }
+}
+
+test('one connection greets, says what sandboxes may reach, and has answers in whatever order they come', async () => {
+  const asked: PeerRequest[] = []
+  await using peer = await startPeer((request) => {
+    asked.push(request)
+    if (asked.length < 3) return
+    for (const { op, fields, ok } of asked.toReversed()) ok({ op, fields })
+  })
+  await using client = clientOf(peer)
+  const answers = ['a', 'b', 'c'].map((sandbox) => client.call('find', { sandbox }, patience()))
+  expect(await Promise.all(answers)).toEqual(
+    ['a', 'b', 'c'].map((sandbox) => ({ op: 'find', fields: { sandbox } })),
+  )
+  expect(peer.asked).toEqual(['hello', 'prepare', 'find', 'find', 'find'])
+  expect((await client.hello(patience())).features.userNamespace).toEqual({
+    has: false,
+    why: 'This kernel maps no mounts.',
+  })
+  await client.prepare(patience())
+  expect(peer.asked).toHaveLength(5)
+})
+
+test('errors are those of the vocabulary; what is none, or says more than clients may know, is internal', async () => {
+  const failures: [string, string][] = [
+    ['not_found', 'There is no sandbox a.'],
+    ['internal', 'open /secret: EIO'],
+    ['no_such_code', 'A reason.'],
+  ]
+  await using peer = await startPeer(({ fail }) => fail(...failures.shift()!))
+  await using client = clientOf(peer)
+  const call = () => client.call('find', { sandbox: 'a' }, patience())
+  await expect(call()).rejects.toMatchObject({ code: 'not_found', message: 'There is no sandbox a.' })
+  for (let times = 0; times < 2; times++) {
+    await expect(call()).rejects.toMatchObject({
+      code: 'internal',
+      message: expect.not.stringContaining('secret'),
+    })
+  }
+})
+
+test('what is given up is taken back, and settles as the helper says', async () => {
+  const starts: PeerRequest[] = []
+  const canceled: unknown[] = []
+  await using peer = await startPeer((request) => {
+    if (request.op === 'start') return void starts.push(request)
+    canceled.push(request.fields.of)
+    request.ok()
+    const [undone, won] = starts
+    if (canceled.length === 1) undone!.fail('canceled')
+    else won!.ok({ pid: 1 })
+  })
+  await using client = clientOf(peer)
+  await client.hello(patience())
+  for (const outcome of ['undone', 'won']) {
+    const leaving = new AbortController()
+    const call = client.call('start', {}, leaving.signal)
+    // Sent by now: there is a connection, and this loop has turned.
+    await new Promise((resolve) => setImmediate(resolve))
+    leaving.abort(new DOMException('left', 'AbortError'))
+    if (outcome === 'won') expect(await call).toEqual({ pid: 1 })
+    else await expect(call).rejects.toBe(leaving.signal.reason)
+    expect(getEventListeners(leaving.signal, 'abort')).toEqual([])
+  }
+  expect(canceled).toEqual(starts.map(({ id }) => id))
+})
+
+test('a call that is given up before it is sent is never sent', async () => {
+  await using peer = await startPeer(() => {})
+  await using client = clientOf(peer)
+  await client.hello(patience())
+  await expect(client.call('kill', {}, AbortSignal.abort())).rejects.toMatchObject({ name: 'AbortError' })
+  expect(peer.asked).toEqual(['hello', 'prepare'])
+})
+
+test('a connection that ends fails what waits, and the next call has a new one', async () => {
+  await using peer = await startPeer(({ op, ok }) => (op === 'list' ? peer.cut() : ok()))
+  await using client = clientOf(peer)
+  const both = [client.call('list', {}, patience()), client.call('list', {}, patience())]
+  for (const call of both) await expect(call).rejects.toMatchObject({ code: 'unavailable' })
+  expect(await client.call('kill', {}, patience())).toEqual({})
+  expect(peer.asked.filter((op) => op === 'hello')).toHaveLength(2)
+})
+
+test.each([
+  ['a message that is too long', Buffer.from([0, 0x10, 0, 1])],
+  ['no JSON', Buffer.concat([Buffer.from([0, 0, 0, 1]), Buffer.from('{')])],
+  ['no object', Buffer.concat([Buffer.from([0, 0, 0, 2]), Buffer.from('[]')])],
+])('%s ends the connection', async (_, bytes) => {
+  await using peer = await startPeer(() => peer.write(bytes))
+  await using client = clientOf(peer)
+  await expect(client.call('find', {}, patience())).rejects.toMatchObject({ code: 'unavailable' })
+})
+
+test('a request that is too long is refused here, and the connection goes on', async () => {
+  await using peer = await startPeer(({ ok }) => ok())
+  await using client = clientOf(peer)
+  const large = client.call('start', { note: 'x'.repeat(messageMaxBytes) }, patience())
+  await expect(large).rejects.toMatchObject({ code: 'invalid_argument' })
+  expect(await client.call('find', {}, patience())).toEqual({})
+})
+
+test('no more wait at a time than the helper takes, and all are answered', async () => {
+  const waiting: PeerRequest[] = []
+  let most = 0
+  await using peer = await startPeer((request) => {
+    waiting.push(request)
+    most = Math.max(most, waiting.length)
+    setImmediate(() => waiting.shift()?.ok())
+  })
+  await using client = clientOf(peer)
+  await Promise.all(Array.from({ length: 3000 }, () => client.call('find', {}, patience())))
+  expect(most).toBeLessThan(1024)
+})
+
+test('ends of guests are told, on each connection anew; one without a helper is down, once', async () => {
+  const events: RuntimeEvent[] = []
+  let wake = () => {}
+  const seen = async (count: number) => {
+    while (events.length < count) await new Promise<void>((resolve) => (wake = resolve))
+  }
+  const listener = (event: RuntimeEvent) => {
+    events.push(event)
+    wake()
+  }
+  const stopping = new AbortController()
+  let watching: Promise<void>
+  {
+    await using peer = await startPeer(({ ok }) => ok())
+    const client = clientOf(peer)
+    watching = watchHost({ client, listener, log: silentLog }, stopping.signal)
+    await seen(1)
+    peer.tell({ event: 'gone', sandbox: 'a' })
+    await seen(2)
+    peer.cut()
+    await seen(3)
+    peer.tell({ event: 'gone', sandbox: 'b' })
+    await seen(4)
+  }
+  await seen(5)
+  stopping.abort()
+  await watching
+  const gone = (sandboxId: string) => ({ type: 'guest-gone', sandboxId })
+  const up = { type: 'engine-up' }
+  const down = { type: 'engine-down', reason: expect.stringContaining('No helper listens') }
+  expect(events).toEqual([up, gone('a'), up, gone('b'), down])
+})

@@ -1,0 +1,256 @@
+/**
+ * The helper as the runtime speaks with it: one connection, made when it is first needed and again when it has ended. Where the
+ * server may, it starts the helper; one of another build it replaces.
+ */
+import { join } from 'node:path'
+import { ServerError, toError } from '../../domain/error.ts'
+import { connectSocket } from '../../lib/connect-socket.ts'
+import { abortable, sleep } from '../../lib/deadline.ts'
+import { linkSignals } from '../../lib/linked-signal.ts'
+import type { Log } from '../../lib/log.ts'
+import { patientSignal } from '../../lib/patience.ts'
+import type { Bounds } from '../../network/rules.ts'
+import { type Answer, isAnswer, textOf, wholeOf } from './answers.ts'
+import { createHostConnection, type HostConnection, unavailable } from './host-connection.ts'
+import { buildOf, type HostProgram, startHostProcess } from './host-process.ts'
+
+const protocol = 1
+/** Longest time for finding or starting the helper, and for saying hello to it, in milliseconds */
+const openMs = 20_000
+/** How long a call waits for that, in milliseconds */
+const openWaitMs = 10_000
+/** After an attempt that failed the next calls fail alike for so long, in milliseconds */
+const failedMs = 500
+/** Age from which on what sandboxes may reach is said again, in milliseconds: others change the kernel's rules too */
+const preparedMs = 10_000
+/** Pause before the helper is started again where another one was about to end, in milliseconds */
+const againMs = 20
+/** Longest time for the helper to end when it is told to, in milliseconds */
+const endMs = 10_000
+
+/** What sandboxes may reach, as the helper is told. */
+export interface HostNetwork {
+  /** All that the machine does, without rules */
+  open: boolean
+  /** Ranges that are opened beside the internet, IPv4 in CIDR notation */
+  allow: readonly string[]
+  /** Name servers, IPv4 */
+  resolvers: readonly string[]
+  /** Of each sandbox */
+  bounds: Bounds
+}
+
+export interface HostOptions {
+  /** The helper's directory */
+  root: string
+  /** Absent: it is started by others, and only connected to */
+  program?: HostProgram
+  /** PATH of the helper */
+  path: string
+  network: () => Promise<HostNetwork>
+  log: Log
+}
+
+/** What the helper says of itself and the machine. */
+export interface HostHello {
+  version: string
+  pid: number
+  /** By name, with why it is missing where it is */
+  features: Record<string, { has: boolean | number; why: string | undefined }>
+}
+
+export interface HostClient {
+  /** Errors: `unavailable`, `failed_precondition` (it can't be started), those of the operation. */
+  call(op: string, fields: Answer, signal: AbortSignal): Promise<Answer>
+  /** Asks only where there is a connection; undefined: there is none. Errors: as `call`. */
+  ask(op: string, fields: Answer, signal: AbortSignal): Promise<Answer | undefined>
+  /** Makes sure that what sandboxes may reach is as it has to be now. Errors: as `call`. */
+  prepare(signal: AbortSignal): Promise<void>
+  hello(signal: AbortSignal): Promise<HostHello>
+  /**
+   * From here on guests that end without having been asked to are told, until the connection ends: then it aborts what it
+   * resolved with. Errors: as `call`.
+   */
+  hear(onGone: (sandboxId: string) => void, signal: AbortSignal): Promise<AbortSignal>
+  /** Ends the connection, and with `end` the helper, where this server could start it again. */
+  close(options: { end: boolean }): Promise<void>
+}
+
+interface Open {
+  connection: HostConnection
+  hello: HostHello
+  build: string
+  ended: AbortSignal
+  onGone: (sandboxId: string) => void
+}
+
+/** Touches nothing until it is used. */
+export function createHostClient(options: HostOptions): HostClient {
+  const { root, program, log } = options
+  let opening: Promise<Open> | undefined
+  let isClosed = false
+  let preparedAt = Number.NEGATIVE_INFINITY
+  let build: Promise<string> | undefined
+
+  /** A connection to a helper that is ours to use, if need be to one that is started for it. */
+  const reach = async (signal: AbortSignal): Promise<Open> => {
+    const found = await dial(root, signal).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') return undefined
+      throw unavailable(error)
+    })
+    if (program === undefined) {
+      if (found === undefined) throw notThere(root)
+      return found
+    }
+    build ??= buildOf(program)
+    const wanted = await build
+    if (found?.build === wanted) return found
+    if (found !== undefined) {
+      log.info({}, 'the helper is one of another build, and is replaced')
+      await endHelper(found, signal)
+    }
+    for (;;) {
+      await startHostProcess(program, { root, build: wanted, path: options.path }, signal)
+      try {
+        return await dial(root, signal)
+      } catch (error) {
+        // One that was about to end had the root still.
+        if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw unavailable(error)
+        await sleep(againMs, signal)
+      }
+    }
+  }
+
+  const prepareOn = async ({ connection }: Open, signal: AbortSignal) => {
+    await connection.call('prepare', { network: await options.network() }, signal)
+    preparedAt = performance.now()
+  }
+
+  const openAnew = async (): Promise<Open> => {
+    const signal = patientSignal(openMs)
+    const open = await reach(signal)
+    try {
+      await prepareOn(open, signal)
+      return open
+    } catch (error) {
+      open.connection.close()
+      throw error
+    }
+  }
+
+  const open = async (signal: AbortSignal): Promise<Open> => {
+    if (isClosed) throw unavailable()
+    opening ??= begin()
+    const bounded = linkSignals([signal], openWaitMs)
+    try {
+      return await abortable(opening, bounded.signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw bounded.signal.aborted ? unavailable(error) : toError(error)
+    } finally {
+      bounded.dispose()
+    }
+  }
+  /** Known until it has ended, or for a moment where it failed. */
+  const begin = (): Promise<Open> => {
+    const attempt = openAnew()
+    const forget = () => {
+      if (opening === attempt) opening = undefined
+    }
+    attempt.then(
+      ({ ended }) => {
+        if (ended.aborted) forget()
+        ended.addEventListener('abort', forget, { once: true })
+      },
+      (error) => {
+        log.debug({ err: error }, 'the helper is not reached')
+        setTimeout(forget, failedMs).unref()
+      },
+    )
+    return attempt
+  }
+
+  return {
+    call: async (op, fields, signal) => (await open(signal)).connection.call(op, fields, signal),
+    ask: async (op, fields, signal) =>
+      (await opening?.catch(() => undefined))?.connection.call(op, fields, signal),
+    async prepare(signal) {
+      const there = await open(signal)
+      if (performance.now() - preparedAt >= preparedMs) await prepareOn(there, signal)
+    },
+    hello: async (signal) => (await open(signal)).hello,
+    async hear(onGone, signal) {
+      const there = await open(signal)
+      there.onGone = onGone
+      await there.connection.call('watch', {}, signal)
+      return there.ended
+    },
+    async close({ end }) {
+      isClosed = true
+      const there = await opening?.catch(() => undefined)
+      if (there === undefined) return
+      try {
+        if (end && program !== undefined) await endHelper(there, patientSignal(endMs))
+      } finally {
+        there.connection.close()
+      }
+    },
+  }
+}
+
+/** Connects and says hello. Errors: those of the system; `unavailable`; as the helper says. */
+async function dial(root: string, signal: AbortSignal): Promise<Open> {
+  const stream = await connectSocket({ path: join(root, 'host.sock') }, signal)
+  const ending = new AbortController()
+  const connection = createHostConnection(stream, {
+    onGone: (sandboxId) => open?.onGone(sandboxId),
+    onEnd: () => ending.abort(),
+  })
+  let open: Open | undefined
+  try {
+    const answer = await connection.call('hello', { protocol }, signal)
+    const build = textOf(answer, 'build')
+    open = { connection, hello: readHello(answer), build, ended: ending.signal, onGone: () => {} }
+    return open
+  } catch (error) {
+    connection.close()
+    throw error
+  }
+}
+
+/** Ends a helper, which leaves its guests. Errors: the signal's reason. */
+async function endHelper({ hello, connection, ended }: Open, signal: AbortSignal): Promise<void> {
+  const gone = new Promise<void>((resolve) => {
+    if (ended.aborted) resolve()
+    ended.addEventListener('abort', () => resolve(), { once: true })
+  })
+  try {
+    process.kill(hello.pid, 'SIGTERM')
+    await abortable(gone, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  } finally {
+    connection.close()
+  }
+}
+
+function readHello(answer: Answer): HostHello {
+  const given = isAnswer(answer.features) ? answer.features : {}
+  const features = Object.entries(given).map(([name, value]) => {
+    const { has, why } = isAnswer(value) ? value : { has: value, why: undefined }
+    const known = typeof has === 'number' ? has : has === true
+    return [name, { has: known, why: typeof why === 'string' ? why : undefined }]
+  })
+  return {
+    version: textOf(answer, 'version'),
+    pid: wholeOf(answer, 'pid'),
+    features: Object.fromEntries(features),
+  }
+}
+
+function notThere(root: string): ServerError {
+  return new ServerError(
+    'unavailable',
+    `No helper listens at ${join(root, 'host.sock')}. Start it: see docs/operations.md.`,
+  )
+}

@@ -1,0 +1,85 @@
+/** Starts the helper where this server may: detached, as it outlives the server. */
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { open, readFile } from 'node:fs/promises'
+import { ServerError } from '../../domain/error.ts'
+import { abortable } from '../../lib/deadline.ts'
+
+/** Without a connection for so long it ends, in seconds: guests live on, and the next one finds them */
+const lingerSeconds = 10
+/** Most that is read of what it says on standard output, in bytes: it is one word */
+const saidMaxBytes = 1024
+/** Exit status of one that found another for the same root (spec/host.md) */
+const statusTaken = 75
+
+/** How the helper is started. */
+export interface HostProgram {
+  /** Path of `e2b-host` */
+  file: string
+  /** Path of the agent */
+  agent: string
+  /** The server's id in names: `[a-z0-9]{4,16}` */
+  instance: string
+  /** Path of the file that its log is appended to */
+  logFile: string
+}
+
+/** Tells programs apart by what is in their files, for `--build`. Errors: a system error where one is missing. */
+export async function buildOf({ file, agent }: HostProgram): Promise<string> {
+  const hash = createHash('sha256')
+  for (const path of [file, agent]) hash.update(await readFile(path))
+  return hash.digest('hex').slice(0, 32)
+}
+
+/**
+ * Resolves when it listens, or another one has the root. Errors: `failed_precondition` when it ends without, the signal's reason;
+ * one that is slow goes on starting.
+ */
+export async function startHostProcess(
+  program: HostProgram,
+  { root, build, path }: { root: string; build: string; path: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const log = await open(program.logFile, 'a', 0o600)
+  const options = { instance: program.instance, agent: program.agent, root, build }
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
+  try {
+    const child = spawn(program.file, ['serve', ...args, '--linger', String(lingerSeconds)], {
+      detached: true,
+      stdio: ['ignore', 'pipe', log.fd],
+      cwd: '/',
+      env: { PATH: path },
+    })
+    child.unref()
+    const { stdout } = child
+    if (stdout === null) throw new Error('it has no standard output')
+    const ready = new Promise<void>((resolve, reject) => {
+      let said = ''
+      stdout.on('data', (bytes: Buffer) => {
+        said += bytes.toString('latin1')
+        if (said.startsWith('ready\n')) resolve()
+        else if (said.length > saidMaxBytes) stdout.destroy()
+      })
+      child.on('error', reject)
+      child.on('exit', (status, killedBy) => {
+        if (status === statusTaken) resolve()
+        else reject(new Error(`it ended with ${killedBy ?? `status ${status}`}`))
+      })
+    })
+    ready.catch(() => {})
+    try {
+      await abortable(ready, signal)
+    } finally {
+      stdout.destroy()
+    }
+  } catch (error) {
+    signal.throwIfAborted()
+    throw new ServerError(
+      'failed_precondition',
+      `The helper that makes sandboxes can't be started: ${(error as Error).message}. ${program.logFile} says more.`,
+      { cause: error },
+    )
+  } finally {
+    await log.close()
+  }
+}

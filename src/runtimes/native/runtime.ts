@@ -1,0 +1,215 @@
+/**
+ * Sandboxes of Linux name spaces without an engine: a privileged helper (`spec/host.md`) makes them, and holds all there is to know
+ * of them. What images are is the server's.
+ */
+import { totalmem } from 'node:os'
+import { ServerError, toError } from '../../domain/error.ts'
+import type { LayeredImages, LayerHost } from '../../domain/layers.ts'
+import type { Egress } from '../../domain/network.ts'
+import type { Capabilities, GuestHandle, GuestSpec, Runtime } from '../../domain/runtime.ts'
+import { checkSandboxId } from '../../domain/sandbox-id.ts'
+import { linkSignals } from '../../lib/linked-signal.ts'
+import type { Log } from '../../lib/log.ts'
+import { patientSignal } from '../../lib/patience.ts'
+import { pidsLimit, tasksMax } from '../../lib/pids-limit.ts'
+import { createSemaphore } from '../../lib/semaphore.ts'
+import { hostResolvers } from '../../network/resolvers.ts'
+import { boundsFor } from '../../network/rules.ts'
+import { trackedMax } from '../../network/tracked-max.ts'
+import { createAgentSockets } from './agent-socket.ts'
+import { textsOf, wholeOf } from './answers.ts'
+import { findGuest, getGuest } from './find-guest.ts'
+import { fingerprintNative } from './fingerprint.ts'
+import { fromHandle, runtimeName, toHandle } from './handle.ts'
+import { createHostClient, type HostClient } from './host-client.ts'
+import type { HostProgram } from './host-process.ts'
+import { watchHost } from './host-watch.ts'
+import { createLayerHost } from './layer-host.ts'
+import { recoverGuest } from './recover-guest.ts'
+import { snapshotGuest } from './snapshot-guest.ts'
+
+const capabilities: Capabilities = {
+  memoryPause: 'resident',
+  memorySnapshot: false,
+  filesystemSnapshot: true,
+  egressPolicy: 'switch',
+  diskLimit: false,
+  resourceLimits: true,
+  isolation: true,
+}
+
+/** Snapshots that are made at once: each reads and writes whole file systems */
+const copiesMax = 2
+/** The kernel mounts 500 and more; each is looked into for every name that isn't there */
+const layersMax = 100
+/** Longest time for undoing a failed start, in milliseconds */
+const undoMs = 5_000
+/** Longest time for asking whether there are guests still, in milliseconds */
+const lastLookMs = 5_000
+
+export interface NativeRuntimeOptions {
+  /** The helper's directory */
+  root: string
+  /** How the helper is started; absent: others do that */
+  program?: HostProgram
+  /** PATH of a helper that is started here */
+  path: string
+  /** Made of what the helper does with layers */
+  images: (layers: LayerHost) => LayeredImages
+  /** What sandboxes may reach: all that this machine does, or the internet and these ranges */
+  egress: { open: boolean; allow: readonly string[] }
+  /** Layers that an image has at most before a snapshot of it is made one; default: 100 */
+  layersMax?: number
+  log: Log
+}
+
+/** Touches nothing until it is used. */
+export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
+  const { root, program, path, egress, log } = options
+  const client = createHostClient({
+    ...{ root, path, log },
+    ...(program !== undefined && { program }),
+    network: async () => ({
+      ...egress,
+      resolvers: await hostResolvers(),
+      bounds: boundsFor(await trackedMax()),
+    }),
+  })
+  const layers = createLayerHost(root, client)
+  const images = options.images(layers)
+  const sockets = createAgentSockets(root)
+  const copies = createSemaphore(copiesMax)
+  const snapshots = { client, layers, images, layersMax: options.layersMax ?? layersMax, log }
+  const tasks = tasksMax()
+  const closing = new AbortController()
+  let watched = false
+
+  const simple = (op: string, handle: GuestHandle, signal: AbortSignal, more = {}) =>
+    typed(async () => {
+      const sandbox = fromHandle(handle)
+      return await client.call(op, { sandbox, ...more }, signal)
+    })
+
+  return {
+    name: runtimeName,
+    capabilities,
+    images,
+    fingerprint: (signal) => fingerprintNative(client, signal),
+
+    start: (spec, signal, phase) =>
+      typed(async () => {
+        checkSandboxId(spec.sandboxId)
+        const made = await images.layersOf(spec.image, signal)
+        await client.prepare(signal)
+        phase?.('network')
+        await startGuest(client, spec, { layers: made, tasks: await tasks }, signal)
+        phase?.('start')
+        return toHandle(spec.sandboxId)
+      }),
+    recover: (handle, signal) =>
+      typed(() => recoverGuest({ client, sockets, log }, fromHandle(handle), signal)),
+    pause: (handle, { memory }, signal) =>
+      typed(async () => {
+        const sandbox = fromHandle(handle)
+        signal.throwIfAborted()
+        await client.call(memory ? 'freeze' : 'stop', { sandbox }, signal).catch(async (error) => {
+          // One that has no processes any more has none to freeze.
+          const isStopped = memory && error instanceof ServerError && error.code === 'failed_precondition'
+          if (!isStopped || (await getGuest(client, sandbox, signal)).state !== 'stopped') throw error
+        })
+      }),
+    resume: (handle, signal, { egress } = {}) =>
+      typed(async () => ({ handle, booted: await resumeGuest(client, fromHandle(handle), egress, signal) })),
+    setEgress: async (handle, egress, signal) =>
+      void (await simple('set-egress', handle, signal, { egress })),
+    snapshot: (handle, image, signal) =>
+      typed(async () => {
+        const sandboxId = fromHandle(handle)
+        const release = await copies.acquire(signal)
+        await snapshotGuest(snapshots, sandboxId, image, signal).finally(release)
+      }),
+    connect: (handle, signal) => typed(async () => sockets.connect(fromHandle(handle), signal)),
+    address: (handle) => ({ kind: 'unix', path: sockets.path(fromHandle(handle)) }),
+    destroy: async (handle, signal) => void (await simple('kill', handle, signal)),
+    async stats(handle, signal) {
+      const used = await simple('stats', handle, signal)
+      const [memoryBytes, cpuMicros, pids] = ['memoryBytes', 'cpuMicros', 'pids'].map((name) =>
+        wholeOf(used, name),
+      ) as [number, number, number]
+      return { memoryBytes, cpuMicros, pids }
+    },
+    list: (signal) =>
+      typed(async () => textsOf(await client.call('list', {}, signal), 'sandboxes').map(toHandle)),
+
+    watch(listener, signal) {
+      if (watched) throw new ServerError('failed_precondition', 'The runtime is being watched already.')
+      watched = true
+      const until = linkSignals([signal, closing.signal])
+      until.signal.addEventListener('abort', () => (watched = false), { once: true })
+      void watchHost({ client, listener, log }, until.signal).finally(until.dispose)
+    },
+
+    async close() {
+      closing.abort()
+      await images.close()
+      // A helper without guests is of no use to anybody until the server starts again.
+      const left = await client.ask('list', {}, patientSignal(lastLookMs)).catch(() => undefined)
+      const isIdle = left !== undefined && textsOf(left, 'sandboxes').length === 0
+      await client
+        .close({ end: isIdle })
+        .catch((error) => log.warn({ err: error }, 'the helper does not end'))
+    },
+  }
+}
+
+/** Starts a guest, or leaves nothing. Errors: `conflict`, and those of `Runtime.start`. */
+async function startGuest(
+  client: HostClient,
+  { sandboxId, image, cpuCount, memoryMb, diskMb, hostname, egress }: GuestSpec,
+  { layers, tasks }: { layers: readonly string[]; tasks: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const machineMemoryMb = Math.floor(totalmem() / 2 ** 20)
+  const pids = pidsLimit({ tasks, memoryMb, machineMemoryMb })
+  const limits = { cpuCount, memoryMb, diskMb, pids }
+  const request = { sandbox: sandboxId, layers, hostname, ...limits, egress, note: image }
+  try {
+    await client.call('start', request, signal)
+  } catch (error) {
+    // The helper has undone what it says has failed; what it didn't say anything of may be there.
+    const isKnown = error instanceof ServerError && error.code !== 'unavailable'
+    if (!isKnown) await client.call('kill', { sandbox: sandboxId }, patientSignal(undoMs)).catch(() => {})
+    throw error
+  }
+}
+
+/** Makes a guest run; whether it was booted for that. Errors as `Runtime.resume`. */
+async function resumeGuest(
+  client: HostClient,
+  sandboxId: string,
+  egress: Egress | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const sandbox = sandboxId
+  const found = await findGuest(client, sandboxId, signal)
+  if (found === undefined) throw new ServerError('not_found', `There is no sandbox ${sandboxId}.`)
+  if (found.state === 'stopped') {
+    await client.prepare(signal)
+    await client.call('boot', { sandbox, egress: egress ?? 'open' }, signal)
+    return true
+  }
+  if (found.state === 'cut-off')
+    throw new ServerError('unavailable', `Sandbox ${sandboxId} has no agent that answers.`)
+  if (egress !== undefined) await client.call('set-egress', { sandbox, egress }, signal)
+  if (found.state === 'frozen') await client.call('thaw', { sandbox }, signal)
+  return false
+}
+
+/** Runs a method's body; what it throws becomes an error of the contract. */
+async function typed<T>(task: () => Promise<T>): Promise<T> {
+  try {
+    return await task()
+  } catch (error) {
+    throw toError(error)
+  }
+}
