@@ -18,10 +18,9 @@ export function checksIn(folder: string): string[] {
 
 /** Runs a folder's program in Python; resolves with what it prints. */
 export async function runCheck(folder: string, name: string): Promise<string> {
-  return await outputOf(pythonOf(name), join(folder, `${name}${suffix}`))
+  const python = join(root, 'build/frameworks', name, 'bin/python')
+  return await outputOf(python, join(folder, `${name}${suffix}`))
 }
-
-const pythonOf = (name: string) => join(root, 'build/frameworks', name, 'bin/python')
 
 /** A program that asks for something while it runs: by a line, and goes on with the line that it is answered. */
 export interface RunningCheck extends AsyncDisposable {
@@ -30,9 +29,9 @@ export interface RunningCheck extends AsyncDisposable {
   answer(line: string): void
 }
 
-/** As `runCheck`. Disposing ends it, if it still runs. */
-export function startCheck(folder: string, name: string, args: string[]): RunningCheck {
-  const child = spawn(pythonOf(name), [join(folder, `${name}${suffix}`), ...args], { timeout })
+/** Starts a program in Python, of the environment that a folder of build/ has. Disposing ends it, if it still runs. */
+export function startCheck(environment: string, script: string, args: string[] = []): RunningCheck {
+  const child = spawn(join(root, 'build', environment, 'bin/python'), [script, ...args], { timeout })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   let errors = ''
   child.stderr.setEncoding('utf8').on('data', (text) => (errors += text))
@@ -43,7 +42,7 @@ export function startCheck(folder: string, name: string, args: string[]): Runnin
     async says() {
       const { value, done } = await lines.next()
       if (done === true) await closed
-      if (done === true) throw new Error(`${name} has ended: ${errors}`)
+      if (done === true) throw new Error(`${basename(script)} has ended: ${errors}`)
       return value
     },
     answer: (line) => void child.stdin.write(`${line}\n`),

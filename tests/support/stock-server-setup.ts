@@ -14,6 +14,7 @@ const namesOf = isDomainMode
       interpreter: 'code-interpreter-v1',
       'interpreter-programs': 'code-interpreter-v1',
       desktop: 'desktop',
+      mcp: 'mcp-gateway',
     }
 
 /** Resolves with what ends it. */

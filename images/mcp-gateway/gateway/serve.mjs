@@ -12,22 +12,52 @@ const sessionsMax = 200
 /** Sessions of clients, the one that was used longest ago first. */
 const sessions = new Map()
 
-process.once('message', async ({ plan, token }) => {
+process.once('message', async ({ plan, token, isResumed = false }) => {
+  const frontOf = againAfterFailure(() => begin(plan))
   try {
-    let front
-    const upstreams = await Promise.all(plan.map((server) => startUpstream(server, () => front?.refresh())))
-    front = createFront(upstreams, () => [...sessions.values()].map(({ server }) => server))
-    await front.refresh()
-    await listen(front, token)
+    if (!isResumed) await frontOf()
+    await listen(frontOf, token)
     process.send({ ready: true })
   } catch (error) {
-    process.send({ error: error.message }, () => process.exit(1))
+    console.error(error)
+    return process.send({ error: error.message }, () => process.exit(1))
   }
+  // What fails now is tried again for the next client.
+  await frontOf().catch(console.error)
 })
 
-function listen(front, token) {
+/** What `make` resolves with, made once for all who ask; after a failure for whoever asks next. */
+function againAfterFailure(make) {
+  let made
+  const forget = (error) => {
+    made = undefined
+    throw error
+  }
+  return () => (made ??= make().catch(forget))
+}
+
+/** Starts all servers, or leaves none behind. */
+async function begin(plan) {
+  let front
+  const started = await Promise.allSettled(
+    plan.map((server) => startUpstream(server, () => front?.refresh())),
+  )
+  const upstreams = started.flatMap(({ value }) => value ?? [])
+  try {
+    const failed = started.find(({ status }) => status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    front = createFront(upstreams, () => [...sessions.values()].map(({ server }) => server))
+    await front.refresh()
+    return front
+  } catch (error) {
+    await Promise.allSettled(upstreams.map((upstream) => upstream.close()))
+    throw error
+  }
+}
+
+function listen(frontOf, token) {
   const server = createServer((request, response) => {
-    answer(request, response, front, token).catch((error) => {
+    answer(request, response, frontOf, token).catch((error) => {
       console.error(error)
       if (!response.headersSent) refuse(response, 500, -32603, 'The gateway failed.')
       else response.destroy()
@@ -39,7 +69,7 @@ function listen(front, token) {
   })
 }
 
-async function answer(request, response, front, token) {
+async function answer(request, response, frontOf, token) {
   const { pathname } = new URL(request.url, 'http://gateway')
   if (pathname === '/health') return response.end('ok\n')
   if (pathname !== '/mcp') return refuse(response, 404, -32601, 'There is only /mcp.')
@@ -55,7 +85,7 @@ async function answer(request, response, front, token) {
   const body = request.method === 'POST' ? await readBody(request) : undefined
   if (body === null) return refuse(response, 413, -32600, 'The request is too large.')
   const id = request.headers['mcp-session-id']
-  if (id === undefined) return await begin(request, response, body, front)
+  if (id === undefined) return await openSession(request, response, body, frontOf)
   const session = sessions.get(id)
   if (session === undefined) return refuse(response, 404, -32001, 'There is no such session.')
   sessions.delete(id)
@@ -64,7 +94,9 @@ async function answer(request, response, front, token) {
 }
 
 /** A client's first request: the transport refuses what begins no session. */
-async function begin(request, response, body, front) {
+async function openSession(request, response, body, frontOf) {
+  const front = await frontOf().catch(({ message }) => refuse(response, 503, -32603, message))
+  if (front === undefined) return
   const server = front.createServer()
   const transport = new StreamableHTTPServerTransport({
     sessionIdGenerator: randomUUID,

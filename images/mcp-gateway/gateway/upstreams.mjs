@@ -47,6 +47,7 @@ export async function startUpstream(server, onChange) {
     async request(request, schema, options) {
       return await (await client()).request(request, schema, options)
     },
+    close: () => connected.client.close(),
     /** All of a kind, whole; none where the server has nothing of it. */
     async list(kind) {
       const { method, capability, result } = kinds[kind]

@@ -109,8 +109,9 @@ async function refused(url: string): Promise<void> {
 test('e2b-desktop (Python): its own desktop takes mouse and keys, and streams with a key and without', {
   timeout: 240_000,
 }, async () => {
+  const script = join(import.meta.dirname, '../frameworks/domain/e2b-desktop.check.py')
   const page = join(import.meta.dirname, '../../support/inside/events.html')
-  await using check = startCheck(join(import.meta.dirname, '../frameworks/domain'), 'e2b-desktop', [page])
+  await using check = startCheck('frameworks/e2b-desktop', script, [page])
   await watch(JSON.parse(await check.says()).url, green)
   check.answer('opened')
   const { url, closed } = JSON.parse(await check.says())

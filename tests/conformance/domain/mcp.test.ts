@@ -1,8 +1,10 @@
 /** `mcp` of the SDKs: the gateway of the template `mcp-gateway`, asked by a real MCP client over HTTPS. */
-import { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { join } from 'node:path'
 import { Sandbox } from 'e2b'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runCheck, startCheck } from '../../support/framework-checks.ts'
+import { connectTo } from '../../support/mcp.ts'
+import { pythonVersions } from '../../support/python.ts'
 import { joinSharedServer, type SharedServer } from '../../support/shared-server.ts'
 
 /** A server as people publish them in repositories: of no package, of Python's standard library alone. */
@@ -25,17 +27,9 @@ beforeAll(async () => {
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
-async function connect(sandbox: Sandbox, token?: string): Promise<Client> {
-  const client = new Client({ name: 'test', version: '1.0.0' })
-  const transport = new StreamableHTTPClientTransport(new URL(sandbox.getMcpUrl()), {
-    requestInit: { headers: token === undefined ? {} : { authorization: `Bearer ${token}` } },
-  })
-  // Its types are of another strictness than ours.
-  await client.connect(transport as Parameters<Client['connect']>[0])
-  return client
-}
+const connect = (sandbox: Sandbox, token?: string) => connectTo(sandbox.getMcpUrl(), token)
 
-test('tools of several servers are listed and called, by whoever has the token', {
+test('tools of several servers are listed and called, by whoever has the token, also after a boot from files alone', {
   timeout: 180_000,
 }, async () => {
   const mcp = { filesystem: { paths: ['/home/user'] }, memory: {}, time: {} }
@@ -65,8 +59,15 @@ test('tools of several servers are listed and called, by whoever has the token',
 
     await expect(connect(sandbox, 'another')).rejects.toThrow('The token is missing or another')
     await expect(connect(sandbox)).rejects.toThrow('The token is missing or another')
+    const token = await sandbox.getMcpToken()
+    await sandbox.pause({ keepMemory: false })
     const again = await Sandbox.connect(sandbox.sandboxId)
-    expect(await again.getMcpToken()).toBe(await sandbox.getMcpToken())
+    expect(await again.getMcpToken()).toBe(token)
+    const clientAgain = await connect(again, token)
+    const written = { name: 'read_text_file', arguments: { path: file.path } }
+    expect((await clientAgain.callTool(written)).structuredContent).toEqual({ content: file.content })
+    expect((await clientAgain.callTool(time)).isError ?? false).toBe(false)
+    await clientAgain.close()
   } finally {
     await sandbox.kill()
   }
@@ -101,9 +102,37 @@ test('a server of a repository is cloned, installed and run; of two tools with o
     const answer = await client.callTool({ name: 'github-some-one_list_directory' })
     expect(answer.content).toEqual([{ type: 'text', text: 'installed: yes' }])
     await client.close()
+    const missing = `mcp-gateway --config '${JSON.stringify({ 'github/no/where': { runCmd: 'true' } })}'`
+    await expect(sandbox.commands.run(missing, { user: 'root' })).rejects.toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('The MCP server "github/no/where" could not be installed'),
+    })
   } finally {
     await sandbox.kill()
   }
+})
+
+test.each(['sync', 'async'])(
+  'e2b (Python, %s): `mcp` of create, its URL and its token',
+  {
+    timeout: 120_000,
+  },
+  async (flavor) => {
+    const script = join(import.meta.dirname, '../python/domain/mcp_of_create.py')
+    await using check = startCheck(`python/${pythonVersions[0]}`, script, [flavor])
+    const { url, token } = JSON.parse(await check.says())
+    const client = await connectTo(url, token)
+    const time = { name: 'get_current_time', arguments: { timezone: 'UTC' } }
+    expect(JSON.stringify(await client.callTool(time))).toContain('UTC')
+    await client.close()
+    check.answer('opened')
+    expect(await check.says()).toBe('all done')
+  },
+)
+
+test('openai-agents: its sandbox with `mcp`, asked by its own MCP client', { timeout: 120_000 }, async () => {
+  const folder = join(import.meta.dirname, '../frameworks/domain')
+  expect(await runCheck(folder, 'openai-agents')).toMatch(/all done\n$/)
 })
 
 test('what cannot be had is named, and leaves no sandbox', { timeout: 120_000 }, async () => {
@@ -112,6 +141,4 @@ test('what cannot be had is named, and leaves no sandbox', { timeout: 120_000 },
   await refused({ filesystem: {} }).toThrow('The MCP server "filesystem" needs the setting "paths".')
   await refused({ time: { zone: 1 } }).toThrow('The MCP server "time" has no setting "zone" here.')
   await refused({ 'github/one': { runCmd: 'x' } }).toThrow('is not github/<owner>/<repository>')
-  const broken = { 'github/no/where': { runCmd: 'true' } }
-  await refused(broken).toThrow('The MCP server "github/no/where" could not be installed')
 })
