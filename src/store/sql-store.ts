@@ -47,6 +47,7 @@ export async function createSqlStore(db: Kysely<Tables>): Promise<Store> {
       webhooks: createWebhookStore(db),
       nodeStatus: createNodeStatusStore(db),
       warmGuests: createWarmGuestStore(db),
+      runtimes: () => findRuntimes(db),
       instanceId,
       close: () => db.destroy(),
     }
@@ -54,6 +55,19 @@ export async function createSqlStore(db: Kysely<Tables>): Promise<Store> {
     await db.destroy()
     throw error
   }
+}
+
+async function findRuntimes(db: Kysely<Tables>): Promise<{ sandboxes: string[]; builds: string[] }> {
+  const sandboxes = await db.selectFrom('sandboxes').select('runtime').distinct().execute()
+  const builds = await db
+    .selectFrom('template_builds')
+    .select('runtime')
+    .distinct()
+    .where('team_id', 'is not', null)
+    .where('status', '=', 'ready')
+    .execute()
+  const names = (rows: { runtime: string }[]) => rows.map(({ runtime }) => runtime).sort()
+  return { sandboxes: names(sandboxes), builds: names(builds) }
 }
 
 /** The id made when the database was: 12 lower-case hex digits. */

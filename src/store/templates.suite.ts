@@ -4,6 +4,7 @@ import { buildOf, templateOf } from '../../tests/support/control.ts'
 import type { Store } from '../domain/store.ts'
 import { noDefaults, type TemplateBuild } from '../domain/template-build.ts'
 import type { Layer } from '../domain/template-layer.ts'
+import { sandbox } from './sandbox.fixture.ts'
 
 export function testTemplates(store: () => Store): void {
   const resolve = async (name: string, teamId: string) => (await store().templates.resolve(name, teamId))?.id
@@ -109,6 +110,17 @@ export function testBuilds(store: () => Store): void {
       code: 'conflict',
     })
     expect(await templates.find('u')).toBeUndefined()
+  })
+
+  test('the store says which runtimes sandboxes and finished builds of teams are of', async () => {
+    expect(await store().runtimes()).toEqual({ sandboxes: [], builds: [] })
+    await add({ id: 'b1', runtime: 'docker' })
+    await add({ id: 'b2', templateId: 'u', runtime: 'native', status: 'building' })
+    await add({ id: 'b3', templateId: 'base', teamId: null, runtime: 'native' })
+    await store().sandboxes.create(sandbox({ id: 'ione', runtime: 'process' }))
+    await store().sandboxes.create(sandbox({ id: 'itwo', runtime: 'native' }))
+    await store().sandboxes.create(sandbox({ id: 'ithree', runtime: 'native' }))
+    expect(await store().runtimes()).toEqual({ sandboxes: ['native', 'process'], builds: ['docker'] })
   })
 
   test('change only from the status they are in, and their tags come with their end', async () => {
