@@ -18,7 +18,7 @@ const network = {
 
 function clientOf({ root }: Pick<HostPeer, 'root'>) {
   const client = createHostClient({ root, path: '', network: async () => network, log: silentLog })
-  return { ...client, [Symbol.asyncDispose]: () => client.close({ end: false }) }
+  return { ...client, [Symbol.asyncDispose]: () => client.close() }
 }
 
 test('one connection greets, says what sandboxes may reach, and has answers in whatever order they come', async () => {

@@ -62,8 +62,6 @@ export interface HostHello {
 export interface HostClient {
   /** Errors: `unavailable`, `failed_precondition` (it can't be started), those of the operation. */
   call(op: string, fields: Answer, signal: AbortSignal): Promise<Answer>
-  /** Asks only where there is a connection; undefined: there is none. Errors: as `call`. */
-  ask(op: string, fields: Answer, signal: AbortSignal): Promise<Answer | undefined>
   /** Makes sure that what sandboxes may reach is as it has to be now. Errors: as `call`. */
   prepare(signal: AbortSignal): Promise<void>
   hello(signal: AbortSignal): Promise<HostHello>
@@ -72,8 +70,8 @@ export interface HostClient {
    * resolved with. Errors: as `call`.
    */
   hear(onGone: (sandboxId: string) => void, signal: AbortSignal): Promise<AbortSignal>
-  /** Ends the connection, and with `end` the helper, where this server could start it again. */
-  close(options: { end: boolean }): Promise<void>
+  /** Ends the connection, and the helper too where this server can start it again and nobody needs it meanwhile. Never rejects. */
+  close(): Promise<void>
 }
 
 interface Open {
@@ -172,8 +170,6 @@ export function createHostClient(options: HostOptions): HostClient {
 
   return {
     call: async (op, fields, signal) => (await open(signal)).connection.call(op, fields, signal),
-    ask: async (op, fields, signal) =>
-      (await opening?.catch(() => undefined))?.connection.call(op, fields, signal),
     async prepare(signal) {
       const there = await open(signal)
       if (performance.now() - preparedAt >= preparedMs) await prepareOn(there, signal)
@@ -185,15 +181,13 @@ export function createHostClient(options: HostOptions): HostClient {
       await there.connection.call('watch', {}, signal)
       return there.ended
     },
-    async close({ end }) {
+    async close() {
       isClosed = true
       const there = await opening?.catch(() => undefined)
       if (there === undefined) return
-      try {
-        if (end && program !== undefined) await endHelper(there, patientSignal(endMs))
-      } finally {
-        there.connection.close()
-      }
+      // Refused while there are guests, and needless where it has ended by itself.
+      if (program !== undefined) await there.connection.call('end', {}, patientSignal(endMs)).catch(() => {})
+      there.connection.close()
     },
   }
 }

@@ -44,8 +44,6 @@ const copiesMax = 2
 const layersMax = 100
 /** Longest time for undoing a failed start, in milliseconds */
 const undoMs = 5_000
-/** Longest time for asking whether there are guests still, in milliseconds */
-const lastLookMs = 5_000
 
 export interface NativeRuntimeOptions {
   /** The helper's directory */
@@ -152,12 +150,7 @@ export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
     async close() {
       closing.abort()
       await images.close()
-      // A helper without guests is of no use to anybody until the server starts again.
-      const left = await client.ask('list', {}, patientSignal(lastLookMs)).catch(() => undefined)
-      const isIdle = left !== undefined && textsOf(left, 'sandboxes').length === 0
-      await client
-        .close({ end: isIdle })
-        .catch((error) => log.warn({ err: error }, 'the helper does not end'))
+      await client.close()
     },
   }
 }
