@@ -12,12 +12,18 @@ export interface LayerHost {
   unpack(upload: string, layer: string, signal: AbortSignal): Promise<{ sizeBytes: number; entries: number }>
   /** A new layer with what these, lowest first, show together. Errors: `not_found`, `conflict`, `resource_exhausted`. */
   flatten(layers: readonly string[], layer: string, signal: AbortSignal): Promise<{ sizeBytes: number }>
-  /** A tar of what these show together, as an upload. Errors: `not_found`, `resource_exhausted`. */
-  export(layers: readonly string[], upload: string, signal: AbortSignal): Promise<{ sizeBytes: number }>
   /** Idempotent. Errors: `conflict` while a guest is made of it. */
   removeLayer(layer: string, signal: AbortSignal): Promise<void>
   /** All that are whole. */
   layers(signal: AbortSignal): Promise<string[]>
+  /** Gives the machine's other helpers a layer. Idempotent. Errors: `not_found`, `unimplemented` (helpers share nothing). */
+  share(layer: string, signal: AbortSignal): Promise<void>
+  /** Takes a layer that helpers share. Idempotent. Errors: `not_found`, `unimplemented`. */
+  adopt(layer: string, signal: AbortSignal): Promise<void>
+  /** What was adopted stays. Idempotent. Errors: `unimplemented`. */
+  removeShared(layer: string, signal: AbortSignal): Promise<void>
+  /** All that are shared. Errors: `unimplemented`. */
+  sharedLayers(signal: AbortSignal): Promise<string[]>
 }
 
 /** Images that are lists of layers. */

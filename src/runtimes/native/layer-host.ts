@@ -14,10 +14,11 @@ export function createLayerHost(root: string, { call }: Pick<HostClient, 'call'>
     async flatten(layers, layer, signal) {
       return { sizeBytes: wholeOf(await call('flatten', { layers, layer }, signal), 'sizeBytes') }
     },
-    async export(layers, upload, signal) {
-      return { sizeBytes: wholeOf(await call('export', { layers, upload }, signal), 'sizeBytes') }
-    },
     removeLayer: async (layer, signal) => void (await call('remove-layer', { layer }, signal)),
     layers: async (signal) => textsOf(await call('layers', {}, signal), 'layers'),
+    share: async (layer, signal) => void (await call('share', { layer }, signal)),
+    adopt: async (layer, signal) => void (await call('adopt', { layer }, signal)),
+    removeShared: async (layer, signal) => void (await call('remove-shared', { layer }, signal)),
+    sharedLayers: async (signal) => textsOf(await call('shared-layers', {}, signal), 'layers'),
   }
 }

@@ -1,0 +1,292 @@
+//! Layers: directories that guests' roots are made of, below `<root>/layers/<layer>/`, and those that the helpers of one
+//! machine share. One that is being made or removed has a name that is no layer's, so a layer is whole or not there.
+
+pub mod attributes;
+mod copy;
+mod data;
+mod job;
+mod remove;
+mod sys;
+#[cfg(test)]
+mod tests;
+mod unpack;
+pub mod worker;
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::io::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use copy::Made;
+pub use remove::remove_tree;
+
+use crate::cancel::Cancel;
+use crate::error::{Code, Failure};
+use crate::names::{Layer, Upload};
+
+const LAYERS_MAX: usize = 100_000;
+
+pub struct Layers {
+    own: Arc<Place>,
+    shared: Option<Arc<Place>>,
+    spool: PathBuf,
+    /// What is run with `layer-worker`
+    program: PathBuf,
+}
+
+/// A directory of layers.
+struct Place {
+    path: PathBuf,
+    dir: OwnedFd,
+    drafts: AtomicU64,
+}
+
+/// A layer that is whole but for the disk and its name. Dropped, it is gone.
+pub struct Draft {
+    place: Arc<Place>,
+    name: CString,
+    layer: Layer,
+    made: Made,
+    is_published: bool,
+}
+
+impl Layers {
+    /// Removes what a crash has left. `shared` is made if missing. `owner`: who puts files into the spool.
+    pub fn open(root: &Path, shared: Option<&Path>, owner: u32) -> io::Result<Layers> {
+        let spool = root.join("spool");
+        make_dir(&spool)?;
+        sys::chown(File::open(&spool)?.as_fd(), owner, 0)?;
+        let own = Place::open(&root.join("layers"))?;
+        own.sweep()?;
+        let shared = match shared {
+            Some(path) => Some(Arc::new(Place::open(&path.join("layers"))?)),
+            None => None,
+        };
+        if let Some(shared) = &shared {
+            // Another helper's drafts are there while it makes them.
+            if let Ok(_lock) = shared.lock(libc::LOCK_EX | libc::LOCK_NB) {
+                // What another is removing behind its back is on its way already.
+                let _ = shared.sweep();
+            }
+        }
+        Ok(Layers { own: Arc::new(own), shared, spool, program: PathBuf::from("/proc/self/exe") })
+    }
+
+    /// Where the layer's files are, for a mount. Errors: `not_found`.
+    pub fn diff(&self, layer: &Layer) -> Result<PathBuf, Failure> {
+        self.own.diff(layer)
+    }
+
+    pub fn list(&self) -> Result<Vec<String>, Failure> {
+        self.own.list()
+    }
+
+    /// Errors: `conflict` (layer), `not_found` (upload), `invalid_argument` (archive), `resource_exhausted`, those of `cancel`.
+    pub fn unpack(&self, upload: &Upload, layer: &Layer, cancel: &Cancel) -> Result<Made, Failure> {
+        let mut draft = self.own.draft(layer)?;
+        let archive = self.spool.join(upload.as_str());
+        let args = ["unpack".into(), archive, draft.diff()];
+        let done = job::run(&self.program, &args, cancel)?;
+        let diff: OwnedFd = File::open(draft.diff()).map_err(failed)?.into();
+        worker::mark_opaque(&diff, &done.opaque).map_err(failed)?;
+        draft.made = done.made;
+        draft.publish()
+    }
+
+    /// A copy of a guest's upper directory, which nobody changes until this returns. Errors: `conflict`, `resource_exhausted`.
+    pub fn copy_upper(&self, upper: &Path, layer: &Layer, cancel: &Cancel) -> Result<Draft, Failure> {
+        self.fill("copy", &[upper.to_owned()], self.own.draft(layer)?, cancel)
+    }
+
+    /// Errors: `not_found`, `conflict`, `resource_exhausted`.
+    pub fn flatten(&self, layers: &[Layer], layer: &Layer, cancel: &Cancel) -> Result<Made, Failure> {
+        let sources = layers.iter().map(|each| self.own.diff(each)).collect::<Result<Vec<_>, _>>()?;
+        self.fill("merge", &sources, self.own.draft(layer)?, cancel)?.publish()
+    }
+
+    /// Gives the machine's other helpers one of ours. Idempotent. Errors: `not_found`, `unimplemented`.
+    pub fn share(&self, layer: &Layer, cancel: &Cancel) -> Result<Made, Failure> {
+        let shared = self.shared()?;
+        let _lock = shared.lock(libc::LOCK_SH)?;
+        self.link(&self.own, shared, layer, cancel)
+    }
+
+    /// Takes one that helpers share. Idempotent. Errors: `not_found`, `unimplemented`.
+    pub fn adopt(&self, layer: &Layer, cancel: &Cancel) -> Result<Made, Failure> {
+        let shared = self.shared()?;
+        let _lock = shared.lock(libc::LOCK_SH)?;
+        self.link(shared, &self.own, layer, cancel)
+    }
+
+    pub fn list_shared(&self) -> Result<Vec<String>, Failure> {
+        self.shared()?.list()
+    }
+
+    /// Idempotent. That no guest is made of it is the caller's to see.
+    pub fn remove(&self, layer: &Layer) -> Result<(), Failure> {
+        self.own.remove(layer)
+    }
+
+    /// What others have adopted is theirs by now. Idempotent. Errors: `unimplemented`.
+    pub fn remove_shared(&self, layer: &Layer) -> Result<(), Failure> {
+        let shared = self.shared()?;
+        // Not while somebody takes or gives one.
+        let _lock = shared.lock(libc::LOCK_EX)?;
+        shared.remove(layer)
+    }
+
+    fn shared(&self) -> Result<&Arc<Place>, Failure> {
+        let message = "This helper shares no layers with others: it runs without --shared.";
+        self.shared.as_ref().ok_or_else(|| Failure::new(Code::Unimplemented, message))
+    }
+
+    fn link(&self, from: &Arc<Place>, to: &Arc<Place>, layer: &Layer, cancel: &Cancel) -> Result<Made, Failure> {
+        if let Some(made) = to.made(layer) {
+            return Ok(made);
+        }
+        let draft = self.fill("link", &[from.diff(layer)?], to.draft(layer)?, cancel)?;
+        match draft.publish() {
+            Err(failure) if failure.code == Code::Conflict => to.made(layer).ok_or(failure),
+            other => other,
+        }
+    }
+
+    fn fill(&self, how: &str, sources: &[PathBuf], mut draft: Draft, cancel: &Cancel) -> Result<Draft, Failure> {
+        let mut args = vec![PathBuf::from(how), draft.diff()];
+        args.extend_from_slice(sources);
+        draft.made = job::run(&self.program, &args, cancel)?.made;
+        Ok(draft)
+    }
+}
+
+impl Place {
+    fn open(path: &Path) -> io::Result<Place> {
+        make_dir(path)?;
+        Ok(Place { dir: File::open(path)?.into(), path: path.to_owned(), drafts: AtomicU64::new(0) })
+    }
+
+    fn diff(&self, layer: &Layer) -> Result<PathBuf, Failure> {
+        let path = self.path.join(layer.as_str());
+        match path.is_dir() {
+            true => Ok(path.join("diff")),
+            false => Err(Failure::not_found(format!("There is no layer {}.", layer))),
+        }
+    }
+
+    /// What is recorded of a layer that is there.
+    fn made(&self, layer: &Layer) -> Option<Made> {
+        let text = fs::read(self.path.join(layer.as_str()).join("layer.json")).ok()?;
+        job::made_of(&serde_json::from_slice(&text).ok()?)
+    }
+
+    fn list(&self) -> Result<Vec<String>, Failure> {
+        let names = sys::names(self.dir.as_fd()).map_err(failed)?;
+        let layers = names.iter().filter_map(|name| name.to_str().ok()).filter(|name| Layer::parse(name).is_ok());
+        Ok(layers.take(LAYERS_MAX).map(str::to_owned).collect())
+    }
+
+    fn draft(self: &Arc<Place>, layer: &Layer) -> Result<Draft, Failure> {
+        if self.diff(layer).is_ok() {
+            return Err(taken(layer));
+        }
+        let draft = Draft {
+            place: Arc::clone(self),
+            name: self.hidden_name("draft"),
+            layer: layer.clone(),
+            made: Made::default(),
+            is_published: false,
+        };
+        sys::mkdir(self.dir.as_fd(), &draft.name, 0o700).map_err(failed)?;
+        fs::DirBuilder::new().mode(0o755).create(draft.diff()).map_err(failed)?;
+        fs::set_permissions(draft.diff(), fs::Permissions::from_mode(0o755)).map_err(failed)?;
+        Ok(draft)
+    }
+
+    fn remove(self: &Arc<Place>, layer: &Layer) -> Result<(), Failure> {
+        let name = CString::new(layer.as_str()).expect("has no zero");
+        let hidden = self.hidden_name("gone");
+        match sys::rename_new(self.dir.as_fd(), &name, self.dir.as_fd(), &hidden) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(()),
+            other => other.map_err(failed)?,
+        }
+        self.remove_behind(hidden);
+        Ok(())
+    }
+
+    /// What can't be removed now is at the next start.
+    fn remove_behind(self: &Arc<Place>, name: CString) {
+        let place = Arc::clone(self);
+        std::thread::spawn(move || drop(remove_tree(place.dir.as_fd(), &name)));
+    }
+
+    /// Removes what has no layer's name.
+    fn sweep(&self) -> io::Result<()> {
+        for name in sys::names(self.dir.as_fd())? {
+            if name.to_bytes().starts_with(b".draft-") || name.to_bytes().starts_with(b".gone-") {
+                remove_tree(self.dir.as_fd(), &name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hidden_name(&self, what: &str) -> CString {
+        let number = self.drafts.fetch_add(1, Ordering::Relaxed);
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_nanos());
+        CString::new(format!(".{}-{}-{}-{}", what, std::process::id(), time, number)).expect("has no zero")
+    }
+
+    /// Held until what comes back is dropped. Of every helper that has this directory.
+    fn lock(&self, kind: i32) -> Result<File, Failure> {
+        let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(self.path.join(".lock"));
+        let file = file.map_err(failed)?;
+        sys::lock(file.as_fd(), kind).map_err(failed)?;
+        Ok(file)
+    }
+}
+
+impl Draft {
+    fn diff(&self) -> PathBuf {
+        self.place.path.join(self.name.to_str().expect("made of letters")).join("diff")
+    }
+
+    /// On the disk and by its name when this returns. Errors: `conflict`, `resource_exhausted`.
+    pub fn publish(mut self) -> Result<Made, Failure> {
+        let record = serde_json::json!({ "sizeBytes": self.made.size_bytes, "entries": self.made.entries });
+        fs::write(self.diff().with_file_name("layer.json"), record.to_string()).map_err(failed)?;
+        let dir = self.place.dir.as_fd();
+        sys::sync_all(dir).map_err(failed)?;
+        let name = CString::new(self.layer.as_str()).expect("has no zero");
+        match sys::rename_new(dir, &self.name, dir, &name) {
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => return Err(taken(&self.layer)),
+            other => other.map_err(failed)?,
+        }
+        self.is_published = true;
+        File::open(&self.place.path).and_then(|dir| dir.sync_all()).map_err(failed)?;
+        Ok(self.made)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.is_published {
+            self.place.remove_behind(self.name.clone());
+        }
+    }
+}
+
+fn make_dir(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn taken(layer: &Layer) -> Failure {
+    Failure::new(Code::Conflict, format!("There is a layer {} already.", layer))
+}
+
+fn failed(error: io::Error) -> Failure {
+    Failure::from_io("The layer can't be kept", &error)
+}
