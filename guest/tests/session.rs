@@ -38,7 +38,7 @@ fn takes_a_socket_that_listens_already_and_no_other_descriptor() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_e2b-guest"));
         command.args(["--listen", "fd:200", "--no-http", "--unprivileged", "--home", "/"]).stderr(Stdio::null());
         unsafe {
-            command.pre_exec(move || (libc::dup2(fd, 200) == 200).then(|| ()).ok_or_else(io::Error::last_os_error))
+            command.pre_exec(move || (libc::dup2(fd, 200) == 200).then_some(()).ok_or_else(io::Error::last_os_error))
         };
         command.spawn().unwrap()
     };

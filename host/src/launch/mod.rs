@@ -4,18 +4,30 @@
 //! Nothing of this is for the machine's other processes to see: all mounts are made without a place, and handed to the
 //! waiting process, which has its own name space of them.
 
+mod child;
 mod mounts;
+mod script;
+mod seccomp;
+mod steps;
+mod sys;
 
 use std::fs::File;
-use std::os::unix::io::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{self, Write};
+use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
+use std::time::Instant;
 
-use crate::error::Failure;
-
-pub use mounts::has_mapped_layers;
+use crate::error::{text_of, Code, Failure};
+use mounts::Ids;
+use script::{Script, SCRIPT_MAX_BYTES};
+use steps::Prepared;
 
 /// Ids of its own that a guest has, from 0 up.
 pub const IDS: u32 = 65_536;
+/// Under memory pressure the kernel takes a sandbox before the machine's services.
+const OOM_SCORE: &str = "50";
+/// Longest that a process may take for one of its scripts, in milliseconds.
+const PATIENCE_MS: i32 = 20_000;
 
 /// What a process is to wait in.
 pub struct ParkSpec<'a> {
@@ -32,18 +44,27 @@ pub struct ParkSpec<'a> {
 
 /// A process that waits for what it is to become. It ends when this is dropped, or when the helper ends.
 pub struct Parked {
+    process: Process,
+    socket: OwnedFd,
+    /// Its user name space, and the id of the machine that its root is
+    ids: Option<(OwnedFd, u32)>,
+    /// Of system calls, as the kernel takes it
+    filter: Vec<u8>,
+}
+
+/// A child that is ended and reaped unless somebody takes it over.
+struct Process {
     pid: u32,
-    pidfd: OwnedFd,
     start_time: u64,
+    pidfd: Option<OwnedFd>,
 }
 
 /// What a waiting process becomes.
 pub struct Plan<'a> {
     /// The layers' directories, lowest first
     pub layers: &'a [BorrowedFd<'a>],
-    pub upper: BorrowedFd<'a>,
-    /// An empty directory on the same file system as `upper`
-    pub work: BorrowedFd<'a>,
+    /// A directory with two others: `upper`, for what the guest changes, and `work`, which is empty
+    pub storage: BorrowedFd<'a>,
     /// The guest agent's file
     pub agent: BorrowedFd<'a>,
     /// Listens already; the agent's descriptor 3
@@ -82,28 +103,183 @@ pub struct Launched {
 }
 
 /// Starts a process that waits. Takes some milliseconds for each hierarchy of control groups; call it ahead, from any thread.
-pub fn park(_spec: &ParkSpec) -> Result<Parked, Failure> {
-    unimplemented!()
+/// Errors: also `deadline_exceeded`.
+pub fn park(spec: &ParkSpec) -> Result<Parked, Failure> {
+    let what = "A process for a sandbox can't be made";
+    let (process, socket, script) = start(spec).map_err(|error| Failure::from_io(what, &error))?;
+    let ids = prepare(spec, &process, socket.as_fd()).map_err(|error| Failure::from_io(what, &error))?;
+    match await_report(socket.as_fd()).map_err(|error| Failure::from_io(what, &error))? {
+        Report::Done => Ok(Parked { process, socket, ids, filter: seccomp::filter() }),
+        Report::Failed(step, error) => {
+            Err(Failure::from_io(format!("{} (it can't {})", what, script.label(step)), &error))
+        }
+        Report::Closed => Err(Failure::internal(format!("{}: it has ended.", what))),
+    }
 }
 
 impl Parked {
     pub fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    /// Readable once the process has ended. It is the caller's to reap (`waitid` with `P_PIDFD`).
-    pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+        self.process.pid
     }
 
     pub fn start_time(&self) -> u64 {
-        self.start_time
+        self.process.start_time
     }
 
     /// Makes it the guest: returns when the agent's program runs, or says what kept it from that; then the process has
     /// ended and been reaped, and nothing is mounted any more. What `upper` has by then is not undone.
-    /// Errors: `failed_precondition` where the image is no root for a guest, `internal`.
-    pub fn launch(self, _plan: &Plan) -> Result<Launched, Failure> {
-        unimplemented!()
+    /// Errors: `failed_precondition` where the image is no root for a guest, `resource_exhausted`, `deadline_exceeded`, `internal`.
+    pub fn launch(self, plan: &Plan) -> Result<Launched, Failure> {
+        let what = "The sandbox's process can't be started";
+        let fail = |error: io::Error| Failure::from_io(what, &error);
+        let mut clock = Clock::start();
+        let ids = self.ids.as_ref().map(|(namespace, base)| Ids { namespace: namespace.as_fd(), base: *base });
+        let root = mounts::root(plan.layers, plan.storage, ids)
+            .map_err(|error| Failure::from_io("The sandbox's files can't be mounted", &error))?;
+        clock.lap("root");
+        let agent = mounts::program(plan.agent, ids).map_err(fail)?;
+        let script = steps::launch(plan, ids.is_some(), &self.filter);
+        let mut fds = vec![root.as_raw_fd(), agent.as_raw_fd(), plan.listener.as_raw_fd()];
+        fds.extend(plan.covers.iter().map(|cover| cover.mount.as_raw_fd()));
+        if fds.len() > child::RECEIVED_MAX || script.bytes().len() > SCRIPT_MAX_BYTES {
+            return Err(Failure::invalid("The sandbox is to start with more or longer files than it can."));
+        }
+        clock.lap("plan");
+        sys::send(self.socket.as_fd(), script.bytes(), &fds).map_err(fail)?;
+        let report = await_report(self.socket.as_fd()).map_err(fail)?;
+        clock.lap("process");
+        match report {
+            // The socket is gone with what the process was before: it runs the agent, or it has ended.
+            Report::Closed if self.process.is_alive() => {}
+            Report::Closed => return Err(Failure::internal(format!("{}: it has ended.", what))),
+            Report::Done => return Err(Failure::internal(format!("{}: it runs nothing.", what))),
+            Report::Failed(step, error) => {
+                let label = script.label(step);
+                let message = format!("{} (it can't {}): {}.", what, label, text_of(&error));
+                return Err(match steps::is_fault_of_image(label, &error) {
+                    true => Failure::new(Code::FailedPrecondition, message),
+                    false => Failure::internal(message),
+                });
+            }
+        }
+        let (pid, start_time, pidfd) = self.process.take();
+        Ok(Launched { pid, pidfd, start_time, phases: clock.laps })
+    }
+}
+
+/// The process, as yet without a mapping of ids and in this one's control groups. Returns also what it will do.
+fn start(spec: &ParkSpec) -> io::Result<(Process, OwnedFd, Script)> {
+    let groups = spec.groups.iter().map(|(name, path)| {
+        let directory = File::open(path)?;
+        Ok((name.clone(), mounts::view(directory.as_fd())?))
+    });
+    let groups = groups.collect::<io::Result<Vec<_>>>()?;
+    // A thread of its own, which is thrown away, as it goes into another network name space.
+    let in_network = || -> io::Result<(Process, OwnedFd, Script)> {
+        sys::enter_network(spec.netns)?;
+        let devices = mounts::devices(spec.uid_base.unwrap_or(0))?;
+        let prepared = Prepared { system: mounts::system()?, devices, groups };
+        let script = steps::park(&prepared, spec.uid_base.is_some());
+        let (socket, theirs) = sys::socket_pair()?;
+        let process = clone(spec, &prepared.descriptors(), theirs.as_fd(), script.bytes())?;
+        Ok((process, socket, script))
+    };
+    std::thread::scope(|scope| scope.spawn(in_network).join()).unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+}
+
+fn clone(spec: &ParkSpec, keep: &[RawFd], socket: BorrowedFd, script: &[u8]) -> io::Result<Process> {
+    let spaces = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+    let flags = spaces | spec.uid_base.map_or(0, |_| libc::CLONE_NEWUSER);
+    let mut buffer = Box::new([0u8; SCRIPT_MAX_BYTES]);
+    // The child goes on in `child::main`, which does nothing that another thread could be in the middle of.
+    match unsafe { sys::clone_process(flags) }? {
+        None => unsafe { child::main(child::Start { socket: socket.as_raw_fd(), keep, script, buffer: &mut buffer }) },
+        Some((pid, pidfd)) => {
+            let mut process = Process { pid, start_time: 0, pidfd: Some(pidfd) };
+            process.start_time = start_time(pid)?;
+            Ok(process)
+        }
+    }
+}
+
+/// Does to a process what it can't do itself, and lets it go on.
+fn prepare(spec: &ParkSpec, process: &Process, socket: BorrowedFd) -> io::Result<Option<(OwnedFd, u32)>> {
+    let file = |name: &str| format!("/proc/{}/{}", process.pid, name);
+    let ids = match spec.uid_base {
+        None => None,
+        Some(base) => {
+            let map = format!("0 {} {}\n", base, IDS);
+            std::fs::write(file("uid_map"), &map)?;
+            std::fs::write(file("gid_map"), &map)?;
+            Some((File::open(file("ns/user"))?.into(), base))
+        }
+    };
+    std::fs::write(file("oom_score_adj"), OOM_SCORE)?;
+    for mut group in spec.procs {
+        group.write_all(format!("{}\n", process.pid).as_bytes())?;
+    }
+    sys::send(socket, &[1], &[])?;
+    Ok(ids)
+}
+
+enum Report {
+    Done,
+    Failed(usize, io::Error),
+    Closed,
+}
+
+fn await_report(socket: BorrowedFd) -> io::Result<Report> {
+    sys::wait_readable(socket, PATIENCE_MS)?;
+    let bytes = sys::receive::<{ child::REPORT_BYTES }>(socket)?;
+    Ok(match <[u8; child::REPORT_BYTES]>::try_from(bytes) {
+        Err(_) => Report::Closed,
+        Ok([a, b, c, d, error @ ..]) => match u32::from_ne_bytes([a, b, c, d]) {
+            child::ALL_WELL => Report::Done,
+            step => Report::Failed(step as usize, io::Error::from_raw_os_error(i32::from_ne_bytes(error))),
+        },
+    })
+}
+
+impl Process {
+    fn is_alive(&self) -> bool {
+        self.pidfd.as_ref().map_or(false, |pidfd| sys::wait_readable(pidfd.as_fd(), 0).is_err())
+    }
+
+    fn take(mut self) -> (u32, u64, OwnedFd) {
+        (self.pid, self.start_time, self.pidfd.take().expect("it is there until it is taken"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(pidfd) = &self.pidfd {
+            sys::kill_and_reap(pidfd.as_fd());
+        }
+    }
+}
+
+/// When a process began, in ticks since the machine did.
+fn start_time(pid: u32) -> io::Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid))?;
+    // The name of the program, which may have spaces, ends with the last parenthesis.
+    let field = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
+    field.and_then(|text| text.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Says how long each of several steps took.
+struct Clock {
+    last: Instant,
+    laps: Vec<(&'static str, u64)>,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock { last: Instant::now(), laps: Vec::new() }
+    }
+
+    fn lap(&mut self, name: &'static str) {
+        let now = Instant::now();
+        self.laps.push((name, (now - self.last).as_micros() as u64));
+        self.last = now;
     }
 }

@@ -1,0 +1,192 @@
+//! The system calls that a guest's processes may make: spec/system-calls.json as a filter of the kernel's. What isn't listed is
+//! `EPERM`, and `ENOSYS` where it is newer than all that are, so that programs try an older call.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+const CALLS: &str = include_str!("../../../spec/system-calls.json");
+
+// Offsets in the kernel's `seccomp_data`.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENTS: u32 = 16;
+const ALLOW: u32 = 0x7fff_0000;
+const REFUSE: u32 = 0x0005_0000;
+
+/// The kernel's names of what a program's calls may be numbered by: the machine's own first. Others are refused whole.
+#[cfg(target_arch = "x86_64")]
+const ABIS: [(&str, u32); 2] = [("x86_64", 0xc000_003e), ("i386", 0x4000_0003)];
+#[cfg(target_arch = "aarch64")]
+const ABIS: [(&str, u32); 2] = [("aarch64", 0xc000_00b7), ("arm", 0x4000_0028)];
+
+/// What a call's number leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
+    Allow,
+    Absent,
+    /// Allowed where one of the conditions holds
+    Conditions(Vec<Condition>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Condition {
+    argument: u32,
+    operation: Operation,
+    value: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Equal,
+    Unequal,
+    NoBits,
+}
+
+/// The filter's instructions, eight bytes each. The list is this program's own, so that what is wrong with it is a panic.
+pub fn filter() -> Vec<u8> {
+    let calls: Value = serde_json::from_str(CALLS).expect("spec/system-calls.json is JSON");
+    let mut program = vec![load(ARCHITECTURE)];
+    for (name, audit) in ABIS {
+        let part = of_abi(&verdicts(&calls, name));
+        program.extend(unless(libc::BPF_JEQ, audit, part));
+    }
+    program.push(give(REFUSE | libc::EPERM as u32));
+    assert!(program.len() <= libc::BPF_MAXINSNS as usize, "the kernel takes a filter of this length");
+    program.iter().flat_map(bytes_of).collect()
+}
+
+/// Which number leads to what, for one way of numbering.
+fn verdicts(calls: &Value, abi: &str) -> BTreeMap<u32, Verdict> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let column = list(&calls["architectures"]).iter().position(|name| name == abi).expect("the list has its numbers");
+    let number = |numbers: &Value| numbers[column].as_u64().map(|number| number as u32);
+    let mut verdicts = BTreeMap::new();
+    let groups = calls["allowed"].as_object().expect("calls are in groups");
+    for numbers in groups.values().filter_map(Value::as_object).flat_map(|group| group.values()) {
+        verdicts.extend(number(numbers).map(|number| (number, Verdict::Allow)));
+    }
+    for call in list(&calls["absent"]) {
+        verdicts.extend(number(&call["numbers"]).map(|number| (number, Verdict::Absent)));
+    }
+    for call in list(&calls["conditions"]) {
+        let condition = condition(&call);
+        if let Some(number) = number(&call["numbers"]) {
+            match verdicts.entry(number).or_insert_with(|| Verdict::Conditions(Vec::new())) {
+                Verdict::Conditions(conditions) => conditions.push(condition),
+                other => panic!("{} is both {:?} and conditional", call["name"], other),
+            }
+        }
+    }
+    verdicts
+}
+
+fn condition(call: &Value) -> Condition {
+    let number = |field: &str| call[field].as_u64().expect("a number") as u32;
+    let operation = match call["operation"].as_str() {
+        Some("equal") => Operation::Equal,
+        Some("unequal") => Operation::Unequal,
+        Some("no-bits") => Operation::NoBits,
+        other => panic!("{:?} is no operation", other),
+    };
+    Condition { argument: number("argument"), operation, value: number("value") }
+}
+
+/// The instructions for one way of numbering; all paths end.
+fn of_abi(verdicts: &BTreeMap<u32, Verdict>) -> Vec<libc::sock_filter> {
+    let newest = verdicts.keys().next_back().copied().unwrap_or(0);
+    // x32 is the machine's own way with a bit more: such numbers are no newer calls.
+    let mut ranges = vec![(newest + 1, 0x3fff_ffff, Verdict::Absent)];
+    for (number, verdict) in verdicts.iter().rev() {
+        match ranges.last_mut() {
+            Some((first, _, same)) if *first == number + 1 && same == verdict => *first = *number,
+            _ => ranges.push((*number, *number, verdict.clone())),
+        }
+    }
+    ranges.reverse();
+    let mut program = vec![load(NUMBER)];
+    program.extend(search(&ranges));
+    program
+}
+
+/// Halves the ranges until one is left.
+fn search(ranges: &[(u32, u32, Verdict)]) -> Vec<libc::sock_filter> {
+    if ranges.len() == 1 {
+        let (first, last, verdict) = &ranges[0];
+        let mut program = unless(libc::BPF_JGE, *first, unless_not(libc::BPF_JGT, *last, decide(verdict)));
+        program.push(give(REFUSE | libc::EPERM as u32));
+        return program;
+    }
+    let (low, high) = ranges.split_at(ranges.len() / 2);
+    let mut program = unless(libc::BPF_JGE, high[0].0, search(high));
+    program.extend(search(low));
+    program
+}
+
+fn decide(verdict: &Verdict) -> Vec<libc::sock_filter> {
+    let conditions = match verdict {
+        Verdict::Allow => return vec![give(ALLOW)],
+        Verdict::Absent => return vec![give(REFUSE | libc::ENOSYS as u32)],
+        Verdict::Conditions(conditions) => conditions,
+    };
+    let mut program = Vec::new();
+    for Condition { argument, operation, value } in conditions {
+        // The lower half, little-endian. The kernel takes no more of these arguments.
+        program.push(load(ARGUMENTS + 8 * argument));
+        program.extend(match operation {
+            Operation::Equal => unless(libc::BPF_JEQ, *value, vec![give(ALLOW)]),
+            Operation::Unequal => unless_not(libc::BPF_JEQ, *value, vec![give(ALLOW)]),
+            Operation::NoBits => unless_not(libc::BPF_JSET, *value, vec![give(ALLOW)]),
+        });
+    }
+    program.push(give(REFUSE | libc::EPERM as u32));
+    program
+}
+
+/// `part`, which is skipped unless the comparison holds.
+fn unless(comparison: u32, value: u32, part: Vec<libc::sock_filter>) -> Vec<libc::sock_filter> {
+    skip(comparison, value, part, false)
+}
+
+/// `part`, which is skipped if the comparison holds.
+fn unless_not(comparison: u32, value: u32, part: Vec<libc::sock_filter>) -> Vec<libc::sock_filter> {
+    skip(comparison, value, part, true)
+}
+
+fn skip(comparison: u32, value: u32, part: Vec<libc::sock_filter>, if_true: bool) -> Vec<libc::sock_filter> {
+    let code = (libc::BPF_JMP | comparison | libc::BPF_K) as u16;
+    // A conditional jump reaches 255 instructions, another one all.
+    let mut program = match u8::try_from(part.len()) {
+        Ok(length) => {
+            let (jt, jf) = if if_true { (length, 0) } else { (0, length) };
+            vec![libc::sock_filter { code, jt, jf, k: value }]
+        }
+        Err(_) => {
+            let (jt, jf) = if if_true { (0, 1) } else { (1, 0) };
+            let far = (libc::BPF_JMP | libc::BPF_JA) as u16;
+            vec![
+                libc::sock_filter { code, jt, jf, k: value },
+                libc::sock_filter { code: far, jt: 0, jf: 0, k: part.len() as u32 },
+            ]
+        }
+    };
+    program.extend(part);
+    program
+}
+
+fn load(offset: u32) -> libc::sock_filter {
+    libc::sock_filter { code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, jt: 0, jf: 0, k: offset }
+}
+
+fn give(verdict: u32) -> libc::sock_filter {
+    libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: verdict }
+}
+
+fn bytes_of(instruction: &libc::sock_filter) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    bytes[..2].copy_from_slice(&instruction.code.to_ne_bytes());
+    bytes[2] = instruction.jt;
+    bytes[3] = instruction.jf;
+    bytes[4..].copy_from_slice(&instruction.k.to_ne_bytes());
+    bytes
+}
