@@ -10,6 +10,7 @@ mod script;
 mod seccomp;
 mod steps;
 mod sys;
+mod trial;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -21,6 +22,8 @@ use crate::error::{text_of, Code, Failure};
 use mounts::Ids;
 use script::{Script, SCRIPT_MAX_BYTES};
 use steps::Prepared;
+
+pub use trial::has_mapped_layers;
 
 /// Ids of its own that a guest has, from 0 up.
 pub const IDS: u32 = 65_536;
@@ -204,22 +207,25 @@ fn clone(spec: &ParkSpec, keep: &[RawFd], socket: BorrowedFd, script: &[u8]) -> 
 
 /// Does to a process what it can't do itself, and lets it go on.
 fn prepare(spec: &ParkSpec, process: &Process, socket: BorrowedFd) -> io::Result<Option<(OwnedFd, u32)>> {
-    let file = |name: &str| format!("/proc/{}/{}", process.pid, name);
     let ids = match spec.uid_base {
         None => None,
-        Some(base) => {
-            let map = format!("0 {} {}\n", base, IDS);
-            std::fs::write(file("uid_map"), &map)?;
-            std::fs::write(file("gid_map"), &map)?;
-            Some((File::open(file("ns/user"))?.into(), base))
-        }
+        Some(base) => Some((map_ids(process.pid, base, IDS)?, base)),
     };
-    std::fs::write(file("oom_score_adj"), OOM_SCORE)?;
+    std::fs::write(format!("/proc/{}/oom_score_adj", process.pid), OOM_SCORE)?;
     for mut group in spec.procs {
         group.write_all(format!("{}\n", process.pid).as_bytes())?;
     }
     sys::send(socket, &[1], &[])?;
     Ok(ids)
+}
+
+/// Gives a process's new user name space its ids. Returns the name space.
+fn map_ids(pid: u32, base: u32, count: u32) -> io::Result<OwnedFd> {
+    let file = |name: &str| format!("/proc/{}/{}", pid, name);
+    let map = format!("0 {} {}\n", base, count);
+    std::fs::write(file("uid_map"), &map)?;
+    std::fs::write(file("gid_map"), &map)?;
+    Ok(File::open(file("ns/user"))?.into())
 }
 
 enum Report {

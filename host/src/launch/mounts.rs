@@ -45,6 +45,10 @@ pub fn root(layers: &[BorrowedFd], storage: BorrowedFd, ids: Option<Ids>) -> io:
     };
     let context = FsContext::open(name(b"overlay\0"))?;
     context.string("source", "overlay")?;
+    // Directories that are copied as layers must say all by themselves, whatever this kernel's defaults are.
+    for key in ["index", "metacopy", "redirect_dir"] {
+        context.string(key, "off")?;
+    }
     // Mounts without a place live as long as their descriptors. Topmost first.
     let layers = layers.iter().rev().map(|layer| mapped(*layer)).collect::<io::Result<Vec<_>>>()?;
     for layer in &layers {
