@@ -40,7 +40,7 @@ export const suites = [
     name: 'stock',
     title: 'Stock templates that are built first, through the SDKs made for them',
     mode: 'header',
-    ...vitestSuite('stock'),
+    ...vitestSuite('stock', ({ isDeep }) => ({ env: isDeep ? { E2B_AGENT_TEMPLATES: 'all' } : {} })),
   },
   {
     name: 'stock-domain',
