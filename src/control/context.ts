@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { KeyedQueue } from '../lib/keyed-queue.ts'
 import type { Log } from '../lib/log.ts'
 import type { Admission } from './admission.ts'
+import type { Endings } from './endings.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { Orphans } from './orphans.ts'
 import type { StockTemplates } from './stock/stock-templates.ts'
@@ -16,6 +17,7 @@ export interface ControlContext {
   store: Store
   node: SandboxNode
   lifecycle: Lifecycle
+  endings: Endings
   admission: Admission
   orphans: Orphans
   builder: TemplateBuilder

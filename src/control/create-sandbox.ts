@@ -156,7 +156,8 @@ export async function startSandbox(
     phase('admission')
     const sandbox = rowOf(ctx, settings)
     return await ctx.lifecycle.exclusive(sandbox.id, async (existing) => {
-      if (existing !== undefined) {
+      if (existing?.state === 'killing') await ctx.lifecycle.carryOut(existing, signal)
+      else if (existing !== undefined) {
         throw new ServerError('conflict', `Sandbox "${sandbox.id}" exists already.`)
       }
       return start(ctx, sandbox, { signal, phase, onUp: release.isUp, detail })
@@ -220,7 +221,7 @@ async function start(
       { startedAt, endAt: startedAt + intent.timeoutS * 1000, handle },
       { type: 'created', reason: 'request', detail },
     )
-    ctx.node.admit(running, { fresh: true })
+    ctx.lifecycle.admit(running, { fresh: true })
     await ctx.store.templates.countSpawn(running.templateId, startedAt)
     phase('record')
     ctx.log.info({ sandboxId: running.id, templateId: running.templateId }, 'sandbox started')

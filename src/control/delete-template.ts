@@ -1,8 +1,12 @@
 import { ServerError } from '../domain/error.ts'
+import { sandboxStates } from '../domain/sandbox-state.ts'
 import type { TemplateBuild } from '../domain/template-build.ts'
+import { carryOutEnds } from './carry-out-ends.ts'
 import type { ControlContext } from './context.ts'
 import { findOwnTemplate } from './resolve-template.ts'
 import { snapshotNotFound } from './snapshots.ts'
+
+const unendedStates = sandboxStates.filter((state) => state !== 'killing')
 
 /**
  * Deletes what an identifier means: a template, or the snapshots of a name, with all its builds, whichever of its tags is
@@ -17,7 +21,7 @@ export async function deleteTemplate(
   const template = await findOwnTemplate(ctx, teamId, identifier)
   if (template === undefined) throw snapshotNotFound(identifier)
   const { id, kind } = template
-  if ((await ctx.store.sandboxes.list({ templateId: id, limit: 1 })).length > 0) {
+  if ((await ctx.store.sandboxes.list({ templateId: id, states: unendedStates, limit: 1 })).length > 0) {
     const what = kind === 'snapshot' ? 'Snapshot' : 'Template'
     throw new ServerError(
       'invalid_argument',
@@ -25,6 +29,7 @@ export async function deleteTemplate(
     )
   }
   const builds = await ctx.templateTurns.run(teamId, () => removeRecords(ctx, id))
+  await carryOutEnds(ctx, id, signal)
   for (const { image } of builds) {
     if (image === null) continue
     try {

@@ -3,19 +3,15 @@
  * and jumps of the clock with nothing to keep in step.
  */
 
-import type { Sandbox } from '../domain/sandbox.ts'
 import { sleep } from '../lib/deadline.ts'
-import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
-import { measured } from './measured.ts'
+import { preempt } from './kill-sandbox.ts'
 import { pause } from './pause-sandbox.ts'
 
 /** Time between two looks, in ms; the bound on how late a deadline is noticed. */
 const intervalMs = 250
 /** Deadlines handled per look. */
 const batch = 256
-/** How long ending one sandbox may take, in ms. */
-const endTimeoutMs = 30_000
 /** How long a deadline that couldn't be carried out waits for its next try, in ms: doubled from the first to the last. */
 const retryMs = { first: 1_000, last: 60_000 }
 
@@ -82,18 +78,14 @@ export function createExpiry(ctx: ControlContext): Expiry {
 /** A copy that is under way breaks off for an end, and is waited for by a pause. */
 async function expire(ctx: ControlContext, id: string): Promise<void> {
   const due = await ctx.store.sandboxes.find(id)
-  if (due?.state === 'snapshotting' && due.onTimeout === 'kill' && due.endAt <= ctx.clock.now()) {
-    await ctx.lifecycle.preempt(id, 'expire', 'timeout')
-  }
   const since = performance.now()
+  const ending = { event: 'expire', reason: 'timeout', cause: 'timeout', since } as const
+  if (due?.state === 'snapshotting' && due.onTimeout === 'kill' && due.endAt <= ctx.clock.now()) {
+    await preempt(ctx, id, ending)
+  }
   await ctx.lifecycle.exclusive(id, async (sandbox) => {
-    const end = (row: Sandbox, event: 'kill' | 'expire') =>
-      measured(ctx, { operation: 'kill', cause: 'timeout', since }, (phase) =>
-        ctx.lifecycle.end(row, event, 'timeout', patientSignal(endTimeoutMs), phase),
-      )
-    if (sandbox?.state === 'killing') return end(sandbox, 'kill')
     if (sandbox?.state !== 'running' || sandbox.endAt > ctx.clock.now()) return
-    if (sandbox.onTimeout === 'kill') return end(sandbox, 'expire')
+    if (sandbox.onTimeout === 'kill') return ctx.endings.end(sandbox, ending)
     await pause(ctx, sandbox, { memory: sandbox.autoPauseMemory, reason: 'timeout', since })
   })
 }

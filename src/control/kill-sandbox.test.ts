@@ -18,8 +18,9 @@ const ageMs = 120_000
 const ended = { status: 'rejected', reason: { code: 'not_found' } }
 
 async function isGone({ control, guests, runtime }: TestControl, id: string, reason: string): Promise<void> {
-  expect(await control.store.sandboxes.find(id)).toBeUndefined()
+  await control.lifecycle.idle()
   expect(await guests()).toEqual([])
+  expect(await control.store.sandboxes.find(id)).toBeUndefined()
   expect(await control.store.builds.list({ isSnapshot: true })).toEqual([])
   expect(await runtime.images.list(signal())).toEqual([])
   const [last] = await control.store.events.list({ sandboxId: id, order: 'desc', limit: 1 })

@@ -1,48 +1,51 @@
+import type { Sandbox } from '../domain/sandbox.ts'
 import type { EndPhase } from '../domain/telemetry.ts'
-import { abortable } from '../lib/deadline.ts'
-import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
-import { requireOwned, type SandboxRef } from './find-sandbox.ts'
+import type { Ending } from './endings.ts'
+import { requireOwned, type SandboxRef, sandboxNotFound } from './find-sandbox.ts'
 import { measured } from './measured.ts'
 
-/** How long ending a sandbox may take from its turn on, in ms. */
-const endTimeoutMs = 30_000
-
 /**
- * Ends a sandbox for good, running or paused. Its end is recorded at once, whatever is under way, which breaks off;
- * what can't be carried out while the signal allows is carried out later. Killing one whose end was recorded but
- * couldn't be carried out tries again. Errors: `not_found`, `unavailable`.
+ * Ends a sandbox for good, running or paused. Resolves when its end is recorded and no traffic reaches it, whatever is under
+ * way, which breaks off; what is left to do is done behind that (`Endings`). The signal counts until the end is recorded.
+ * Errors: `not_found`, also of one whose end is recorded already.
  */
 export async function killSandbox(
   ctx: ControlContext,
   ref: SandboxRef,
   signal: AbortSignal,
-  { reason = 'request', phase: told }: { reason?: 'request' | 'admin' | 'shutdown'; phase?: EndPhase } = {},
+  { reason = 'request', phase }: { reason?: 'request' | 'admin' | 'shutdown'; phase?: EndPhase } = {},
 ): Promise<void> {
   const since = performance.now()
-  requireOwned(await ctx.store.sandboxes.find(ref.id), ref)
-  const isRecorded = await ctx.lifecycle.preempt(ref.id, 'kill', reason)
-  let hasBegun = false
-  const ending = ctx.lifecycle.exclusive(
-    ref.id,
-    async (row) => {
-      hasBegun = true
-      // What was under way may have ended it as it broke off.
-      if (row === undefined && isRecorded) return
-      const sandbox = requireOwned(row, ref)
-      await measured(ctx, { operation: 'kill', cause: reason, since, phase: told }, (phase) =>
-        ctx.lifecycle.end(sandbox, 'kill', reason, patientSignal(endTimeoutMs), phase),
-      )
-    },
-    isRecorded ? undefined : signal,
-  )
-  try {
-    await abortable(ending, signal)
-  } catch (error) {
-    if (!isRecorded || hasBegun) throw error
-    ctx.log.warn(
-      { sandboxId: ref.id },
-      'a kill is recorded, and carried out when what is under way has broken off',
-    )
+  requireUnended(await ctx.store.sandboxes.find(ref.id), ref)
+  const ending = { event: 'kill', reason, cause: reason, since, phase, signal } as const
+  if (await preempt(ctx, ref.id, ending)) return
+  await ctx.lifecycle.exclusive(ref.id, (row) => ctx.endings.end(requireUnended(row, ref), ending), signal)
+}
+
+/**
+ * Records the end of a sandbox that something is under way with, which breaks off, and has the rest done after that. False
+ * where it isn't, as `Lifecycle.preempt` says.
+ */
+export async function preempt(
+  ctx: ControlContext,
+  id: string,
+  { event, reason, cause, since, phase }: Ending & { event: 'kill' | 'expire' },
+): Promise<boolean> {
+  if (!(await ctx.lifecycle.preempt(id, event, reason))) return false
+  await measured(ctx, { operation: 'kill', cause, since, phase }, async () => {})
+  const finish = async (row: Sandbox | undefined) => {
+    // What was under way may have ended it as it broke off.
+    if (row !== undefined) await ctx.endings.finish(row, cause)
   }
+  ctx.lifecycle.exclusive(id, finish).catch((error) => {
+    ctx.log.warn({ sandboxId: id, err: error }, 'an end that is recorded is left to reconciliation')
+  })
+  return true
+}
+
+function requireUnended(row: Sandbox | undefined, ref: SandboxRef): Sandbox {
+  const sandbox = requireOwned(row, ref)
+  if (sandbox.state === 'killing') throw sandboxNotFound(ref.id)
+  return sandbox
 }

@@ -47,22 +47,28 @@ export interface Lifecycle {
     change?: Omit<SandboxUpdate, 'state'>,
     told?: Told,
   ): Promise<Sandbox>
+  /** Lets traffic reach a sandbox that runs, unless its end has been recorded meanwhile; only inside `exclusive`. */
+  admit(sandbox: Sandbox, options?: { fresh?: boolean }): void
   /**
    * Ends a sandbox; only inside `exclusive`. The end is final as soon as it is recorded: when the effect fails
    * (`unavailable`) the row stays in `killing` and reconciliation finishes it. Errors: `conflict`, `unavailable`.
    */
-  end(
-    sandbox: Sandbox,
-    event: SandboxEvent,
-    reason: string,
-    signal: AbortSignal,
-    phase?: EndPhase,
-  ): Promise<void>
+  end(sandbox: Sandbox, event: SandboxEvent, reason: string, signal: AbortSignal): Promise<void>
+  /**
+   * The first half of `end`: records it, with its event, and ends traffic. Resolves with the row, which stays until `carryOut`.
+   * Errors: `conflict`.
+   */
+  recordEnd(sandbox: Sandbox, event: SandboxEvent, reason: string, phase?: EndPhase): Promise<Sandbox>
+  /**
+   * The second half: frees all that a sandbox has whose end is recorded, and then its row. Whoever calls it meanwhile has the
+   * same outcome; nothing happens to one that is gone already. Errors: `unavailable`.
+   */
+  carryOut(ended: Sandbox, signal: AbortSignal, phase?: EndPhase): Promise<void>
   /** Undoes a start that failed, and why: as `end`, but its event is the failure. */
   undoStart(sandbox: Sandbox, message: string, signal: AbortSignal): Promise<void>
   /**
-   * Records the end of a sandbox whose queue is busy, at once, and breaks off what is under way; `end` in its turn
-   * carries it out. False where it isn't: nothing stands before `end`, its end is recorded already, or it is being made,
+   * Records the end of a sandbox whose queue is busy, at once, ends its traffic and breaks off what is under way; who has the
+   * next turn carries it out. False where it isn't: nothing stands before `end`, its end is recorded already, or it is being made,
    * which nobody but its creator knows of.
    * Errors: `conflict` where its state doesn't allow the end.
    */
@@ -88,6 +94,8 @@ export function createLifecycle(parts: {
   const queue = createKeyedQueue()
   /** Of the tasks that run, by sandbox */
   const underWay = new Map<string, AbortController>()
+  /** Ends that are being carried out, by sandbox */
+  const carried = new Map<string, Promise<void>>()
 
   const next = (sandbox: Sandbox, event: SandboxEvent) => {
     const state = nextState(sandbox.state, event)
@@ -118,21 +126,29 @@ export function createLifecycle(parts: {
     idle: () => queue.idle(),
 
     move,
-    end,
+    recordEnd,
+    carryOut,
+
+    admit(sandbox, options) {
+      if (underWay.get(sandbox.id)?.signal.aborted !== true) node.admit(sandbox, options)
+    },
+
+    async end(sandbox, event, reason, signal) {
+      await carryOut(await recordEnd(sandbox, event, reason), signal)
+    },
 
     async undoStart(sandbox, message, signal) {
       const change = { endReason: startFailed }
       const undone = await move(sandbox, 'start-failed', change, failed('start', message))
-      await end(undone, 'kill', startFailed, signal)
+      await carryOut(await recordEnd(undone, 'kill', startFailed), signal)
     },
 
     async preempt(id, event, reason) {
       for (let attempt = 1; queue.waiting(id) > 0; attempt++) {
         const sandbox = await store.sandboxes.find(id)
         if (sandbox === undefined || sandbox.state === 'creating' || sandbox.state === 'killing') return false
-        const end = { state: next(sandbox, event), endReason: reason }
         try {
-          await store.sandboxes.update(id, end, { from: sandbox.state })
+          await writeEnd(sandbox, event, reason)
         } catch (error) {
           // What is under way was a step faster.
           if (attempt < preemptAttempts && toError(error).code === 'conflict') continue
@@ -158,42 +174,64 @@ export function createLifecycle(parts: {
     return { ...sandbox, ...update }
   }
 
-  async function end(
+  async function recordEnd(
     sandbox: Sandbox,
     event: SandboxEvent,
     reason: string,
-    signal: AbortSignal,
     phase: EndPhase = untimed,
-  ): Promise<void> {
-    const endReason = await recordEnd(sandbox, event, reason)
+  ): Promise<Sandbox> {
+    const ended = await ensureEnd(sandbox, event, reason)
     phase('store')
     await node.withdraw(sandbox.id)
     phase('withdraw')
-    // A start that failed may have made a guest all the same.
-    const isIts = ({ sandboxId }: GuestHandle) => sandboxId === sandbox.id
-    const handle = sandbox.handle ?? (await node.guests(signal)).find(isIts)
-    if (handle !== undefined) await node.destroy(handle, signal)
-    phase('destroy')
-    const untold = endReason === startFailed
-    const told = untold ? undefined : eventOf(sandbox, { type: 'killed', reason: endReason }, clock.now())
-    await store.sandboxes.remove(sandbox.id, told)
-    phase('record')
-    log.info({ sandboxId: sandbox.id, reason: endReason }, 'sandbox ended')
+    return ended
   }
 
-  /** The reason that is recorded: one whose end was recorded meanwhile has its own. */
-  async function recordEnd(sandbox: Sandbox, event: SandboxEvent, reason: string): Promise<string> {
-    const endReason = sandbox.endReason ?? reason
-    const state = next(sandbox, event)
-    if (state === sandbox.state) return endReason
+  /** One whose end is recorded, maybe only just, keeps the reason it has. */
+  async function ensureEnd(sandbox: Sandbox, event: SandboxEvent, reason: string): Promise<Sandbox> {
+    if (sandbox.state === 'killing') return sandbox
     try {
-      await store.sandboxes.update(sandbox.id, { state, endReason }, { from: sandbox.state })
-      return endReason
+      return await writeEnd(sandbox, event, reason)
     } catch (error) {
       const row = await store.sandboxes.find(sandbox.id)
-      if (toError(error).code === 'conflict' && row?.state === state) return row.endReason ?? reason
+      if (toError(error).code === 'conflict' && row?.state === 'killing') return row
       throw error
     }
+  }
+
+  /** With its event, and so that its key may be used again at once. */
+  async function writeEnd(sandbox: Sandbox, event: SandboxEvent, reason: string): Promise<Sandbox> {
+    const change = { state: next(sandbox, event), endReason: reason, idempotency: null }
+    const told = eventOf(sandbox, { type: 'killed', reason }, clock.now())
+    await store.sandboxes.update(sandbox.id, change, { event: told, from: sandbox.state })
+    log.info({ sandboxId: sandbox.id, reason }, 'sandbox ended')
+    return { ...sandbox, ...change }
+  }
+
+  function carryOut(ended: Sandbox, signal: AbortSignal, phase: EndPhase = untimed): Promise<void> {
+    const known = carried.get(ended.id)
+    if (known !== undefined) return known
+    const carrying = destroy(ended, signal, phase).finally(() => carried.delete(ended.id))
+    carried.set(ended.id, carrying)
+    return carrying
+  }
+
+  async function destroy(
+    { id, handle: known }: Sandbox,
+    signal: AbortSignal,
+    phase: EndPhase,
+  ): Promise<void> {
+    const row = await store.sandboxes.find(id)
+    // Whoever has its id now, if anybody, is another.
+    if (row?.state !== 'killing') return
+    // A start that failed may have made a guest all the same.
+    const isIts = ({ sandboxId }: GuestHandle) => sandboxId === id
+    const handle = row.handle ?? known ?? (await node.guests(signal)).find(isIts)
+    if (handle !== undefined) await node.destroy(handle, signal)
+    phase('destroy')
+    await store.sandboxes.remove(id)
+    phase('record')
+    log.debug({ sandboxId: id }, 'nothing is left of a sandbox that has ended')
   }
 }
 

@@ -70,6 +70,9 @@ test('what nobody asked for is measured too: deadlines, and wakes by traffic', a
   const wake = createWakeSandbox(parts.control, (id) => parts.directory.find(id) !== undefined)
   const request = { port: 80, accessToken: undefined, trafficAccessToken: undefined }
   expect(await wake(kept.id, request, options.signal)).toBe(true)
+  await parts.control.endings.idle()
+  const behind = told.findIndex(({ operation }) => operation === 'destroy')
+  expect(told.splice(behind, 1)).toMatchObject([{ cause: 'timeout', outcome: 'ok' }])
   const what = told.map(({ operation, cause, outcome }) => `${operation} ${cause} ${outcome}`)
   expect(what.slice(0, 2)).toEqual(['create request ok', 'create request ok'])
   expect(what.slice(2, 4).toSorted()).toEqual(['kill timeout ok', 'pause timeout ok'])

@@ -4,7 +4,7 @@ import type { EndPhase } from '../domain/telemetry.ts'
 import { loopTurns } from '../lib/loop-turns.ts'
 import { patientSignal } from '../lib/patience.ts'
 import type { ControlContext } from './context.ts'
-import { requireOwned, requireVisible, type SandboxRef } from './find-sandbox.ts'
+import { requireVisible, type SandboxRef } from './find-sandbox.ts'
 import { measured } from './measured.ts'
 import { isAway, recordPause, settle, undoPause } from './settle.ts'
 
@@ -43,14 +43,14 @@ export async function pauseSandbox(
   await ctx.lifecycle.exclusive(
     ref.id,
     async (row) => {
-      const sandbox = requireOwned(row, ref)
+      const sandbox = requireVisible(row, ref)
       if (sandbox.state === 'paused') {
         // Of a paused sandbox the end is the time of its pause.
         if (askedAt <= sandbox.endAt) return
         throw alreadyPaused(ref.id)
       }
       if (options.requireHealthyGuest === true) await checkHealth(ctx, sandbox, signal)
-      await pause(ctx, requireVisible(sandbox, ref), { ...options, reason: 'request', since })
+      await pause(ctx, sandbox, { ...options, reason: 'request', since })
     },
     signal,
   )

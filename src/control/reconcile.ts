@@ -167,7 +167,7 @@ export function runtimeListener(ctx: ControlContext): (event: RuntimeEvent) => v
         away = true
         return ctx.log.error(
           { reason: event.reason },
-          'the engine does not answer: creating and killing answer 503 until it does',
+          'the engine does not answer: creating answers 503 until it does, and what is killed by then goes after that',
         )
       case 'engine-up':
         if (away) ctx.log.info({}, 'the engine answers again')

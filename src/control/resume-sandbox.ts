@@ -79,7 +79,7 @@ async function resumeInTurn(
         { handle, pausedWithMemory: null, startedAt: now, endAt },
         { type: 'resumed', reason, detail: { memory: !booted, ...(memoryLost && { memoryLost }) } },
       )
-      ctx.node.admit(running)
+      ctx.lifecycle.admit(running)
       phase('record')
       const level = memoryLost ? 'warn' : 'info'
       ctx.log[level]({ sandboxId: running.id, reason, booted, memoryLost }, 'sandbox resumed')

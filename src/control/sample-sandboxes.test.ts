@@ -50,6 +50,7 @@ test('running sandboxes are sampled, old samples thinned out, those of the dead 
   expect(await sandboxMetrics(control, ref, {})).toEqual([])
 
   await killSandbox(control, ref, quiet.signal)
+  await control.endings.idle()
   await control.store.sandboxMetrics.add([{ ...all[0]!, at: now }])
   await trim(quiet.signal)
   expect(await control.store.sandboxMetrics.latest([ref.id])).toEqual([])

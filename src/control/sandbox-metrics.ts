@@ -1,5 +1,6 @@
 import { ServerError } from '../domain/error.ts'
 import type { SandboxMetrics } from '../domain/sandbox-metrics.ts'
+import { publicState } from '../domain/sandbox-state.ts'
 import type { ControlContext } from './context.ts'
 import { findSandbox, type SandboxRef } from './find-sandbox.ts'
 import { sampleSandbox } from './sample-sandbox.ts'
@@ -35,6 +36,8 @@ export async function latestMetrics(
   { teamId, ids }: { teamId: string; ids: readonly string[] },
 ): Promise<SandboxMetrics[]> {
   const rows = await Promise.all(ids.map((id) => ctx.store.sandboxes.find(id)))
-  const own = rows.flatMap((row) => (row?.teamId === teamId ? [row.id] : []))
+  const own = rows.flatMap((row) =>
+    row?.teamId === teamId && publicState(row.state) !== undefined ? [row.id] : [],
+  )
   return ctx.store.sandboxMetrics.latest(own)
 }

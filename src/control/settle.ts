@@ -68,12 +68,12 @@ async function settleRunning(
   const condition = await ctx.node.recover(handle, signal)
   if (condition === 'running') {
     await ctx.node.applyEgress(row, signal)
-    return ctx.node.admit(row)
+    return ctx.lifecycle.admit(row)
   }
   if (condition === 'paused') {
     ctx.log.warn({ sandboxId: row.id }, 'a running sandbox was found frozen')
     await ctx.node.resume(row, { signal, phase: () => {} })
-    return ctx.node.admit(row)
+    return ctx.lifecycle.admit(row)
   }
   if (condition === 'unreachable') {
     throw new ServerError('unavailable', `Sandbox "${row.id}" runs, but its agent doesn't answer just now.`)
@@ -130,7 +130,7 @@ export async function undoPause(
   const told = failed('pause', toError(cause).message, { processesLost: booted })
   const running = await ctx.lifecycle.move(row, 'pause-failed', { pausedWithMemory: null, handle }, told)
   if (booted) ctx.log.error({ sandboxId: row.id }, 'a pause failed and cost the sandbox its processes')
-  ctx.node.admit(running)
+  ctx.lifecycle.admit(running)
 }
 
 /** The outcome of a pause. Until it is resumed its end is the time of the pause (e2b-behaviour 1.4). */

@@ -64,6 +64,7 @@ export type SandboxUpdate = Partial<
     | 'network'
     | 'allowInternetAccess'
     | 'endReason'
+    | 'idempotency'
   >
 >
 
@@ -112,6 +113,6 @@ export interface SandboxStore {
     update: SandboxUpdate,
     options?: { event?: NewLifecycleEvent | undefined; from?: SandboxState },
   ): Promise<void>
-  /** Idempotent: the event is written only with a removal. */
-  remove(id: string, event?: NewLifecycleEvent): Promise<void>
+  /** Idempotent. */
+  remove(id: string): Promise<void>
 }

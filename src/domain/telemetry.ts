@@ -4,8 +4,8 @@
  */
 import type { ErrorCode } from './error.ts'
 
-/** What becomes of a sandbox, one of these at a time. */
-export type Operation = 'create' | 'resume' | 'pause' | 'kill' | 'fork' | 'snapshot'
+/** What becomes of a sandbox, one of these at a time; `destroy` is what a kill leaves to do behind its answer. */
+export type Operation = 'create' | 'resume' | 'pause' | 'kill' | 'destroy' | 'fork' | 'snapshot'
 
 /** Why: somebody asked for it, traffic came, its time was over, its operator or the server's stop ended it, it is a fork. */
 export type Cause = 'request' | 'traffic' | 'timeout' | 'admin' | 'shutdown' | 'fork'
@@ -26,6 +26,7 @@ export const phases = [
   'configure',
   'ready',
   'withdraw',
+  'backlog',
   'pause',
   'settle',
   'copy',

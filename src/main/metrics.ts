@@ -1,5 +1,6 @@
 /** What the server measures of itself, wired to those who know it. */
 import type { Admission } from '../control/admission.ts'
+import type { Endings } from '../control/endings.ts'
 import type { Lifecycle } from '../control/lifecycle.ts'
 import { sandboxStates } from '../domain/sandbox-state.ts'
 import type { Store } from '../domain/store.ts'
@@ -20,10 +21,18 @@ export interface MeasuredParts {
   store: Store
   admission: Admission
   lifecycle: Lifecycle
+  endings: Pick<Endings, 'backlog'>
   builder: TemplateBuilder
 }
 
-export function openMetrics({ store, admission, lifecycle, builder, ...what }: MeasuredParts): Metrics {
+export function openMetrics({
+  store,
+  admission,
+  lifecycle,
+  endings,
+  builder,
+  ...what
+}: MeasuredParts): Metrics {
   return createMetrics({
     ...what,
     sandboxes: () => countEach(sandboxStates, (state) => store.sandboxes.count({ states: [state] })),
@@ -31,6 +40,7 @@ export function openMetrics({ store, admission, lifecycle, builder, ...what }: M
     backlogs: () => ({
       starts: admission.backlog(),
       operations: lifecycle.backlog(),
+      ends: endings.backlog(),
       builds: builder.backlog(),
     }),
   })

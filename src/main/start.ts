@@ -11,6 +11,7 @@ import { createAdmission } from '../control/admission.ts'
 import type { ControlContext } from '../control/context.ts'
 import { createDebugSandbox } from '../control/debug-sandbox.ts'
 import { runWebhooks } from '../control/deliver-webhooks.ts'
+import { createEndings } from '../control/endings.ts'
 import { runExpiry } from '../control/expiry.ts'
 import { createLifecycle } from '../control/lifecycle.ts'
 import { createLocalNode } from '../control/local-node.ts'
@@ -42,7 +43,7 @@ import { presentLifecycleDelivery } from '../wire/lifecycle-event.ts'
 import { ensureAdminToken } from './admin-token.ts'
 import { ensureApiKey, keySource } from './api-keys.ts'
 import { type Config, ConfigError } from './config.ts'
-import { destroyAll } from './destroy-all.ts'
+import { destroyAll, finishEnds } from './destroy-all.ts'
 import { dataWorkerProgram, programVersion } from './installation.ts'
 import { createServerLog } from './log/server-log.ts'
 import { openMetrics, runLoadMeter, tellBoth } from './metrics.ts'
@@ -187,18 +188,23 @@ async function start(
   })
   let workers: Workers | undefined
   const version = programVersion()
-  const measured = { version, runtime: runtime.name, store, admission, lifecycle, builder }
-  const metrics = openMetrics(measured)
+  const metrics = openMetrics({
+    ...{ version, runtime: runtime.name, store, admission, lifecycle, builder },
+    endings: { backlog: () => endings.backlog() },
+  })
   const { otlpEndpoint: endpoint } = config
   const traces =
     endpoint === undefined
       ? undefined
       : await openTraces({ endpoint, version, instanceId: store.instanceId, log })
   undo.push(() => traces?.close())
+  const telemetry = tellBoth(metrics, traces)
+  const endings = createEndings({ lifecycle, telemetry, log })
   const control: ControlContext = {
     store,
     node,
     lifecycle,
+    endings,
     admission,
     builder,
     archives,
@@ -206,7 +212,7 @@ async function start(
     templateTurns: createKeyedQueue(),
     orphans: createOrphans({ ...(orphanGraceMs !== undefined && { graceMs: orphanGraceMs }) }),
     caughtUp: async () => workers?.caughtUp(),
-    telemetry: tellBoth(metrics, traces),
+    telemetry,
     clock,
     log,
   }
@@ -326,7 +332,7 @@ async function start(
       await builder.close()
       await stock.close()
       await Promise.all(loops)
-      await lifecycle.idle()
+      await finishEnds(control)
       await logs.flush()
       await traces?.close()
       if (config.destroyOnExit) await destroyAll(control)

@@ -236,8 +236,7 @@ export function testEvents(store: () => Store): void {
     ).rejects.toMatchObject({
       code: 'not_found',
     })
-    await sandboxes.remove('ione', event('ione'))
-    await sandboxes.remove('ione', event('ione'))
+    await sandboxes.update('ione', { endReason: 'request' }, { event: event('ione') })
     const all = await events.list({ limit: 10 })
     expect(all.map(({ sandboxId }) => sandboxId)).toEqual(['ione', 'ione'])
     expect(all[0]).toMatchObject({ ...event('ione'), id: expect.stringMatching(/^[0-9a-f-]{36}$/) })

@@ -127,8 +127,9 @@ async function stepsOf(operation: Operation): Promise<string[]> {
   if (witness !== undefined) await operation.prepare(witness)
   await server.arm(null)
   const id = await perform(operation, witness)
+  await untilCarriedOut()
   const steps = await server.steps()
-  await call('DELETE', `/sandboxes/${id}`)
+  await kill(id)
   return steps
 }
 
@@ -149,7 +150,19 @@ async function crashAt(operation: Operation, at: number, step: string): Promise<
   const found = id === undefined ? 'gone' : await stateOf(id)
   expect(operation.outcomes, `${where}: found ${found}`).toContain(found)
   if (witness !== undefined && found !== 'gone') await checkWitness(witness, operation, where)
-  if (id !== undefined) await call('DELETE', `/sandboxes/${id}`)
+  if (id !== undefined) await kill(id)
+}
+
+/** Resolves when what a kill leaves to do behind its answer is done, so that it counts as no step of what comes next. */
+async function kill(id: string): Promise<void> {
+  await call('DELETE', `/sandboxes/${id}`)
+  await untilCarriedOut()
+}
+
+async function untilCarriedOut(): Promise<void> {
+  await expect
+    .poll(() => store.sandboxes.list({ states: ['killing'] }), { timeout: 20_000, interval: 20 })
+    .toEqual([])
 }
 
 async function perform({ run }: Operation, witness: Witness | undefined): Promise<string> {

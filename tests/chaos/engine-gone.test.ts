@@ -1,5 +1,8 @@
+import Docker from 'dockerode'
 import { Sandbox } from 'e2b'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { databasePath } from '../../src/main/state-dir.ts'
+import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
 import { type EngineProxy, startEngineProxy } from '../support/engine-proxy.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
@@ -45,15 +48,27 @@ test.each([
   expect(await sandbox.kill()).toBe(true)
 })
 
-test('a kill while the engine is away answers 503 and is carried out when it is back', async () => {
+test.each([
+  ['dead', () => proxy.stop()],
+  ['hung', () => proxy.hang()],
+])('engine %s: a kill is answered, holds, and is carried out when it is back', async (_name, fail) => {
   const sandbox = await Sandbox.create({ timeoutMs: 300_000 })
-  await proxy.stop()
-  await expect(sandbox.kill()).rejects.toThrow(/503|busy|unavailable/i)
+  await fail()
+  expect(await sandbox.kill()).toBe(true)
   expect(await sandbox.isRunning()).toBe(false)
-  await proxy.resume()
-  await expect
-    .poll(async () => (await Sandbox.list().nextItems()).map(({ sandboxId }) => sandboxId), {
-      timeout: 15_000,
-    })
-    .not.toContain(sandbox.sandboxId)
+  expect(await sandbox.kill()).toBe(false)
+  expect((await Sandbox.list().nextItems()).map(({ sandboxId }) => sandboxId)).not.toContain(
+    sandbox.sandboxId,
+  )
+  const store = await openSqliteStore({ path: databasePath(server.stateDir) })
+  try {
+    const docker = new Docker()
+    const filters = { label: [`e2b-server.sandbox=${sandbox.sandboxId}`] }
+    expect(await docker.listContainers({ all: true, filters })).toHaveLength(1)
+    await proxy.resume()
+    await expect.poll(() => store.sandboxes.find(sandbox.sandboxId), { timeout: 15_000 }).toBeUndefined()
+    expect(await docker.listContainers({ all: true, filters })).toEqual([])
+  } finally {
+    await store.close()
+  }
 })

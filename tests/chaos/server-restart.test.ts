@@ -68,7 +68,7 @@ describe('a restart', () => {
     const known = (await Sandbox.list().nextItems()).map(({ sandboxId }) => sandboxId)
     await expect.poll(async () => (await guests(server)).sort(), { timeout: 10_000 }).toEqual(known.sort())
     for (const id of known) await Sandbox.kill(id)
-    expect(await guests(server)).toEqual([])
+    await expect.poll(() => guests(server), { timeout: 10_000 }).toEqual([])
   })
 
   test('SIGINT leaves sandboxes running and says so; --destroy-on-exit removes them', async () => {

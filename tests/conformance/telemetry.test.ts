@@ -97,7 +97,7 @@ test('what is done with sandboxes is measured, and its answers say their phases'
   expect(phasesOf(forked)).toEqual(['queue', 'store', 'copy', 'record', 'forks', 'answer'])
   expect(phasesOf(paused)).toEqual(['queue', 'store', 'withdraw', 'pause', 'settle', 'record', 'answer'])
   expect(phasesOf(resumed)).toEqual(['queue', 'admission', 'recover', 'resume', 'record', 'answer'])
-  expect(phasesOf(killed)).toEqual(['queue', 'store', 'withdraw', 'destroy', 'record', 'answer'])
+  expect(phasesOf(killed)).toEqual(['queue', 'store', 'withdraw', 'backlog', 'answer'])
 
   const after = await read()
   const grew = (name: string, labels: Record<string, string>) =>

@@ -3,6 +3,7 @@
  * else is made anew. Between store and runtime on one side and the use cases on the other each step may fail.
  */
 import type { ControlContext } from '../../src/control/context.ts'
+import { createEndings } from '../../src/control/endings.ts'
 import { createExpiry, type Expiry } from '../../src/control/expiry.ts'
 import { createLifecycle } from '../../src/control/lifecycle.ts'
 import { createOrphans } from '../../src/control/orphans.ts'
@@ -148,16 +149,19 @@ export async function createWorld(random: Random): Promise<World> {
     })
     const parts = { store: faultyStore, node, clock, log: notingLog }
     const builder = createTestBuilder({ ...parts, runtime: faulty, archives })
+    const lifecycle = createLifecycle(parts)
+    const telemetry = { operation() {}, request() {} }
     const control = {
       ...parts,
-      lifecycle: createLifecycle(parts),
+      lifecycle,
+      endings: createEndings({ lifecycle, telemetry, log: notingLog }),
       admission,
       builder,
       stock: createTestStock({ ...parts, runtime: faulty, builder }),
       archives,
       templateTurns: createKeyedQueue(),
       orphans: createOrphans({ graceMs: 0 }),
-      telemetry: { operation() {}, request() {} },
+      telemetry,
       caughtUp: async () => {},
     }
     const wake = createWakeSandbox(control, (id) => directory.find(id) !== undefined)

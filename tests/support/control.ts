@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Admission, createAdmission } from '../../src/control/admission.ts'
 import type { ControlContext } from '../../src/control/context.ts'
+import { createEndings } from '../../src/control/endings.ts'
 import { createLifecycle } from '../../src/control/lifecycle.ts'
 import { createOrphans } from '../../src/control/orphans.ts'
 import {
@@ -47,7 +48,7 @@ export interface TestControl extends AsyncDisposable {
   runtime: Runtime
   /** None is started ahead unless a test runs it */
   warm: WarmGuests
-  /** Ids of the guests that exist, known to the store or not */
+  /** Ids of the guests that exist, known to the store or not, once all ends that are answered are carried out */
   guests(): Promise<string[]>
 }
 
@@ -98,6 +99,7 @@ export async function startControl({
   })
   const node = createManager({ runtime, warm, carrier: directory, log: silentLog, defaultUser: 'root' })
   const lifecycle = createLifecycle({ store, node, clock, log: silentLog })
+  const endings = createEndings({ lifecycle, telemetry, log: silentLog })
   await store.teams.create({ id: 'team', name: 'team', slug: 'team', createdAt: 0, limits: {} })
   const sizes = { cpuCount: 2, memoryMb: 512, diskMb: 1024 }
   await putStockTemplate(store, { name: 'base', image: 'none', runtime: runtime.name, ...sizes }, 0)
@@ -110,6 +112,7 @@ export async function startControl({
       store,
       node,
       lifecycle,
+      endings,
       admission,
       builder,
       archives,
@@ -124,11 +127,15 @@ export async function startControl({
     directory,
     runtime,
     warm,
-    guests: async () => (await runtime.list(anyTime())).map(({ sandboxId }) => sandboxId).sort(),
+    async guests() {
+      await endings.idle()
+      return (await runtime.list(anyTime())).map(({ sandboxId }) => sandboxId).sort()
+    },
     async [Symbol.asyncDispose]() {
       await builder.close()
       await stock.close()
       await lifecycle.idle()
+      await endings.idle()
       for (const handle of await runtime.list(anyTime())) await runtime.destroy(handle, anyTime())
       for (const image of await runtime.images.list(anyTime())) await runtime.images.remove(image, anyTime())
       await runtime.close()

@@ -14,7 +14,8 @@ test('entries of a sandbox, however old, stay until its end is that long ago', a
       await store.logs.add([
         { teamId: 'team', sandboxId, at: 100, level: 'info', message: 'said', fields: { logger: 'process' } },
       ])
-      await store.sandboxes.remove(sandboxId, { ...told, sandboxId, at: endedAt })
+      await store.sandboxes.update(sandboxId, {}, { event: { ...told, sandboxId, at: endedAt } })
+      await store.sandboxes.remove(sandboxId)
     }
     await store.logs.trim({ before: 0, endedBefore: 500 })
     const left = (sandboxId: string) => store.logs.list({ teamId: 'team', sandboxId, limit: 10 })

@@ -85,35 +85,31 @@ export function createSandboxStore(db: Kysely<Tables>): SandboxStore {
           .where('id', '=', id)
         if (from !== undefined) query = query.where('state', '=', from)
         const { numUpdatedRows } = await query.executeTakeFirstOrThrow()
-        if (numUpdatedRows === 1n) return true
+        if (numUpdatedRows === 1n) return
         const row = await part.selectFrom('sandboxes').select('state').where('id', '=', id).executeTakeFirst()
         if (row === undefined) throw new ServerError('not_found', `There is no sandbox with id '${id}'.`)
         throw new ServerError('conflict', `Sandbox "${id}" is ${row.state} meanwhile. Try again in a moment.`)
       }),
 
-    remove: (id, event) =>
-      together(db, event, async (part) => {
-        const { numDeletedRows } = await part
-          .deleteFrom('sandboxes')
-          .where('id', '=', id)
-          .executeTakeFirstOrThrow()
-        return numDeletedRows > 0n
-      }),
+    async remove(id) {
+      await db.deleteFrom('sandboxes').where('id', '=', id).execute()
+    },
   }
 }
 
-/** A change and the event that tells of it, in one transaction; no event where nothing changed. */
+/** A change and the event that tells of it, in one transaction. */
 async function together(
   db: Kysely<Tables>,
   event: NewLifecycleEvent | undefined,
-  change: (db: Kysely<Tables>) => Promise<boolean>,
+  change: (db: Kysely<Tables>) => Promise<void>,
 ): Promise<void> {
   if (event === undefined) {
     await change(db)
     return
   }
   await db.transaction().execute(async (transaction) => {
-    if (await change(transaction)) await appendEvent(transaction, event)
+    await change(transaction)
+    await appendEvent(transaction, event)
   })
 }
 
@@ -167,6 +163,7 @@ function toColumns(update: SandboxUpdate): Partial<SandboxRow> {
     columns.allow_internet_access = fromFlag(update.allowInternetAccess)
   }
   if (update.endReason !== undefined) columns.end_reason = update.endReason
+  if (update.idempotency !== undefined) Object.assign(columns, toIdempotency(update.idempotency))
   return columns
 }
 
@@ -199,8 +196,14 @@ function toRow(sandbox: Sandbox): SandboxRow {
     defaults: JSON.stringify(sandbox.defaults),
     handle: sandbox.handle && JSON.stringify(sandbox.handle),
     end_reason: sandbox.endReason,
-    idempotency_key: sandbox.idempotency?.key ?? null,
-    idempotency_hash: sandbox.idempotency?.requestHash ?? null,
+    ...toIdempotency(sandbox.idempotency),
+  }
+}
+
+function toIdempotency(idempotency: Sandbox['idempotency']) {
+  return {
+    idempotency_key: idempotency?.key ?? null,
+    idempotency_hash: idempotency?.requestHash ?? null,
   }
 }
 

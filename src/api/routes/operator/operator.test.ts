@@ -66,6 +66,7 @@ test('the running sandboxes of a team are counted and killed; others’ and paus
   const killed = await ask('POST /admin/teams/team/sandboxes/kill')
   expect(killed.statusCode).toBe(200)
   expect(killed.json()).toEqual({ killedCount: 2, failedCount: 0 })
+  await api.control.endings.idle()
   const left = await api.control.store.sandboxes.list({})
   expect(left.map(({ id }) => id).toSorted()).toEqual([theirs, 'ipaused'].toSorted())
   expect((await ask('POST /admin/teams/team/sandboxes/kill')).json()).toEqual({

@@ -1,11 +1,16 @@
 import type { FastifyInstance } from 'fastify'
+import { carryOutEnds } from '../../../control/carry-out-ends.ts'
 import { parseLevel } from '../../../control/sandbox-logs.ts'
 import { stockBuildStatus } from '../../../control/stock/build-status.ts'
+import { patientSignal } from '../../../lib/patience.ts'
 import { schemaRef } from '../../../wire/openapi.ts'
 import type { BuildStatusQuery, BuildStockBody, StockBuildBody } from '../../../wire/template.ts'
 import type { ApiParts } from '../../parts.ts'
 import { presentStockTemplate } from '../../present/stock-template.ts'
 import { presentBuildInfo } from '../../present/template.ts'
+
+/** How long a removal waits for sandboxes that have ended to be gone, in ms. */
+const removeTimeoutMs = 30_000
 
 interface NameParams {
   Params: { name: string }
@@ -18,7 +23,9 @@ export function addStockTemplates(app: FastifyInstance, { control }: ApiParts): 
   app.get('/admin/stock-templates', async () => (await stock.list()).map(presentStockTemplate))
 
   app.delete<NameParams>('/admin/stock-templates/:name', async ({ params }, reply) => {
-    await stock.remove(stock.find(params.name))
+    const recipe = stock.find(params.name)
+    await carryOutEnds(control, recipe.name, patientSignal(removeTimeoutMs))
+    await stock.remove(recipe)
     return reply.status(204).send()
   })
 
