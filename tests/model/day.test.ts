@@ -54,7 +54,7 @@ test('a day: every deadline within a second, none early', { timeout: 600_000 }, 
   const check = async () => {
     for (const it of tracked.values()) {
       const row = await control.store.sandboxes.find(it.id)
-      const seen = row === undefined ? 'gone' : publicState(row.state)
+      const seen = (row && publicState(row.state)) ?? 'gone'
       if (it.endAt === undefined) {
         expect(seen).toBe('paused')
         continue

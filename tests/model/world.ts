@@ -93,6 +93,7 @@ export async function createWorld(random: Random): Promise<World> {
     async restart() {
       await world.control.lifecycle.idle()
       await world.expiry.idle()
+      await world.control.endings.idle()
       Object.assign(world, live())
       const rate = world.faultRate
       world.faultRate = 0
