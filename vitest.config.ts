@@ -1,4 +1,8 @@
 import { defineConfig } from 'vitest/config'
+import { testedRuntime } from './scripts/test/runtime.mjs'
+
+// Said in the environment, for the servers that tests start.
+testedRuntime()
 
 const conformance = {
   include: ['tests/conformance/**/*.test.ts'],
@@ -33,7 +37,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['src/**/*.test.ts', 'tests/*.test.ts', 'scripts/**/*.test.mjs'],
-          exclude: ['src/runtimes/docker/**', 'src/**/*.docker.test.ts'],
+          exclude: ['src/runtimes/docker/**', 'src/runtimes/native/**', 'src/**/*.docker.test.ts'],
           // A process for each of the many small files would cost more than most of them.
           isolate: false,
           testTimeout: 20_000,
@@ -43,6 +47,14 @@ export default defineConfig({
         test: {
           name: 'docker',
           include: ['src/runtimes/docker/**/*.test.ts', 'src/**/*.docker.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'native',
+          include: ['src/runtimes/native/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

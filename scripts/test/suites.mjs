@@ -80,6 +80,7 @@ export const suites = [
     title: 'Docker runtime',
     ...vitestSuite('docker', ({ isDeep }) => ({ env: isDeep ? { E2B_BASE_IMAGES: 'all' } : {} })),
   },
+  { name: 'native', title: 'Native runtime', ...vitestSuite('native') },
   {
     name: 'model',
     title: 'Random schedules with faults against a model',

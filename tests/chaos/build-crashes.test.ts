@@ -1,12 +1,11 @@
 /**
- * `kill -9` of the server at each step of a template's build, on Docker. After the restart the build is over, as
+ * `kill -9` of the server at each step of a template's build. After the restart the build is over, as
  * `error` unless it was ready already, nothing of it is left but layers that a row speaks for, and the same build is made
  * from where it was broken off.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Docker from 'dockerode'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { baseImageName } from '../../images/base/build.mjs'
 import type { Store } from '../../src/domain/store.ts'
@@ -23,7 +22,6 @@ import { bundleCrashServer, type CrashServer, startCrashServer } from './support
 import { disagreements } from './support/disagreements.ts'
 
 const stateDir = mkdtempSync(join(tmpdir(), 'e2b-crash-'))
-const docker = new Docker()
 const isDeep = process.env.E2B_TEST_DEEP !== undefined
 let store: Store
 let server: CrashServer
@@ -105,7 +103,7 @@ test('kill -9 twice in bursts of builds: every image has an owner, and what nobo
       await abortable(server.ended, AbortSignal.timeout(60_000))
       server = await startCrashServer(stateDir)
     }
-    await expect.poll(() => disagreements({ store, docker, stateDir }), { timeout: 60_000 }).toEqual([])
+    await expect.poll(() => disagreements({ store, stateDir }), { timeout: 60_000 }).toEqual([])
   }
   const { layers } = await emptyCache()
   const left = await store.layers.list({})
@@ -114,7 +112,7 @@ test('kill -9 twice in bursts of builds: every image has an owner, and what nobo
   )
   // Some stay beside the images of builds for as long as these do.
   expect(layers).toBeGreaterThan(0)
-  expect(await disagreements({ store, docker, stateDir })).toEqual([])
+  expect(await disagreements({ store, stateDir })).toEqual([])
 })
 
 /** As the server would, which is ended meanwhile. */
@@ -160,9 +158,7 @@ async function crashAt(at: number, point: string): Promise<void> {
   await build(order).catch(() => {})
   await abortable(server.ended, AbortSignal.timeout(60_000))
   server = await startCrashServer(stateDir)
-  await expect
-    .poll(() => disagreements({ store, docker, stateDir }), { message: where, timeout: 30_000 })
-    .toEqual([])
+  await expect.poll(() => disagreements({ store, stateDir }), { message: where, timeout: 30_000 }).toEqual([])
   const [last] = await store.builds.list({ isSnapshot: false, limit: 1 })
   if (last?.status === 'error') expect(last.reason?.message, where).toMatch(/server/i)
   await buildInPeace(order, where)

@@ -1,28 +1,29 @@
 /**
- * `kill -9` of the server at each step of each operation, on Docker. Which steps there are is found out by a run that
+ * `kill -9` of the server at each step of each operation. Which steps there are is found out by a run that
  * is left alone. After the restart the sandbox is in a state that lasts, what was running runs on, and store, engine
  * and disk agree.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Docker from 'dockerode'
 import { Sandbox } from 'e2b'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Store } from '../../src/domain/store.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
+import { type Holdings, holdingsOf } from '../support/holdings.ts'
 import { bundleCrashServer, type CrashServer, startCrashServer } from './support/crash-server-process.ts'
 import { disagreements } from './support/disagreements.ts'
 
 const stateDir = mkdtempSync(join(tmpdir(), 'e2b-crash-'))
-const docker = new Docker()
 let store: Store
 let server: CrashServer
+let holdings: Holdings
 
 beforeAll(async () => {
   await bundleCrashServer()
   server = await startCrashServer(stateDir)
   store = await openSqliteStore({ path: join(stateDir, 'e2b-server.db') })
+  holdings = await holdingsOf(stateDir)
 }, 180_000)
 
 afterAll(async () => {
@@ -31,10 +32,9 @@ afterAll(async () => {
     await call('DELETE', `/templates/${id}`)
   await store.close()
   await server.end()
+  expect(await holdings.guests()).toEqual(new Map())
+  expect(await holdings.networks()).toEqual([])
   rmSync(stateDir, { recursive: true, force: true })
-  const filters = { label: [`e2b-server.instance=${store.instanceId}`] }
-  expect(await docker.listContainers({ all: true, filters })).toEqual([])
-  expect(await docker.listNetworks({ filters })).toEqual([])
 }, 180_000)
 
 /** A sandbox whose processes tell whether it is what it was. */
@@ -143,9 +143,7 @@ async function crashAt(operation: Operation, at: number, step: string): Promise<
   server = await startCrashServer(stateDir)
 
   const where = `${operation.name}, killed at ${step}`
-  await expect
-    .poll(() => disagreements({ store, docker, stateDir }), { message: where, timeout: 20_000 })
-    .toEqual([])
+  await expect.poll(() => disagreements({ store, stateDir }), { message: where, timeout: 20_000 }).toEqual([])
   const id = witness?.id ?? (await store.sandboxes.list({})).find((row) => !before.has(row.id))?.id
   const found = id === undefined ? 'gone' : await stateOf(id)
   expect(operation.outcomes, `${where}: found ${found}`).toContain(found)

@@ -1,12 +1,12 @@
 /**
- * What a restart of the host leaves: a server that was cut off, containers that have all ended, whatever they were, and
+ * What a restart of the host leaves: a server that was cut off, guests that have all ended, whatever they were, and
  * sockets that nobody listens on.
  */
 import { join } from 'node:path'
-import Docker from 'dockerode'
 import { Sandbox } from 'e2b'
 import { expect, test } from 'vitest'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
+import { holdingsOf } from '../support/holdings.ts'
 import { startTestServer } from '../support/server.ts'
 import { disagreements } from './support/disagreements.ts'
 
@@ -14,7 +14,6 @@ const bootIdPath = '/proc/sys/kernel/random/boot_id'
 
 test('what was paused resumes from its files and says what is lost; what was to be kept is kept', async () => {
   await using server = await startTestServer()
-  const docker = new Docker()
   const create = async (onTimeout: 'pause' | 'kill') => {
     const sandbox = await Sandbox.create({ timeoutMs: 600_000, lifecycle: { onTimeout } })
     await sandbox.files.write('kept', onTimeout)
@@ -29,16 +28,12 @@ test('what was paused resumes from its files and says what is lost; what was to 
 
   await server.end('SIGKILL')
   const store = await openSqliteStore({ path: join(server.stateDir, 'e2b-server.db') })
-  const filters = { label: [`e2b-server.instance=${store.instanceId}`] }
-  for (const { Id, State } of await docker.listContainers({ all: true, filters })) {
-    if (State === 'paused') await docker.getContainer(Id).unpause()
-    await docker.getContainer(Id).kill()
-  }
+  await (await holdingsOf(server.stateDir)).reboot()
   await server.restart()
 
   await expect
-    .poll(() => disagreements({ store, docker, stateDir: server.stateDir }), { timeout: 20_000 })
-    .toEqual([expect.stringContaining('paused, its container exited')])
+    .poll(() => disagreements({ store, stateDir: server.stateDir }), { timeout: 20_000 })
+    .toEqual([expect.stringContaining('paused, its guest stopped')])
   expect(await passing.isRunning()).toBe(false)
   expect((await Sandbox.getInfo(persistent.sandboxId)).state).toBe('paused')
 
@@ -52,7 +47,7 @@ test('what was paused resumes from its files and says what is lost; what was to 
 
   const kept = await Sandbox.connect(persistent.sandboxId, { timeoutMs: 600_000 })
   expect(await kept.files.read('kept')).toBe('pause')
-  expect(await disagreements({ store, docker, stateDir: server.stateDir })).toEqual([])
+  expect(await disagreements({ store, stateDir: server.stateDir })).toEqual([])
   await Promise.all([again.kill(), kept.kill()])
   await store.close()
 })

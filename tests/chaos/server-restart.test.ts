@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { Sandbox } from 'e2b'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { holdingsOf } from '../support/holdings.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
 let server: TestServer
@@ -99,18 +100,7 @@ test('a second server on the same state directory is refused', async () => {
   expect(printed).toContain('choose another --state-dir')
 })
 
-/** Ids of the sandboxes whose containers this server's engine has. */
+/** Ids of the sandboxes that have guests. */
 async function guests({ stateDir }: TestServer): Promise<string[]> {
-  const { default: Docker } = await import('dockerode')
-  const instance = await instanceOf(stateDir)
-  const filters = { label: [`e2b-server.instance=${instance}`] }
-  const containers = await new Docker().listContainers({ all: true, filters })
-  return containers.map(({ Labels }) => Labels['e2b-server.sandbox'] ?? '')
-}
-
-async function instanceOf(stateDir: string): Promise<string> {
-  const { openSqliteStore } = await import('../../src/store/dialects/sqlite.ts')
-  const store = await openSqliteStore({ path: join(stateDir, 'e2b-server.db') })
-  await store.close()
-  return store.instanceId
+  return [...(await (await holdingsOf(stateDir)).guests()).keys()]
 }

@@ -1,10 +1,9 @@
 /** Guests that wait for their sandboxes, on a server as users start it. */
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { Sandbox, Template } from 'e2b'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { databasePath } from '../../src/main/state-dir.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
+import { holdingsOf } from '../support/holdings.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
 /** How long a guest may take to be there, on a machine that does much else, in ms. */
@@ -28,13 +27,7 @@ async function recorded(): Promise<string[]> {
 
 /** Ids of the server's guests that run. */
 async function guests(): Promise<string[]> {
-  const store = await openSqliteStore({ path: databasePath(server.stateDir) })
-  const { instanceId } = store
-  await store.close()
-  const filter = `label=e2b-server.instance=${instanceId}`
-  const format = '{{.Label "e2b-server.sandbox"}}'
-  const { stdout } = await promisify(execFile)('docker', ['ps', '-a', '--filter', filter, '--format', format])
-  return stdout.split('\n').filter(Boolean)
+  return [...(await (await holdingsOf(server.stateDir)).guests()).keys()]
 }
 
 async function untilOneWaits(but: readonly string[] = []): Promise<string> {

@@ -2,14 +2,10 @@
  * One server that sandboxes come to and go from for a long time, in every way they can, has in the end what it had at the
  * beginning: `npm run test:deep` takes minutes, `npm test` enough to see that nothing of a sandbox is left.
  */
-import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
-import Docker from 'dockerode'
+import { readdirSync } from 'node:fs'
 import { Sandbox } from 'e2b'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
+import { type Holdings, holdingsOf } from '../support/holdings.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
 const soakMs = Number(process.env.E2B_SOAK_SECONDS ?? 10) * 1000
@@ -23,20 +19,17 @@ const growthMax = 64 * 2 ** 20
 const descriptorsSlack = 24
 
 let server: TestServer
-let instanceId: string
-const docker = new Docker()
+let holdings: Holdings
 beforeAll(async () => {
   server = await startTestServer({ flags: ['--start-wait', '120'] })
-  const store = await openSqliteStore({ path: join(server.stateDir, 'e2b-server.db') })
-  instanceId = store.instanceId
-  await store.close()
+  holdings = await holdingsOf(server.stateDir)
 }, 180_000)
 afterAll(() => server?.[Symbol.asyncDispose](), 180_000)
 
 test('what comes and goes leaves nothing behind', { timeout: soakMs + 600_000 }, async () => {
   for (let i = 0; i < warmUp; i += clients) await Promise.all(Array.from({ length: clients }, () => cycle(i)))
   await untilNothingIsLeft()
-  const before = await holdings()
+  const before = await held()
   const memoryBefore = server.residentBytes()
 
   let cycles = 0
@@ -51,7 +44,7 @@ test('what comes and goes leaves nothing behind', { timeout: soakMs + 600_000 },
   )
   await untilNothingIsLeft()
   await expect.poll(descriptors, { timeout: 30_000 }).toBeLessThan(before.descriptors + descriptorsSlack)
-  expect({ ...(await holdings()), descriptors: before.descriptors }).toEqual(before)
+  expect({ ...(await held()), descriptors: before.descriptors }).toEqual(before)
   const grown = server.residentBytes() - memoryBefore
   console.log(`soak: ${cycles} cycles, ${Math.round(grown / 2 ** 20)} MiB more in memory`)
   expect(grown).toBeLessThan(growthMax)
@@ -80,36 +73,23 @@ async function cycle(i: number): Promise<void> {
 }
 
 async function untilNothingIsLeft(): Promise<void> {
-  await expect
-    .poll(async () => (await holdings()).ofSandboxes, { timeout: 60_000, interval: 500 })
-    .toEqual([])
+  await expect.poll(async () => (await held()).ofSandboxes, { timeout: 60_000, interval: 500 }).toEqual([])
 }
 
 /** What the server has, on this machine and in its engine. */
-async function holdings() {
-  const filters = { label: [`e2b-server.instance=${instanceId}`] }
-  const [containers, images, networks] = await Promise.all([
-    docker.listContainers({ all: true, filters }),
-    docker.listImages({ filters }),
-    docker.listNetworks({ filters }),
+async function held() {
+  const [guests, images, networks] = await Promise.all([
+    holdings.guests(),
+    holdings.images(),
+    holdings.networks(),
   ])
-  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n')
   const ofSandboxes = [
-    ...containers.map(({ Names: [name] }) => `container ${name}`),
-    ...images.map(({ Id }) => `image ${Id}`),
-    ...readdirSync(join(server.stateDir, 'run')).map((name) => `directory ${name}`),
-    ...mounts.filter((line) => line.includes(`${server.stateDir}/run/`)).map((line) => `mount ${line}`),
+    ...[...guests.keys()].map((id) => `guest ${id}`),
+    ...images.map((name) => `image ${name}`),
+    ...holdings.directories().map((name) => `directory ${name}`),
+    ...holdings.remainders(),
   ]
-  const names = networks.map(({ Name }) => Name)
-  const rules = await Promise.all(names.map(rulesOf))
-  return { ofSandboxes, networks: names, rules, descriptors: descriptors() }
-}
-
-/** How many lines the rules of a network of sandboxes have. */
-async function rulesOf(network: string): Promise<number> {
-  const table = network.replaceAll('-', '_')
-  const { stdout } = await promisify(execFile)('nft', ['list', 'table', 'inet', table])
-  return stdout.split('\n').length
+  return { ofSandboxes, networks, descriptors: descriptors() }
 }
 
 function descriptors(): number {

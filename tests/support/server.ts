@@ -1,12 +1,10 @@
 /** A real server as a user runs it: the built program in a process of its own, with a state directory of its own. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { databasePath } from '../../src/main/state-dir.ts'
-import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
+import { holdingsOf } from './holdings.ts'
 import { modeFlags, pointResolverAt, pointSdksAt, prepareState, sharedUrl } from './mode.ts'
 
 export interface TestServer extends AsyncDisposable {
@@ -81,7 +79,8 @@ export async function startTestServer({
       if (running.child.exitCode === null && running.child.signalCode === null) await end('SIGTERM')
       running = await launch('0', ['--destroy-on-exit'])
       const said = await end('SIGTERM')
-      await removeImages(stateDir, env)
+      // Images outlive their server, in case that its store is put back, but not a test's.
+      await (await holdingsOf(stateDir, env)).removeImages()
       rmSync(stateDir, { recursive: true, force: true })
       if (!said.includes('No sandboxes are left'))
         throw new Error(`the server left something behind:\n${said}`)
@@ -131,23 +130,6 @@ export async function startTestServer({
     child.kill('SIGKILL')
     throw new Error(`the server did not start:\n${printed()}`)
   }
-}
-
-/** Images outlive their server, in case that its store is put back, but not a test's. */
-async function removeImages(stateDir: string, env: Record<string, string>): Promise<void> {
-  const path = databasePath(stateDir)
-  if (!existsSync(path)) return
-  const store = await openSqliteStore({ path })
-  await store.close()
-  const docker = async (...args: string[]) =>
-    (await promisify(execFile)('docker', args, { env: { ...process.env, ...env } })).stdout
-  const filter = `label=e2b-server.instance=${store.instanceId}`
-  const format = '{{.Repository}}:{{.Tag}}'
-  // By name: what the server keeps for others is built on layers of its own.
-  const images = (await docker('images', '--filter', filter, '--format', format))
-    .split('\n')
-    .filter((name) => name.startsWith('e2b-server/'))
-  if (images.length > 0) await docker('rmi', '--force', ...images)
 }
 
 function dataWorkersOf(pid: number): number[] {

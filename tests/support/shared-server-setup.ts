@@ -1,7 +1,5 @@
 /** Starts the server of shared-server.ts before a suite's first file, and ends it after the last one. */
 import type { TestProject } from 'vitest/node'
-import { databasePath } from '../../src/main/state-dir.ts'
-import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
 import { startTestServer, type TestServer } from './server.ts'
 
 /** Resolves with what ends it. */
@@ -27,8 +25,6 @@ export async function provideServer(
     throw error
   }
   const { url, sandboxUrl, stateDir } = server
-  const store = await openSqliteStore({ path: databasePath(stateDir) })
-  project.provide('sharedServer', { url, sandboxUrl, stateDir, instanceId: store.instanceId })
-  await store.close()
+  project.provide('sharedServer', { url, sandboxUrl, stateDir })
   return end
 }

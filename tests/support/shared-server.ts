@@ -2,16 +2,15 @@
  * One server for all files of a suite that don't stop, kill or configure theirs. Each file is a team of its own on it, so
  * that lists, counts and limits are the file's alone, and answers for what it leaves behind.
  */
-import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { promisify } from 'node:util'
 import { expect, inject, vi } from 'vitest'
 import { createApiKey } from '../../src/control/create-api-key.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { databasePath } from '../../src/main/state-dir.ts'
 import { createTeam } from '../../src/main/teams.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
+import { holdingsOf } from './holdings.ts'
 import { isDebugMode, pointResolverAt, pointSdksAt } from './mode.ts'
 import { startTestServer, type TestServer } from './server.ts'
 
@@ -21,9 +20,7 @@ export interface SharedServer extends AsyncDisposable, Pick<TestServer, 'url' | 
 }
 
 /** What shared-server-setup.ts provides. */
-interface Shared extends Pick<TestServer, 'url' | 'sandboxUrl' | 'stateDir'> {
-  instanceId: string
-}
+type Shared = Pick<TestServer, 'url' | 'sandboxUrl' | 'stateDir'>
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -41,7 +38,7 @@ const goneTimeoutMs = 30_000
  */
 export async function joinSharedServer(): Promise<SharedServer> {
   if (isDebugMode) return await startTestServer()
-  const { url, sandboxUrl, stateDir, instanceId } = inject('sharedServer')
+  const { url, sandboxUrl, stateDir } = inject('sharedServer')
   const { teamId, apiKey } = await makeTeam(stateDir)
   pointResolverAt({ isShared: true })
   pointSdksAt(url, apiKey)
@@ -65,7 +62,8 @@ export async function joinSharedServer(): Promise<SharedServer> {
       await ask('POST', `/admin/teams/${teamId}/sandboxes/kill`, { 'x-admin-token': adminToken })
       for (const { snapshotID } of snapshots)
         await ask('DELETE', `/templates/${encodeURIComponent(snapshotID!)}`, { 'x-api-key': apiKey })
-      await vi.waitFor(async () => expect(await containersOf(instanceId)).toEqual([]), {
+      const holdings = await holdingsOf(stateDir)
+      await vi.waitFor(async () => expect([...(await holdings.guests()).keys()]).toEqual([]), {
         timeout: goneTimeoutMs,
         interval: 100,
       })
@@ -91,18 +89,4 @@ export async function makeTeam(stateDir: string): Promise<{ teamId: string; apiK
   } finally {
     await store.close()
   }
-}
-
-/** Names of a server's containers, whatever state they are in. */
-async function containersOf(instanceId: string): Promise<string[]> {
-  const filter = `label=e2b-server.instance=${instanceId}`
-  const { stdout } = await promisify(execFile)('docker', [
-    'ps',
-    '-a',
-    '--filter',
-    filter,
-    '--format',
-    '{{.Names}}',
-  ])
-  return stdout.split('\n').filter(Boolean)
 }

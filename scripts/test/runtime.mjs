@@ -1,0 +1,18 @@
+/**
+ * The one place that says which runtime the suites about whole servers run on: conformance in all its modes, stock templates,
+ * chaos, soak and security. `E2B_SERVER_RUNTIME=native npm test -- --only security` runs one on another.
+ */
+
+/** @typedef {'docker' | 'native'} TestedRuntime */
+
+/** @type {TestedRuntime} */
+const defaultRuntime = 'docker'
+
+/** As it was asked for, for this process and its children. Errors: one that these suites don't know. */
+export function testedRuntime() {
+  const name = process.env.E2B_SERVER_RUNTIME ?? defaultRuntime
+  if (name !== 'docker' && name !== 'native')
+    throw new Error(`E2B_SERVER_RUNTIME=${name}: tests of servers run on docker or native.`)
+  process.env.E2B_SERVER_RUNTIME = name
+  return name
+}

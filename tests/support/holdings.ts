@@ -1,0 +1,37 @@
+/** What a server has on this machine for its sandboxes, as whoever asks the engine or the helper beside the server sees it. */
+import { testedRuntime } from '../../scripts/test/runtime.mjs'
+import { databasePath } from '../../src/main/state-dir.ts'
+import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
+import { dockerHoldings } from './docker-holdings.ts'
+import { nativeHoldings } from './native-holdings.ts'
+
+export type GuestState = 'running' | 'paused' | 'stopped'
+
+export interface Holdings {
+  /** By the ids of their sandboxes */
+  guests(): Promise<Map<string, GuestState>>
+  /** Names of the images that are its own */
+  images(): Promise<string[]>
+  /** Sandboxes that have a directory */
+  directories(): string[]
+  /** What is mounted for guests where this process sees it, and whatever else may be left of them, in words */
+  remainders(): string[]
+  /** Networks and rules, in words */
+  networks(): Promise<string[]>
+  /** Ends the processes of all guests, frozen ones too, as a restart of the machine does */
+  reboot(): Promise<void>
+  removeImages(): Promise<void>
+}
+
+export interface Owner {
+  stateDir: string
+  instanceId: string
+}
+
+/** Of the server with that state directory, whether it runs or not. `env`: for the programs that are asked. */
+export async function holdingsOf(stateDir: string, env: Record<string, string> = {}): Promise<Holdings> {
+  const store = await openSqliteStore({ path: databasePath(stateDir) })
+  await store.close()
+  const owner = { stateDir, instanceId: store.instanceId }
+  return testedRuntime() === 'native' ? nativeHoldings(owner) : dockerHoldings(owner, env)
+}

@@ -1,0 +1,66 @@
+import { execFile } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { askHelper } from './helper.ts'
+import type { GuestState, Holdings, Owner } from './holdings.ts'
+
+const states: Record<string, GuestState> = { running: 'running', frozen: 'paused', stopped: 'stopped' }
+const groupsRoot = '/sys/fs/cgroup'
+
+/** What a helper and the kernel have of a server. */
+export function nativeHoldings({ stateDir, instanceId }: Owner): Holdings {
+  const root = join(stateDir, 'native')
+  const below = (folder: string) => (existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [])
+  /** A helper without a server ends after a while: then there is nobody to ask what is frozen, or to freeze anything. */
+  const isHere = () =>
+    askHelper(root, 'list').then(
+      () => true,
+      () => false,
+    )
+  const find = (sandbox: string) => askHelper(root, 'find', { sandbox })
+  const ofInstance = (text: string) => text.split('\n').filter((line) => line.includes(instanceId))
+
+  return {
+    async guests() {
+      const names = below('guests')
+      const found = await Promise.all(
+        names.map(async (name) => {
+          const state = (await isHere()) ? states[String((await find(name)).state)] : 'stopped'
+          return [name, state ?? 'stopped'] as const
+        }),
+      )
+      return new Map(found)
+    },
+    images: async () => [],
+    directories: () => below('guests'),
+    remainders() {
+      const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n')
+      return [
+        ...[...below('sockets'), ...below('spool')].map((name) => `file ${name}`),
+        ...mounts.filter((line) => line.includes(`${root}/guests/`)).map((line) => `mount ${line}`),
+      ]
+    },
+    async networks() {
+      const [links, tables] = await Promise.all([
+        promisify(execFile)('ip', ['-brief', 'link']),
+        promisify(execFile)('nft', ['list', 'tables']),
+      ])
+      const groups = existsSync(groupsRoot) ? readdirSync(groupsRoot) : []
+      const own = groups.filter((name) => existsSync(join(groupsRoot, name, `e2bn-${instanceId}`)))
+      return [
+        ...ofInstance(links.stdout).map((line) => `link ${line.split(/[@ ]/)[0]}`),
+        ...ofInstance(tables.stdout),
+        ...own.map((name) => `group ${name}`),
+      ]
+    },
+    async reboot() {
+      for (const name of below('guests')) {
+        const { pid } = await find(name)
+        if (typeof pid === 'number' && pid > 0) process.kill(pid, 'SIGKILL')
+      }
+    },
+    // They are files of the state directory.
+    removeImages: async () => {},
+  }
+}
