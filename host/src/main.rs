@@ -1,13 +1,47 @@
 //! The only part of the server that needs root: makes sandboxes of Linux name spaces. spec/host.md is its contract.
 #![allow(dead_code)]
 
+mod args;
 mod cancel;
 mod cgroups;
 mod error;
+mod fields;
+mod guests;
+mod helper;
+mod lanes;
 mod launch;
 mod layers;
+mod log;
 mod names;
 mod net;
+mod pool;
+mod processes;
+mod protocol;
+mod records;
+mod requests;
+mod root;
+mod serve;
+mod signals;
+mod slots;
 mod views;
+mod watch;
 
-fn main() {}
+use std::process::exit;
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    match args.next().as_deref() {
+        Some("serve") => match args::parse(args) {
+            Ok(options) => exit(helper::run(options)),
+            Err(message) => usage(&message),
+        },
+        Some("layer-worker") => exit(layers::worker::main(&args.collect::<Vec<_>>())),
+        Some("--version") => println!("e2b-host {}", env!("CARGO_PKG_VERSION")),
+        _ => usage(args::USAGE),
+    }
+}
+
+fn usage(message: &str) -> ! {
+    eprintln!("{}", message);
+    exit(64)
+}

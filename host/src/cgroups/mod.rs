@@ -4,93 +4,199 @@
 //! Each slot has one group, `e2bn-<instance>/<slot>`, in every hierarchy that is mounted. A process is moved there
 //! while nobody waits for it: the move costs milliseconds for each hierarchy.
 
-use std::fs::File;
+mod group;
+mod hierarchies;
 
-use crate::error::Failure;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::error::{Code, Failure};
 use crate::names::Instance;
 
+pub use group::{Group, Limits};
+use hierarchies::{Hierarchy, Version};
+
 /// The hierarchies of this machine, and this instance's directory in each.
-pub struct Cgroups {}
-
-/// One slot's group in every hierarchy.
-pub struct Group {}
-
-/// What a guest may use.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
-    pub memory_bytes: u64,
-    pub cpu_count: u32,
-    pub pids: u32,
+pub struct Cgroups {
+    parents: Vec<Hierarchy>,
+    version: u8,
 }
 
-/// What a guest has used.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Usage {
-    pub memory_bytes: u64,
-    pub cpu_micros: u64,
-    pub pids: u64,
-}
+/// What the controllers of version 2 are asked to do for the instance's groups.
+const CONTROLLERS: [&str; 4] = ["memory", "cpu", "pids", "cpuset"];
 
 impl Cgroups {
     /// Finds what is mounted and makes the instance's directories. Errors: `failed_precondition` where limits can't be set.
-    pub fn open(_instance: &Instance) -> Result<Cgroups, Failure> {
-        unimplemented!()
+    pub fn open(instance: &Instance) -> Result<Cgroups, Failure> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo")
+            .map_err(|error| Failure::from_io("The machine's mounts can't be read", &error))?;
+        let found = hierarchies::find(&mounts);
+        let version =
+            hierarchies::version_with_limits(&found, |path| fs::read_to_string(path).ok()).ok_or_else(|| {
+                let message =
+                    "The machine's control groups limit neither memory nor CPU nor processes, or not all of these.";
+                Failure::new(Code::FailedPrecondition, message)
+            })?;
+        let name = format!("e2bn-{}", instance);
+        let parents = found.iter().map(|hierarchy| hierarchy.below(&name)).collect::<Vec<_>>();
+        for (root, parent) in found.iter().zip(&parents) {
+            prepare(root, parent, version).map_err(|error| Failure::from_io("Control groups can't be made", &error))?;
+        }
+        Ok(Cgroups { parents, version })
     }
 
     /// 1 or 2: where the controllers of memory and CPU are.
     pub fn version(&self) -> u8 {
-        unimplemented!()
+        self.version
     }
 
     /// A new, empty group. `name`: the slot's.
-    pub fn create(&self, _name: &str) -> Result<Group, Failure> {
-        unimplemented!()
+    pub fn create(&self, name: &str) -> Result<Group, Failure> {
+        for (index, parent) in self.parents.iter().enumerate() {
+            if let Err(error) = create_in(parent, name) {
+                self.parents[..index].iter().for_each(|made| drop(fs::remove_dir(made.path.join(name))));
+                return Err(Failure::from_io("A control group can't be made", &error));
+            }
+        }
+        Ok(self.group(name))
     }
 
     /// The group of this name, which a guest of an earlier helper is in.
-    pub fn adopt(&self, _name: &str) -> Result<Group, Failure> {
-        unimplemented!()
+    pub fn adopt(&self, name: &str) -> Result<Group, Failure> {
+        match self.parents.iter().all(|parent| parent.path.join(name).is_dir()) {
+            true => Ok(self.group(name)),
+            false => Err(Failure::not_found("A control group isn't there.")),
+        }
     }
 
-    /// Every group's name.
+    /// Every group's name, also of those that lack in some hierarchies.
     pub fn names(&self) -> Result<Vec<String>, Failure> {
-        unimplemented!()
+        let mut names = Vec::new();
+        for parent in &self.parents {
+            let entries = fs::read_dir(&parent.path);
+            for entry in entries.map_err(|error| Failure::from_io("Control groups can't be listed", &error))?.flatten()
+            {
+                if entry.file_type().map_or(false, |kind| kind.is_dir()) {
+                    names.extend(entry.file_name().into_string());
+                }
+            }
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// The group of this name, wherever it is: for its end.
+    pub fn remainder(&self, name: &str) -> Group {
+        self.group(name)
+    }
+
+    /// Removes the instance's own directories where no group is left in them.
+    pub fn remove(&self) {
+        for parent in &self.parents {
+            let _ = fs::remove_dir(&parent.path);
+        }
+    }
+
+    fn group(&self, name: &str) -> Group {
+        Group::new(self.parents.iter().map(|parent| parent.below(name)).collect())
     }
 }
 
-impl Group {
-    /// `cgroup.procs` of each hierarchy, open for writing: a pid (or `0` for the writer) moves that process here.
-    /// Opened by the helper, so a process that has given up its rights can write them as well.
-    pub fn procs(&self) -> Result<Vec<File>, Failure> {
-        unimplemented!()
+/// One that was there before is left as it is.
+fn create_in(parent: &Hierarchy, name: &str) -> io::Result<()> {
+    let path = parent.path.join(name);
+    fs::create_dir(&path)?;
+    if !(parent.has("cpuset") && parent.version == Version::One) {
+        return Ok(());
     }
+    // Version 1 admits no process to a group before it has CPUs and memory.
+    let copied = ["cpuset.cpus", "cpuset.mems"]
+        .iter()
+        .try_for_each(|file| fs::write(path.join(file), fs::read(parent.path.join(file))?));
+    if copied.is_err() {
+        fs::remove_dir(&path)?;
+    }
+    copied
+}
 
-    /// What a guest sees of its groups: (name below /sys/fs/cgroup, or none for version 2 alone; directory of the host).
-    pub fn directories(&self) -> &[(Option<String>, std::path::PathBuf)] {
-        unimplemented!()
+/// The instance's directory in one hierarchy.
+fn prepare(root: &Hierarchy, parent: &Hierarchy, version: u8) -> io::Result<()> {
+    match fs::create_dir(&parent.path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
     }
+    if parent.version == Version::One {
+        if parent.has("cpuset") {
+            for file in ["cpuset.cpus", "cpuset.mems"] {
+                fs::write(parent.path.join(file), fs::read(root.path.join(file))?)?;
+            }
+        }
+        return Ok(());
+    }
+    if version == 2 {
+        for path in [&root.path, &parent.path] {
+            enable(path)?;
+        }
+    }
+    Ok(())
+}
 
-    pub fn limit(&self, _limits: &Limits) -> Result<(), Failure> {
-        unimplemented!()
-    }
-    pub fn freeze(&self) -> Result<(), Failure> {
-        unimplemented!()
-    }
-    pub fn thaw(&self) -> Result<(), Failure> {
-        unimplemented!()
-    }
-    pub fn is_frozen(&self) -> Result<bool, Failure> {
-        unimplemented!()
-    }
-    /// Ends every process of the group, frozen ones too. Their end is for the caller to see.
-    pub fn kill(&self) -> Result<(), Failure> {
-        unimplemented!()
-    }
-    pub fn usage(&self) -> Result<Usage, Failure> {
-        unimplemented!()
-    }
-    /// Removes the group once it is empty.
-    pub fn remove(self) -> Result<(), Failure> {
-        unimplemented!()
+/// Has controllers act on the groups below. The memory, CPU and pids controllers have to, the others where they are.
+fn enable(path: &Path) -> io::Result<()> {
+    let there = fs::read_to_string(path.join("cgroup.controllers"))?;
+    let wanted = CONTROLLERS.iter().filter(|name| there.split_whitespace().any(|other| other == **name));
+    let text = wanted.map(|name| format!("+{}", name)).collect::<Vec<_>>().join(" ");
+    fs::write(path.join("cgroup.subtree_control"), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::processes;
+
+    /// With the machine's own control groups, as root.
+    #[test]
+    fn limits_freezes_counts_and_ends_what_is_in_a_group() {
+        let instance = Instance::parse(&format!("test{}", std::process::id())).unwrap();
+        let cgroups = Cgroups::open(&instance).unwrap();
+        let group = cgroups.create("7").unwrap();
+        assert!(cgroups.create("7").is_err());
+        let group = match cgroups.adopt("7") {
+            Ok(found) => {
+                drop(group);
+                found
+            }
+            Err(failure) => panic!("{}", failure),
+        };
+        group.limit(&Limits { memory_bytes: 64 << 20, cpu_count: 0.5, pids: 20 }).unwrap();
+        // Two processes: the second begins in the group, and is no child of ours.
+        let script = "read line; sleep 1000 & sleep 1000";
+        let mut child = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
+        let started = processes::start_time(child.id()).unwrap();
+        let pidfd = processes::open(child.id(), started).unwrap();
+        for mut procs in group.procs().unwrap() {
+            procs.write_all(child.id().to_string().as_bytes()).unwrap();
+        }
+        child.stdin.take().unwrap().write_all(b"\n").unwrap();
+        while group.usage().unwrap().pids < 3 {}
+        group.freeze().unwrap();
+        assert!(group.is_frozen().unwrap());
+        group.thaw().unwrap();
+        assert!(!group.is_frozen().unwrap());
+        group.freeze().unwrap();
+        group.kill().unwrap();
+        assert!(processes::wait(&pidfd, Duration::from_secs(60)).unwrap());
+        let _ = child.wait();
+        assert_eq!(cgroups.names().unwrap(), ["7"]);
+        group.remove(Duration::from_secs(60)).unwrap();
+        assert_eq!(cgroups.names().unwrap(), Vec::<String>::new());
+        cgroups.remove();
+        assert!(cgroups.names().is_err());
     }
 }

@@ -102,4 +102,9 @@ impl Network {
     pub fn remove(&self, _link: Link) {
         unimplemented!()
     }
+
+    /// Removes all that there is of the instance: for the end, when no guest is left.
+    pub fn dispose(&self) {
+        unimplemented!()
+    }
 }

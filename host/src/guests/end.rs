@@ -1,0 +1,158 @@
+//! The end of a guest: stopped with its files kept, killed, or seen to have ended.
+
+use std::fs;
+use std::os::unix::io::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{json, Value};
+
+use super::{files, Guest, Guests, Live};
+use crate::cgroups::Group;
+use crate::error::{Code, Failure};
+use crate::names::Sandbox;
+use crate::pool::lock;
+use crate::processes;
+use crate::records::Phase;
+
+/// A process that waits for a disk ends only after that.
+const END_MOST: Duration = Duration::from_secs(20);
+
+/// What was a guest's directory.
+pub(super) struct Trash(Option<PathBuf>);
+
+impl Trash {
+    pub fn remove(self) -> Result<(), Failure> {
+        match self.0.map_or(Ok(()), fs::remove_dir_all) {
+            Err(error) => Err(Failure::from_io("Files can't be removed", &error)),
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+impl Guests {
+    /// Ends its processes and keeps its files, which are on the disk by then. Idempotent.
+    pub(super) fn stop(self: &Arc<Guests>, sandbox: &Sandbox) -> Result<Value, Failure> {
+        let entry = self.get(sandbox)?;
+        let mut guest = lock(&entry);
+        if guest.live.is_none() {
+            return Ok(json!({}));
+        }
+        let directory = self.root.guest(sandbox);
+        let before = guest.record.phase.clone();
+        if let Phase::Running(place, _) = &before {
+            guest.record.phase = Phase::Stopping(place.clone());
+            guest.record.write(&directory)?;
+        }
+        if let Err(failure) = self.end_live(sandbox, &mut guest) {
+            guest.record.phase = before;
+            guest.record.write(&directory)?;
+            return Err(failure);
+        }
+        guest.record.phase = Phase::Stopped;
+        files::sync(&directory).map_err(|error| Failure::from_io("The sandbox's files can't be kept", &error))?;
+        guest.record.write(&directory)?;
+        Ok(json!({}))
+    }
+
+    /// Ends it and frees all it had. Idempotent.
+    pub(super) fn kill(self: &Arc<Guests>, sandbox: &Sandbox) -> Result<Value, Failure> {
+        let found = self.table().get(sandbox).map(|entry| entry.guest.clone());
+        let entry = match found {
+            Some(entry) => entry,
+            None => return Ok(json!({})),
+        };
+        let mut guest = lock(&entry);
+        // First, so that a helper that starts after a crash knows nothing of this guest, and ends it.
+        let trash = self.throw_away(sandbox)?;
+        guest.is_ending = true;
+        self.end_live(sandbox, &mut guest)?;
+        self.table().remove(sandbox);
+        self.go_on(move |_| trash.remove());
+        Ok(json!({}))
+    }
+
+    /// The watch saw its process end. Nothing, where it was asked to by now.
+    pub fn ended(self: &Arc<Guests>, sandbox: &Sandbox, pidfd: &Arc<OwnedFd>) {
+        let entry = match self.table().get(sandbox) {
+            Some(entry) => entry.guest.clone(),
+            None => return,
+        };
+        let mut guest = lock(&entry);
+        let is_it = guest.live.as_ref().map_or(false, |live| Arc::ptr_eq(&live.pidfd, pidfd));
+        if !is_it || guest.is_ending {
+            return;
+        }
+        match self.end_live(sandbox, &mut guest) {
+            Ok(()) => (self.on_gone)(sandbox),
+            Err(failure) => {
+                crate::log::warn("A sandbox that ended can't be freed.", json!({ "error": failure.message }))
+            }
+        }
+    }
+
+    /// Ends what runs of it; what it had of the machine goes behind the reply. Nothing, where nothing runs.
+    fn end_live(self: &Arc<Guests>, sandbox: &Sandbox, guest: &mut Guest) -> Result<(), Failure> {
+        let live = match &guest.live {
+            Some(live) => live,
+            None => return Ok(()),
+        };
+        self.watch.remove(&live.pidfd);
+        let ended = match &live.held {
+            Some(held) => self.end_processes(&held.group, &live.pidfd),
+            None => self.end_process(live),
+        };
+        if let Err(failure) = ended {
+            // It may yet end by itself.
+            let _ = self.watch.add(sandbox, &live.pidfd);
+            return Err(failure);
+        }
+        let _ = files::remove_file(&self.root.socket(sandbox));
+        if let Some(views) = &self.views {
+            views.remove(sandbox);
+        }
+        if let Some(held) = guest.live.take().and_then(|live| live.held) {
+            self.go_on(move |guests| {
+                guests.slots.give_back(held);
+                Ok(())
+            });
+        }
+        Ok(())
+    }
+
+    /// Ends all in the group. Process 1 ends last, after the kernel has ended all of its name space.
+    pub(super) fn end_processes(&self, group: &Group, pidfd: &OwnedFd) -> Result<(), Failure> {
+        group.kill()?;
+        wait_for(pidfd)
+    }
+
+    /// Of one whose groups aren't known: the rest of its name space ends with process 1.
+    fn end_process(&self, live: &Live) -> Result<(), Failure> {
+        match processes::kill(live.pidfd.as_fd()) {
+            Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
+                Err(Failure::from_io("The sandbox's process can't be ended", &error))
+            }
+            _ => wait_for(&live.pidfd),
+        }
+    }
+
+    /// Takes the directory off its name, which is free from then on.
+    pub(super) fn throw_away(&self, sandbox: &Sandbox) -> Result<Trash, Failure> {
+        let _ = files::remove_file(&self.root.socket(sandbox));
+        let trash = self.next_trash();
+        match fs::rename(self.root.guest(sandbox), &trash) {
+            Ok(()) => Ok(Trash(Some(trash))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Trash(None)),
+            Err(error) => Err(Failure::from_io("The sandbox's files can't be put away", &error)),
+        }
+    }
+}
+
+fn wait_for(pidfd: &OwnedFd) -> Result<(), Failure> {
+    match processes::wait(pidfd, END_MOST) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::new(Code::DeadlineExceeded, "The sandbox's processes didn't end in time.")),
+        Err(error) => Err(Failure::from_io("The sandbox's end can't be waited for", &error)),
+    }
+}

@@ -1,0 +1,75 @@
+//! A guest's directory and its agent's socket.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::io::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use crate::error::Failure;
+use crate::names::Sandbox;
+use crate::root::{chown, Root};
+
+pub fn names(directory: &Path) -> Result<Vec<String>, Failure> {
+    let failed = |error: io::Error| Failure::from_io("What is there can't be listed", &error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        names.extend(entry.map_err(failed)?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// An empty directory for a guest.
+pub fn make(guest: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(guest)?;
+    // What the guest sees as its root's own mode.
+    DirBuilder::new().mode(0o755).create(guest.join("upper"))?;
+    fs::set_permissions(guest.join("upper"), fs::Permissions::from_mode(0o755))
+}
+
+/// Opens a guest's directory, with an empty one in it for the overlay to work in.
+pub fn open(guest: &Path) -> io::Result<OwnedFd> {
+    let work = guest.join("work");
+    match fs::remove_dir_all(&work) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    DirBuilder::new().mode(0o700).create(&work)?;
+    open_directory(guest)
+}
+
+pub fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    OpenOptions::new().read(true).custom_flags(flags).open(path).map(OwnedFd::from)
+}
+
+/// The agent's socket, which listens.
+pub fn listen(root: &Root, sandbox: &Sandbox) -> io::Result<UnixListener> {
+    let directory = File::open(root.sockets())?;
+    // An address of a socket has at most 107 bytes, and the root may be deep.
+    let path = format!("/proc/self/fd/{}/{}.sock", directory.as_raw_fd(), sandbox);
+    remove_file(Path::new(&path))?;
+    let listener = UnixListener::bind(&path)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    chown(Path::new(&path), root.owner())?;
+    Ok(listener)
+}
+
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// All of the file system that this directory is on is on the disk by then.
+pub fn sync(directory: &Path) -> io::Result<()> {
+    let directory = File::open(directory)?;
+    // SAFETY: the descriptor is open.
+    match unsafe { libc::syncfs(directory.as_raw_fd()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -1,0 +1,260 @@
+//! The guests of this helper: which there are, what each has, and the operations on them.
+//!
+//! Operations on one sandbox come one at a time (`lanes`), so each has its guest for itself. What is on the disk below
+//! `guests/` is the truth; this is its copy in memory, with the descriptors of what runs.
+
+mod end;
+mod files;
+mod recover;
+mod start;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::io::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{json, Value};
+
+use crate::cancel::Cancel;
+use crate::error::{Code, Failure};
+use crate::layers::Layers;
+use crate::log;
+use crate::names::{Layer, Sandbox};
+use crate::net::{Egress, Network};
+use crate::pool::{lock, Pool};
+use crate::processes;
+use crate::records::{Phase, Process, Record};
+use crate::requests::GuestOp;
+use crate::root::Root;
+use crate::slots::{Held, Slots};
+use crate::views::Views;
+use crate::watch::Watch;
+
+/// What the guests are made with.
+pub struct Guests {
+    pub root: Arc<Root>,
+    pub network: Arc<Network>,
+    pub slots: Slots,
+    pub views: Option<Views>,
+    pub layers: Layers,
+    pub watch: Watch,
+    pub agent: File,
+    pub boot_id: String,
+    /// What goes on after a reply
+    pub behind: Pool,
+    pub on_gone: Box<dyn Fn(&Sandbox) + Send + Sync>,
+    table: Mutex<HashMap<Sandbox, Entry>>,
+    next_trash: AtomicU64,
+}
+
+struct Entry {
+    /// Which may not be removed as long as it is there
+    layers: Vec<Layer>,
+    guest: Arc<Mutex<Guest>>,
+}
+
+struct Guest {
+    record: Record,
+    live: Option<Live>,
+    /// Its directory has left its name: it is being ended
+    is_ending: bool,
+}
+
+/// A guest's process.
+struct Live {
+    pidfd: Arc<OwnedFd>,
+    process: Process,
+    /// None: it runs, but what it had of the machine wasn't found again
+    held: Option<Held>,
+}
+
+pub struct Parts {
+    pub root: Arc<Root>,
+    pub network: Arc<Network>,
+    pub slots: Slots,
+    pub views: Option<Views>,
+    pub layers: Layers,
+    pub watch: Watch,
+    pub agent: File,
+    pub boot_id: String,
+    pub behind: Pool,
+    pub on_gone: Box<dyn Fn(&Sandbox) + Send + Sync>,
+}
+
+impl Guests {
+    pub fn new(parts: Parts) -> Guests {
+        let Parts { root, network, slots, views, layers, watch, agent, boot_id, behind, on_gone } = parts;
+        // Differs from what earlier helpers have put there.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_nanos() as u64);
+        let (table, next_trash) = (Mutex::default(), AtomicU64::new(now));
+        Guests { root, network, slots, views, layers, watch, agent, boot_id, behind, on_gone, table, next_trash }
+    }
+
+    /// Does one operation; the lane sees to it that no other of this sandbox is under way.
+    pub fn run(self: &Arc<Guests>, sandbox: &Sandbox, op: GuestOp, cancel: &Cancel) -> Result<Value, Failure> {
+        // What ends a sandbox was not taken back: it goes on to its end.
+        if !matches!(op, GuestOp::Kill) {
+            cancel.check()?;
+        }
+        match op {
+            GuestOp::Start { spec, egress } => self.start(sandbox, spec, egress, cancel),
+            GuestOp::Boot { egress } => self.boot(sandbox, egress, cancel),
+            GuestOp::Freeze => self.freeze(sandbox),
+            GuestOp::Thaw => self.thaw(sandbox),
+            GuestOp::Stop => self.stop(sandbox),
+            GuestOp::Kill => self.kill(sandbox),
+            GuestOp::SetEgress { egress } => self.set_egress(sandbox, egress),
+            GuestOp::Stats => self.stats(sandbox),
+            GuestOp::Find => Ok(self.find(sandbox)),
+            GuestOp::Snapshot { layer } => self.snapshot(sandbox, &layer, cancel),
+        }
+    }
+
+    /// Every name below `guests/`.
+    pub fn list(&self) -> Result<Value, Failure> {
+        let names = files::names(&self.root.guests())?;
+        Ok(json!({ "sandboxes": names }))
+    }
+
+    /// How many there are, in whatever state.
+    pub fn count(&self) -> usize {
+        lock(&self.table).len()
+    }
+
+    /// Errors: `conflict` while a guest is made of it.
+    pub fn remove_layer(&self, layer: &Layer) -> Result<Value, Failure> {
+        // Held until its name is gone: no start gets in between.
+        let table = lock(&self.table);
+        if let Some((sandbox, _)) = table.iter().find(|(_, entry)| entry.layers.contains(layer)) {
+            return Err(Failure::new(Code::Conflict, format!("The sandbox {} is made of this layer.", sandbox)));
+        }
+        self.layers.remove(layer)?;
+        Ok(json!({}))
+    }
+
+    fn freeze(&self, sandbox: &Sandbox) -> Result<Value, Failure> {
+        let entry = self.get(sandbox)?;
+        let guest = lock(&entry);
+        guest.held()?.group.freeze()?;
+        Ok(json!({}))
+    }
+
+    fn thaw(&self, sandbox: &Sandbox) -> Result<Value, Failure> {
+        let entry = self.get(sandbox)?;
+        let guest = lock(&entry);
+        guest.held()?.group.thaw()?;
+        Ok(json!({}))
+    }
+
+    fn set_egress(&self, sandbox: &Sandbox, egress: Egress) -> Result<Value, Failure> {
+        let entry = self.get(sandbox)?;
+        let mut guest = lock(&entry);
+        let held = guest.held()?;
+        self.network.set_egress(&held.link, egress)?;
+        guest.record.egress = egress;
+        guest.record.write(&self.root.guest(sandbox))?;
+        Ok(json!({}))
+    }
+
+    fn stats(&self, sandbox: &Sandbox) -> Result<Value, Failure> {
+        let entry = self.get(sandbox)?;
+        let guest = lock(&entry);
+        let usage = guest.held()?.group.usage()?;
+        Ok(json!({ "memoryBytes": usage.memory_bytes, "cpuMicros": usage.cpu_micros, "pids": usage.pids }))
+    }
+
+    fn find(&self, sandbox: &Sandbox) -> Value {
+        let entry = match self.get(sandbox) {
+            Ok(entry) => entry,
+            Err(_) => return json!({ "state": "gone" }),
+        };
+        let guest = lock(&entry);
+        let spec = &guest.record.spec;
+        let known = |mut value: Value| {
+            value["layers"] = spec.layers.iter().map(Layer::as_str).collect::<Vec<_>>().into();
+            value["note"] = spec.note.as_str().into();
+            value
+        };
+        match (&guest.live, &guest.record.phase) {
+            (Some(live), _) if !processes::is_ended(live.pidfd.as_fd()) => {
+                let state = match live.held.as_ref().map(|held| held.group.is_frozen()) {
+                    Some(Ok(true)) => "frozen",
+                    Some(Ok(false)) => "running",
+                    Some(Err(_)) | None => "cut-off",
+                };
+                known(json!({ "state": state, "pid": live.process.pid, "startTime": live.process.start_time }))
+            }
+            (None, Phase::Stopped) => known(json!({ "state": "stopped" })),
+            _ => json!({ "state": "gone" }),
+        }
+    }
+
+    fn snapshot(&self, sandbox: &Sandbox, layer: &Layer, cancel: &Cancel) -> Result<Value, Failure> {
+        let entry = self.get(sandbox)?;
+        let guest = lock(&entry);
+        // Frozen already: it stays so.
+        let to_thaw = match guest.held() {
+            Ok(held) if !held.group.is_frozen()? => {
+                held.group.freeze()?;
+                Some(held)
+            }
+            _ => None,
+        };
+        let draft = self.layers.copy_upper(&self.root.guest(sandbox).join("upper"), layer, cancel);
+        if let Some(held) = to_thaw {
+            held.group.thaw()?;
+        }
+        let made = draft?.publish()?;
+        Ok(json!({ "sizeBytes": made.size_bytes }))
+    }
+
+    /// Errors: `not_found`, also for one that has ended.
+    fn get(&self, sandbox: &Sandbox) -> Result<Arc<Mutex<Guest>>, Failure> {
+        let found = lock(&self.table).get(sandbox).map(|entry| entry.guest.clone());
+        let gone = || Failure::not_found(format!("There is no sandbox {}.", sandbox));
+        let guest = found.ok_or_else(gone)?;
+        if lock(&guest).has_ended() {
+            return Err(gone());
+        }
+        Ok(guest)
+    }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<Sandbox, Entry>> {
+        lock(&self.table)
+    }
+
+    /// Goes on with it after the reply; what fails is only logged.
+    fn go_on(self: &Arc<Guests>, work: impl FnOnce(&Guests) -> Result<(), Failure> + Send + 'static) {
+        let guests = self.clone();
+        self.behind.run(move || {
+            if let Err(failure) = work(&guests) {
+                log::warn("What a sandbox had isn't all freed.", json!({ "error": failure.message }));
+            }
+        });
+    }
+
+    /// A path that nothing has had.
+    fn next_trash(&self) -> PathBuf {
+        self.root.trash().join(self.next_trash.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+}
+
+impl Guest {
+    /// It was there, and is no more: it ended without having been asked to, or its end is under way.
+    fn has_ended(&self) -> bool {
+        self.is_ending || (self.live.is_none() && self.record.phase != Phase::Stopped)
+    }
+
+    /// What a guest that runs has of the machine. Errors: `failed_precondition`.
+    fn held(&self) -> Result<&Held, Failure> {
+        let why = match &self.live {
+            Some(Live { held: Some(held), .. }) => return Ok(held),
+            Some(_) => "The sandbox is cut off from what it had of the machine.",
+            None => "The sandbox doesn't run.",
+        };
+        Err(Failure::new(Code::FailedPrecondition, why))
+    }
+}
