@@ -8,6 +8,8 @@ export const root = fileURLToPath(new URL('../..', import.meta.url))
 export const paths = {
   nodeModules: join(root, 'node_modules'),
   guestBinary: join(root, 'build', 'e2b-guest'),
+  /** The privileged helper of the native runtime */
+  hostBinary: join(root, 'build', 'e2b-host'),
   /** Programs for images that have no shell or no package manager */
   imageTools: join(root, 'build', 'image-tools.tar'),
   /** The distribution's image registry, for tests */

@@ -7,7 +7,6 @@ import { baseImageStep } from './step-base-image.mjs'
 import { bundleStep } from './step-bundle.mjs'
 import { chromiumStep } from './step-chromium.mjs'
 import { dockerEngineStep } from './step-docker-engine.mjs'
-import { guestAgentStep } from './step-guest-agent.mjs'
 import { imageToolsStep } from './step-image-tools.mjs'
 import { loadToolsStep } from './step-load-tools.mjs'
 import { networkRulesStep } from './step-network-rules.mjs'
@@ -18,6 +17,7 @@ import { olderCliStep } from './step-older-cli.mjs'
 import { needsNewerPython, pythonSdksStep, pythonStep } from './step-python-sdks.mjs'
 import { registryStep } from './step-registry.mjs'
 import { rustStep } from './step-rust.mjs'
+import { rustProgramStep } from './step-rust-program.mjs'
 
 /** What a setup is for. */
 export const purposes = ['start', 'test', 'bench', 'cli', 'local']
@@ -36,12 +36,26 @@ export const purposes = ['start', 'test', 'bench', 'cli', 'local']
 export function stepsFor(purpose) {
   const usesGuests = purpose !== 'cli'
   const usesDocker = usesGuests && purpose !== 'local'
-  const guestAgent = guestAgentStep({
+  const guestAgent = rustProgramStep({
     root,
+    name: 'guest agent',
+    does: 'the agent that runs inside sandboxes',
+    folder: 'guest',
     binary: paths.guestBinary,
     stamp: join(paths.stamps, 'guest-agent'),
   })
-  const rustIsNeeded = async () => purpose === 'test' || !(await guestAgent.isDone())
+  const helper = rustProgramStep({
+    root,
+    name: 'host helper',
+    does: 'the helper that makes sandboxes without an engine',
+    folder: 'host',
+    shared: ['spec/system-calls.json'],
+    binary: paths.hostBinary,
+    stamp: join(paths.stamps, 'host-helper'),
+  })
+  const programs = usesGuests ? [guestAgent, ...(usesDocker ? [helper] : [])] : []
+  const rustIsNeeded = async () =>
+    purpose === 'test' || (await Promise.all(programs.map((step) => step.isDone()))).includes(false)
   const environments = [pythonSdksStep(paths.pythonSdks), pythonSdksStep(paths.frameworks)]
   const pythonIsNeeded = async () =>
     (await Promise.all(environments.map((step) => step.isDone()))).includes(false)
@@ -68,7 +82,7 @@ export function stepsFor(purpose) {
       nodeModulesStep({ root }),
       bundleStep({ root, bundle: paths.bundle, stamp: join(paths.stamps, 'bundle') }),
     ]),
-    ...inLane('agent', usesGuests ? [guestAgent] : []),
+    ...inLane('agent', programs),
     ...inLane('image', usesDocker ? [baseImageStep({ nameFile: paths.baseImage })] : []),
     ...inLane('tools', usesDocker ? [imageToolsStep({ archive: paths.imageTools })] : []),
     ...inLane('Python', purpose === 'test' ? environments : []),

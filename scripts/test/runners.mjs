@@ -43,28 +43,27 @@ function yesOrNo(code, name) {
 }
 
 /**
- * Unoptimized: compiling everything anew takes half a minute either way, and overflows are caught.
+ * The tests of a crate. Unoptimized: compiling everything anew takes half a minute either way, and overflows are caught.
  *
- * @param {Context} context
- * @returns {Promise<Results>}
+ * @param {string} folder
+ * @returns {Pick<import('./suites.mjs').Suite, 'run' | 'again'>}
  */
-export async function cargoTest({ runProgram }) {
-  const { code, lines } = await runProgram(await cargo(), ['test', '--locked', '--no-fail-fast'], inGuest)
-  return readCargoResults(lines, code)
+export function cargoSuite(folder) {
+  const options = { cwd: join(root, folder) }
+  return {
+    async run({ runProgram }) {
+      const { code, lines } = await runProgram(await cargo(), ['test', '--locked', '--no-fail-fast'], options)
+      return readCargoResults(lines, code)
+    },
+    async again({ runProgram }, { name }) {
+      const args = ['test', '--locked', '--', '--exact', name]
+      const { code, lines } = await runProgram(await cargo(), args, options)
+      const { passed, failed } = readCargoResults(lines, code)
+      return passed > 0 && failed === 0
+    },
+  }
 }
 
-/** Whether one test of the guest agent passes, alone. */
-export async function cargoTestAlone({ runProgram }, { name }) {
-  const { code, lines } = await runProgram(
-    await cargo(),
-    ['test', '--locked', '--', '--exact', name],
-    inGuest,
-  )
-  const { passed, failed } = readCargoResults(lines, code)
-  return passed > 0 && failed === 0
-}
-
-const inGuest = { cwd: join(root, 'guest') }
 const cargo = async () => (await findCargo(root)) ?? 'cargo'
 
 /**

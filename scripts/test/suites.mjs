@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { root } from '../setup/paths.mjs'
 import { inDomainMode } from './domain-mode.mjs'
 import { requireAtLeast } from './results.mjs'
-import { cargoTest, cargoTestAlone, check, checkByScript, vitest, vitestAlone } from './runners.mjs'
+import { cargoSuite, check, checkByScript, vitest, vitestAlone } from './runners.mjs'
 
 /**
  * @typedef {import('./results.mjs').Results} Results
@@ -62,7 +62,8 @@ export const suites = [
   { name: 'lint', title: 'Format and lint', run: (context) => check(context, 'biome', ['check', '.']) },
   { name: 'types', title: 'Types', run: (context) => check(context, 'tsc', ['--noEmit']) },
   { name: 'dead-code', title: 'Dead code', run: (context) => check(context, 'knip', []) },
-  { name: 'guest', title: 'Guest agent', run: cargoTest, again: cargoTestAlone },
+  { name: 'guest', title: 'Guest agent', ...cargoSuite('guest') },
+  { name: 'host', title: 'Privileged helper', ...cargoSuite('host') },
   { name: 'unit', title: 'Unit tests', ...vitestSuite('unit') },
   {
     name: 'conformance-domain',

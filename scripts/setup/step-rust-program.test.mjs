@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { builtProgram } from './step-guest-agent.mjs'
+import { builtProgram } from './step-rust-program.mjs'
 
 test('cargo’s messages say where the program is', () => {
   const messages = [

@@ -1,4 +1,4 @@
-/** build/e2b-guest, the agent inside every sandbox, built from guest/. */
+/** A program of ours in Rust: build/e2b-guest from guest/, build/e2b-host from host/. */
 import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { runCommand } from './run-command.mjs'
@@ -10,26 +10,34 @@ const buildTimeoutMs = 20 * 60_000
 const sources = ['src', 'build.rs', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-toolchain.toml']
 
 /**
- * @param {{ root: string, binary: string, stamp: string }} options `binary`: where the agent goes
+ * @param {object} options
+ * @param {string} options.root the checkout
+ * @param {string} options.name what setups call it, such as `guest agent`
+ * @param {string} options.does what it is there for
+ * @param {string} options.folder its crate, such as `guest`
+ * @param {string[]} [options.shared] files of the checkout that it is compiled from beside its crate
+ * @param {string} options.binary where it goes
+ * @param {string} options.stamp
  * @returns {import('./run-steps.mjs').Step}
  */
-export function guestAgentStep({ root, binary, stamp }) {
-  const guest = join(root, 'guest')
-  const hash = () => hashFiles(guest, sources)
+export function rustProgramStep({ root, name, does, folder, shared = [], binary, stamp }) {
+  const crate = join(root, folder)
+  const hash = () =>
+    [hashFiles(crate, sources), ...(shared.length > 0 ? [hashFiles(root, shared)] : [])].join(' ')
   return {
-    name: 'guest agent',
+    name,
     isDone: async () => existsSync(binary) && readStamp(stamp) === hash(),
     run: async (progress) => {
       const before = hash()
       const cargo = await findCargo(root)
       if (cargo === undefined)
-        throw new SetupError("The guest agent needs a Rust toolchain, which can't be found.")
-      progress('compiling the agent that runs inside sandboxes')
+        throw new SetupError(`The ${name} needs a Rust toolchain, which can't be found.`)
+      progress(`compiling ${does}`)
       const messages = await runCommand(
         cargo,
         ['build', '--release', '--locked', '--message-format=json-render-diagnostics'],
         {
-          cwd: guest,
+          cwd: crate,
           timeoutMs: buildTimeoutMs,
           advice: 'Check that cargo reaches its registry, then run this command again.',
           progress: (line, about) => line.startsWith('{') || progress(line.trim(), about),
@@ -51,10 +59,10 @@ export function builtProgram(messages) {
     const executable = /"executable":("(?:[^"\\]|\\.)*")/.exec(line)?.[1]
     if (executable !== undefined) return JSON.parse(executable)
   }
-  throw new SetupError('cargo built the guest agent but does not say where it is.')
+  throw new SetupError('cargo built a program but does not say where it is.')
 }
 
-/** Puts the program in place at once, as sandboxes may be using the old one. */
+/** Puts the program in place at once, as the old one may be running. */
 function install(program, binary) {
   mkdirSync(dirname(binary), { recursive: true })
   const temporary = `${binary}.${process.pid}`
