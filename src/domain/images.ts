@@ -47,12 +47,15 @@ export interface PullOptions {
   onProgress?: (progress: PullProgress) => void
 }
 
-/** An image that is kept for every server with this engine, with what its maker says of it. */
-export interface KeptImage {
+export interface NamedImage {
   image: string
-  note: string
   /** Unix milliseconds */
   createdAt: number
+}
+
+/** An image that is kept for every server with this engine, with what its maker says of it. */
+export interface KeptImage extends NamedImage {
+  note: string
 }
 
 /**
@@ -91,6 +94,9 @@ export interface Images {
 
   /** What any server has kept, newest first. */
   kept(signal: AbortSignal): Promise<KeptImage[]>
+
+  /** The images that are called `<repository>:<anything>`, whoever made them, newest first. */
+  named(repository: string, signal: AbortSignal): Promise<NamedImage[]>
 
   /** The names of this server's images, for reconciliation. Those that are kept aren't among them. */
   list(signal: AbortSignal): Promise<string[]>

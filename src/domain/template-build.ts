@@ -32,12 +32,18 @@ export const noDefaults: SandboxDefaults = {
   readyCmd: null,
 }
 
-/** As text, for whoever finds an image without the build that made it. */
-export function writeDefaults(defaults: SandboxDefaults): string {
-  return JSON.stringify(defaults)
+/** The note of an image that is kept, for whoever finds it without the build that made it. `madeOf`: the image it was made of */
+export function writeNote(defaults: SandboxDefaults, madeOf: string): string {
+  return JSON.stringify({ ...defaults, madeOf })
 }
 
-/** What `writeDefaults` has written; undefined for anything else. */
+/** The image that a kept one was made of, whether it is still there or not; undefined where its note doesn't say. */
+export function readMadeOf(note: string): string | undefined {
+  const madeOf: unknown = readJson(note)?.madeOf
+  return typeof madeOf === 'string' ? madeOf : undefined
+}
+
+/** The defaults of a note; undefined for any other text. */
 export function readDefaults(text: string): SandboxDefaults | undefined {
   const read: Partial<SandboxDefaults> | null = readJson(text)
   if (typeof read?.env !== 'object' || read.env === null) return undefined

@@ -53,7 +53,7 @@ import { listenPrivately } from './private-socket.ts'
 import { countSandboxes, type SandboxCounts } from './running-server.ts'
 import { createRuntime, requireUsable } from './runtimes.ts'
 import { claimStateDir, databasePath, prepareStateDir, templateFilesPath } from './state-dir.ts'
-import { putBaseTemplate, readStockRecipes, warmKinds } from './templates.ts'
+import { baseOf, putBaseTemplate, readStockRecipes, warmKinds } from './templates.ts'
 
 export interface RunningServer {
   /** Base URL of the API */
@@ -184,6 +184,7 @@ async function start(
   undo.push(() => builder.close())
   const stock = createStockTemplates({
     ...{ store, builder, images: runtime.images, runtime: runtime.name, recipes, clock, log },
+    base: baseOf(runtime),
     buildsOnDemand: config.buildStock,
   })
   let workers: Workers | undefined

@@ -1,3 +1,4 @@
+import type { BaseTemplate } from '../control/stock/collect-images.ts'
 import { putStockTemplate } from '../control/stock-template.ts'
 import type { WarmKind } from '../domain/node.ts'
 import type { Runtime } from '../domain/runtime.ts'
@@ -68,6 +69,11 @@ export function readStockRecipes(
   const folders = [recipesFolder(), ...(stockDir === undefined ? [] : [stockDir])]
   // What the operator's authorities make of the image has another name on each server.
   return readRecipes(folders, { name: base, identity: `${requireBaseImage()} ${ofStock?.version ?? ''}` })
+}
+
+/** What the setup has made for the template that recipes begin with. Errors: `ConfigError`. */
+export function baseOf(runtime: Runtime): BaseTemplate {
+  return { name: base, image: runtime.capabilities.isolation ? requireBaseImage() : null }
 }
 
 function requireBaseImage(): string {

@@ -116,6 +116,12 @@ export function testSnapshots({ suite, runtime, pauses, start, snapshot, snapsho
       expect(await runtime.images.list(patience())).toEqual([copy])
       const found = (await suite.create().images.kept(patience())).filter((each) => snapshots.has(each.image))
       expect(found).toEqual([{ image: kept, note: 'a "note"', createdAt: expect.any(Number) }])
+      const [repository = ''] = kept.split(':')
+      const named = await runtime.images.named(repository, patience())
+      expect(named.filter((each) => snapshots.has(each.image))).toEqual(
+        [copy, kept].map((each) => ({ image: each, createdAt: expect.any(Number) })),
+      )
+      expect(await runtime.images.named(repository.slice(0, -1), patience())).toEqual([])
     })
 
     test('an image outlives the guest it was made of, and guests outlive the runtime that made it', async () => {

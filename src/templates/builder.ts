@@ -4,7 +4,7 @@
  * image that no row refers to, and a guest that no build here has, are removed by reconciliation.
  */
 import { ServerError, toError } from '../domain/error.ts'
-import { type TemplateBuild, writeDefaults } from '../domain/template-build.ts'
+import { type TemplateBuild, writeNote } from '../domain/template-build.ts'
 import type { BuildSpec, TemplateBuilder } from '../domain/template-builder.ts'
 import { createFairSemaphore } from '../lib/fair-semaphore.ts'
 import { createKeyedQueue } from '../lib/keyed-queue.ts'
@@ -232,7 +232,7 @@ export function createBuilder(options: BuilderOptions): TemplateBuilder {
   ): Promise<Outcome> {
     if (keepAs === null) return outcome
     hold.take(keepAs)
-    await runtime.images.keep(outcome.image, keepAs, writeDefaults(outcome.defaults), signal)
+    await runtime.images.keep(outcome.image, keepAs, writeNote(outcome.defaults, outcome.image), signal)
     return { ...outcome, image: keepAs }
   }
 

@@ -54,6 +54,21 @@ describe('the cache beyond its quota', () => {
     expect(await t.store.layers.list({})).toEqual([])
   })
 
+  test('keeps what a kept image was made of, which takes that disk anyway, until that is gone', async () => {
+    const keepAs = 'e2b-server/tiny:0123456789ab-one'
+    const steps = [run('echo a > a'), run('head -c 100000 /dev/zero > b')]
+    const { build } = await t.build({ steps, keepAs })
+    expect(build.image).toBe(keepAs)
+    // Those before, which it isn't built on.
+    expect((await collect(0)).bytes).toBeLessThan(90_000)
+    await t.store.templates.remove(build.templateId)
+    expect(await collect(0)).toMatchObject({ layers: 0, bytes: 0 })
+    await t.runtime.images.remove(keepAs, patience())
+    const { layers, bytes } = await collect(0)
+    expect([layers, bytes > 90_000]).toEqual([1, true])
+    expect(await images()).toEqual([])
+  })
+
   test('keeps what a build that runs goes on from, and what a sandbox is made of', async () => {
     const { build } = await t.build({ steps: [run('echo a > a')] })
     await t.store.sandboxes.create(rowOf({ id: 'ione', state: 'paused', image: build.image ?? '' }))

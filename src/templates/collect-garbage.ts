@@ -2,7 +2,7 @@
 import { ServerError } from '../domain/error.ts'
 import type { Images } from '../domain/images.ts'
 import type { Store } from '../domain/store.ts'
-import type { TemplateBuild } from '../domain/template-build.ts'
+import { readMadeOf, type TemplateBuild } from '../domain/template-build.ts'
 import type { Collected } from '../domain/template-builder.ts'
 import type { Layer, TemplateFile } from '../domain/template-layer.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -18,7 +18,7 @@ const fileMs = 2 * 3600_000
 
 export interface GarbageParts {
   store: Pick<Store, 'builds' | 'layers' | 'sandboxes' | 'tags' | 'templateFiles'>
-  images: Pick<Images, 'remove'>
+  images: Pick<Images, 'remove' | 'kept'>
   cache: Pick<LayerCache, 'exclusive'>
   /** Whether a running build uses an image */
   isHeld: (image: string) => boolean
@@ -41,7 +41,7 @@ export async function collectGarbage(
 ): Promise<Collected> {
   const builds = await dropBuilds(parts, signal)
   const collected = { builds, layers: 0, files: 0, bytes: 0 }
-  const candidates = await freeable(parts)
+  const candidates = await freeable(parts, signal)
   let held = candidates.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   for (const candidate of candidates) {
     if (held <= quotaBytes) break
@@ -60,8 +60,13 @@ export async function collectGarbage(
 }
 
 /** Layers that belong to the cache alone, and archives, in the order in which they are to go. */
-async function freeable({ store, isHeld, clock }: GarbageParts): Promise<(Layer | TemplateFile)[]> {
+async function freeable(
+  { store, images, isHeld, clock }: GarbageParts,
+  signal: AbortSignal,
+): Promise<(Layer | TemplateFile)[]> {
   const used = await usedImages(store)
+  // What a kept image was made of shares its disk with it.
+  for (const { note } of await images.kept(signal)) used.add(readMadeOf(note) ?? '')
   const layers = await store.layers.list({})
   const free = freeableLayers(layers, (image) => used.has(image) || isHeld(image))
   const unusedSince = clock.now() - fileMs

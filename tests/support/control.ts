@@ -167,13 +167,20 @@ export function createTestBuilder({
 
 /** Whose templates are built when they are asked for, unless that is said. */
 export function createTestStock(
-  { runtime, ...parts }: Pick<StockParts, 'store' | 'builder' | 'clock'> & { runtime: Runtime },
+  {
+    runtime,
+    base = { name: 'base', image: null },
+    store,
+    builder,
+    clock,
+  }: Pick<StockParts, 'store' | 'builder' | 'clock'> &
+    Partial<Pick<StockParts, 'base'>> & { runtime: Runtime },
   recipes: readonly StockRecipe[] = [],
   { buildsOnDemand = true }: { buildsOnDemand?: boolean } = {},
 ): StockTemplates {
   const { name, images } = runtime
   return createStockTemplates({
-    ...parts,
+    ...{ store, builder, clock, base },
     runtime: name,
     images,
     recipes,

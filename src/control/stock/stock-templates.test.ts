@@ -5,6 +5,7 @@ import {
   createTestBuilder,
   createTestStock,
   openTestArchives,
+  rowOf,
   startControl,
 } from '../../../tests/support/control.ts'
 import type { Runtime } from '../../domain/runtime.ts'
@@ -222,6 +223,52 @@ test('a new recipe is built while the old one is still given; old images go some
   // Of the old recipe, and the one that was made again.
   expect(await control.stock.collect(signal())).toBe(0)
   expect((await runtime.images.kept(signal())).map(({ image }) => image.slice(0, 30))).toHaveLength(1)
+})
+
+test('a template whose recipe is gone is given to nobody, and goes with its images once nobody is of it', async () => {
+  const clock = movedClock()
+  await using parts = await startControl({ clock, recipes: [recipeOf()] })
+  const { control, runtime } = parts
+  await control.stock.open()
+  await control.stock.build(recipeOf(), { force: false })
+  await ready(control, 'tiny-v1')
+  const sandbox = await create(control, 'tiny')
+  control.stock = createTestStock({ ...control, runtime })
+  await control.stock.open()
+  await expect(create(control, 'tiny')).rejects.toMatchObject({ code: 'not_found' })
+  clock.move(8 * 24 * 3600_000)
+  expect(await control.stock.collect(signal())).toBe(0)
+  // Its folder is there again.
+  control.stock = createTestStock({ ...control, runtime }, [recipeOf()])
+  await control.stock.open()
+  const again = await create(control, 'tiny')
+  expect(again.image).toBe(sandbox.image)
+  for (const { id } of [sandbox, again]) await killSandbox(control, { teamId: 'team', id }, signal())
+  control.stock = createTestStock({ ...control, runtime })
+  await control.stock.open()
+  clock.move(-8 * 24 * 3600_000)
+  expect(await control.stock.collect(signal())).toBe(0)
+  clock.move(8 * 24 * 3600_000)
+  expect(await control.stock.collect(signal())).toBe(1)
+  expect(await runtime.images.kept(signal())).toEqual([])
+  expect(await control.store.templates.find('tiny-v1')).toBeUndefined()
+  expect(await control.store.templates.find('base')).toBeDefined()
+})
+
+test('of the base, images that the setup made before go some time later, but for what is used and the newest', async () => {
+  const clock = movedClock()
+  await using parts = await startControl({ clock })
+  const { control, runtime } = parts
+  const names = ['1', '2', '3', '4'].map((digit) => `e2b-server/base:${digit.repeat(12)}`)
+  for (const name of names) await runtime.images.flatten('none', name, signal())
+  const [used = '', , current = '', newest] = names
+  await control.store.sandboxes.create(rowOf({ id: 'ione', state: 'paused', image: used }))
+  control.stock = createTestStock({ ...control, runtime, base: { name: 'base', image: current } })
+  const left = async () => (await runtime.images.named('e2b-server/base', signal())).map(({ image }) => image)
+  expect(await control.stock.collect(signal())).toBe(0)
+  clock.move(8 * 24 * 3600_000)
+  expect(await control.stock.collect(signal())).toBe(1)
+  expect(await left()).toEqual([newest, current, used])
 })
 
 test('what a crash broke off and what is gone from the engine is made again', async () => {

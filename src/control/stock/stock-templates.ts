@@ -15,7 +15,7 @@ import { newId } from '../../lib/ids.ts'
 import type { Log } from '../../lib/log.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import { dropOldBuilds, putStockRow, putStockTemplate } from '../stock-template.ts'
-import { collectStockImages } from './collect-images.ts'
+import { type BaseTemplate, collectStockImages, templatesWithoutRecipe } from './collect-images.ts'
 import { type StockProgress, unreadyError } from './unready-error.ts'
 
 /** How long a build that failed isn't begun again by those who only ask for the template, in ms. */
@@ -30,6 +30,7 @@ export interface StockParts {
   /** Name of the runtime */
   runtime: string
   recipes: readonly StockRecipe[]
+  base: BaseTemplate
   /** Whether whoever asks for a template that isn't built begins its build; its operator may always */
   buildsOnDemand: boolean
   clock: Clock
@@ -82,7 +83,7 @@ interface Running {
 }
 
 export function createStockTemplates(parts: StockParts): StockTemplates {
-  const { store, builder, images, recipes, clock, log } = parts
+  const { store, builder, images, recipes, base, clock, log } = parts
   const openedAt = clock.now()
   const running = new Map<string, Running>()
   const byName = new Map(recipes.map((recipe) => [recipe.name, recipe]))
@@ -97,7 +98,7 @@ export function createStockTemplates(parts: StockParts): StockTemplates {
     build?.image?.startsWith(stockImagePrefix(recipe)) ?? false
   const newestOf = async (name: string) => (await store.builds.list({ templateId: name, limit: 1 }))[0]
   const collect = (signal: AbortSignal) =>
-    collectStockImages({ store, images, builder, recipes, clock, log }, signal)
+    collectStockImages({ store, images, builder, recipes, base, clock, log }, signal)
 
   /** Of a build that has failed lately, under this server. */
   const recentFailure = async (name: string) => {
@@ -203,6 +204,8 @@ export function createStockTemplates(parts: StockParts): StockTemplates {
 
   return {
     async open() {
+      // Nobody gets what has no recipe any more; its images and builds go as earlier ones do.
+      for (const name of await templatesWithoutRecipe(parts)) await store.tags.remove(name, [defaultTag])
       for (const recipe of recipes) {
         const { name, aliases, cpuCount, memoryMb, diskMb } = recipe
         await putStockRow(store, recipe, clock.now())

@@ -72,6 +72,19 @@ export function createImages(parts: Parts, registries: RegistryChoice): Images {
 
     kept: (signal) => listKept(engine, signal),
 
+    async named(repository, signal) {
+      const found = await engine.call(signal, (docker, both) =>
+        docker.listImages(withSignal({ filters: JSON.stringify({ reference: [`${repository}:*`] }) }, both)),
+      )
+      return found
+        .flatMap(({ RepoTags: tags, Created: seconds }) =>
+          (tags ?? [])
+            .filter((tag) => tag.startsWith(`${repository}:`))
+            .map((image) => ({ image, createdAt: seconds * 1000 })),
+        )
+        .sort((one, other) => other.createdAt - one.createdAt)
+    },
+
     async list(signal) {
       if (!isSwept) {
         const release = await copies.acquire(signal)

@@ -153,6 +153,13 @@ export function createImageStore({ path: root, prepare, onRemainder }: ImageStor
       }
       return kept.sort((one, other) => other.createdAt - one.createdAt)
     },
+    async named(repository) {
+      const ofRepository = (await stored()).filter((image) => image.startsWith(`${repository}:`))
+      const found = ofRepository.map(async (image) => {
+        return { image, createdAt: (await stat(join(pathOf(image), 'home'))).ctimeMs }
+      })
+      return (await Promise.all(found)).sort((one, other) => other.createdAt - one.createdAt)
+    },
     list: async () => (await stored()).filter((image) => !existsSync(join(pathOf(image), 'note'))),
     copyTo: async (image, home, signal) => {
       check(image)
