@@ -37,7 +37,10 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['src/**/*.test.ts', 'tests/*.test.ts', 'scripts/**/*.test.mjs'],
-          exclude: ['src/runtimes/docker/**', 'src/runtimes/native/**', 'src/**/*.docker.test.ts'],
+          exclude: ['docker', 'native'].flatMap((name) => [
+            `src/runtimes/${name}/**`,
+            `src/**/*.${name}.test.ts`,
+          ]),
           // A process for each of the many small files would cost more than most of them.
           isolate: false,
           testTimeout: 20_000,
@@ -54,7 +57,7 @@ export default defineConfig({
       {
         test: {
           name: 'native',
-          include: ['src/runtimes/native/**/*.test.ts'],
+          include: ['src/runtimes/native/**/*.test.ts', 'src/**/*.native.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

@@ -20,7 +20,7 @@ export interface LayerHost {
   share(layer: string, signal: AbortSignal): Promise<void>
   /** Takes a layer that helpers share. Idempotent. Errors: `not_found`, `unimplemented`. */
   adopt(layer: string, signal: AbortSignal): Promise<void>
-  /** What was adopted stays. Idempotent. Errors: `unimplemented`. */
+  /** What was adopted stays. Idempotent. Errors: `conflict` within an hour of its last `share`, `unimplemented`. */
   removeShared(layer: string, signal: AbortSignal): Promise<void>
   /** All that are shared. Errors: `unimplemented`. */
   sharedLayers(signal: AbortSignal): Promise<string[]>

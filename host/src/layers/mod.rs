@@ -20,7 +20,7 @@ use std::os::unix::io::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use copy::Made;
 pub use remove::remove_tree;
@@ -30,6 +30,8 @@ use crate::error::{Code, Failure};
 use crate::names::{Layer, Upload};
 
 const LAYERS_MAX: usize = 100_000;
+/// For so long a shared layer stays, whoever may need it: what says that somebody does is about to be written.
+const FRESH: Duration = Duration::from_secs(3600);
 
 pub struct Layers {
     own: Arc<Place>,
@@ -132,11 +134,14 @@ impl Layers {
         self.own.remove(layer)
     }
 
-    /// What others have adopted is theirs by now. Idempotent. Errors: `unimplemented`.
+    /// What others have adopted is theirs by now. Idempotent. Errors: `conflict` (somebody has just shared it), `unimplemented`.
     pub fn remove_shared(&self, layer: &Layer) -> Result<(), Failure> {
         let shared = self.shared()?;
         // Not while somebody takes or gives one.
         let _lock = shared.lock(libc::LOCK_EX)?;
+        if shared.is_fresh(layer)? {
+            return Err(Failure::new(Code::Conflict, format!("The layer {} has been shared a moment ago.", layer)));
+        }
         shared.remove(layer)
     }
 
@@ -147,6 +152,7 @@ impl Layers {
 
     fn link(&self, from: &Arc<Place>, to: &Arc<Place>, layer: &Layer, cancel: &Cancel) -> Result<Made, Failure> {
         if let Some(made) = to.made(layer) {
+            to.touch(layer)?;
             return Ok(made);
         }
         let draft = self.fill("link", &[from.diff(layer)?], to.draft(layer)?, cancel)?;
@@ -178,9 +184,28 @@ impl Place {
         }
     }
 
+    /// Makes it one that has been shared just now.
+    fn touch(&self, layer: &Layer) -> Result<(), Failure> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs() as i64);
+        let record = File::open(self.record(layer)).map_err(failed)?;
+        sys::set_times(record.as_fd(), [(now, 0), (now, 0)]).map_err(failed)
+    }
+
+    fn is_fresh(&self, layer: &Layer) -> Result<bool, Failure> {
+        match fs::metadata(self.record(layer)).and_then(|record| record.modified()) {
+            Ok(at) => Ok(at.elapsed().map_or(true, |age| age < FRESH)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn record(&self, layer: &Layer) -> PathBuf {
+        self.path.join(layer.as_str()).join("layer.json")
+    }
+
     /// What is recorded of a layer that is there.
     fn made(&self, layer: &Layer) -> Option<Made> {
-        let text = fs::read(self.path.join(layer.as_str()).join("layer.json")).ok()?;
+        let text = fs::read(self.record(layer)).ok()?;
         job::made_of(&serde_json::from_slice(&text).ok()?)
     }
 

@@ -1,10 +1,10 @@
 /** Images that no server owns: each that has the engine finds them, by their labels. */
 import type { KeptImage } from '../../domain/images.ts'
+import { splitImage, withTag } from '../../images/names.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import { instanceLabel, keptLabel, noteLabel, snapshotLabel } from './container.ts'
 import { type Engine, withSignal } from './engine.ts'
 import { createReader, readerLabel, removeContainer } from './flatten-image.ts'
-import { splitImage, withTag } from './image-names.ts'
 import type { DockerParts } from './parts.ts'
 
 /** Longest time for removing what the copy went through, in milliseconds */

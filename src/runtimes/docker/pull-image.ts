@@ -1,8 +1,7 @@
 /** Images from registries. */
 import { ServerError } from '../../domain/error.ts'
 import type { PullOptions, PullProgress } from '../../domain/images.ts'
-import { checkRegistry } from './check-registry.ts'
-import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
+import { checkRegistry } from '../../images/check-registry.ts'
 import {
   checkImageName,
   dockerHub,
@@ -11,9 +10,10 @@ import {
   registryOf,
   splitImage,
   withTag,
-} from './image-names.ts'
+} from '../../images/names.ts'
+import { type Login, loginOf } from '../../images/registry-login.ts'
+import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
 import { jsonLines } from './json-lines.ts'
-import { type Login, loginOf } from './registry-login.ts'
 
 /** Which registries the server asks, and how. */
 export interface RegistryChoice {

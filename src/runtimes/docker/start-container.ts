@@ -2,6 +2,7 @@
 
 import { ServerError } from '../../domain/error.ts'
 import type { GuestSpec } from '../../domain/runtime.ts'
+import { imageNotFound, invalidImageName } from '../../images/names.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import { confinementOf } from './confinement.ts'
 import { containerName, containerOptions } from './container.ts'
@@ -10,7 +11,6 @@ import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
 import type { EngineHost } from './engine-host.ts'
 import { agentPortOf } from './find-container.ts'
 import type { DockerGuest } from './handle.ts'
-import { imageNotFound, invalidImageName } from './image-names.ts'
 import type { InstanceNetwork } from './network.ts'
 import type { Transport } from './transport.ts'
 

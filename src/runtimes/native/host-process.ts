@@ -20,6 +20,8 @@ export interface HostProgram {
   agent: string
   /** The server's id in names: `[a-z0-9]{4,16}` */
   instance: string
+  /** Where the machine's helpers share layers */
+  shared?: string
   /** Path of the file that its log is appended to */
   logFile: string
 }
@@ -41,7 +43,8 @@ export async function startHostProcess(
   signal: AbortSignal,
 ): Promise<void> {
   const log = await open(program.logFile, 'a', 0o600)
-  const options = { instance: program.instance, agent: program.agent, root, build }
+  const { instance, agent, shared } = program
+  const options = { instance, agent, root, build, ...(shared !== undefined && { shared }) }
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
   try {
     const child = spawn(program.file, ['serve', ...args, '--linger', String(lingerSeconds)], {

@@ -6,10 +6,10 @@ import { lookup } from 'node:dns/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
-import { ServerError } from '../../domain/error.ts'
-import { abortable } from '../../lib/deadline.ts'
-import { linkSignals } from '../../lib/linked-signal.ts'
-import { closedRanges, createRanges } from '../../network/ranges.ts'
+import { ServerError } from '../domain/error.ts'
+import { abortable } from '../lib/deadline.ts'
+import { linkSignals } from '../lib/linked-signal.ts'
+import { closedRanges, createRanges } from '../network/ranges.ts'
 
 /** How long a registry may take to say whom it sends clients to, in milliseconds */
 const answerMs = 10_000

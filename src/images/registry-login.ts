@@ -1,8 +1,8 @@
 /** From credentials as people have them to the user and password that a registry takes. */
 import { AwsClient } from 'aws4fetch'
-import { ServerError } from '../../domain/error.ts'
-import type { RegistryCredentials } from '../../domain/images.ts'
-import { linkSignals } from '../../lib/linked-signal.ts'
+import { ServerError } from '../domain/error.ts'
+import type { RegistryCredentials } from '../domain/images.ts'
+import { linkSignals } from '../lib/linked-signal.ts'
 
 /** Longest wait for AWS, in milliseconds */
 const awsMs = 20_000

@@ -1,5 +1,5 @@
 /** Names of images: `[registry/]path[:tag][@digest]`. */
-import { ServerError } from '../../domain/error.ts'
+import { ServerError } from '../domain/error.ts'
 
 /** The registry of names that have none */
 export const dockerHub = 'docker.io'
@@ -37,8 +37,12 @@ export function mirrored(image: string, mirror: string): string {
 
 /** Errors: `invalid_argument`, for a name that can't be asked for. */
 export function checkImageName(image: string): void {
-  if (image.length > nameMaxLength || !/^[\w.:@/-]+$/.test(image) || !/^[a-zA-Z0-9]/.test(image))
-    throw invalidImageName(image)
+  if (!isImageName(image)) throw invalidImageName(image)
+}
+
+/** Whether it is one that could be asked for. */
+export function isImageName(image: string): boolean {
+  return image.length <= nameMaxLength && /^[\w.:@/-]+$/.test(image) && /^[a-zA-Z0-9]/.test(image)
 }
 
 export function invalidImageName(image: string, cause?: unknown): ServerError {

@@ -1,0 +1,225 @@
+/** Images of layers, with the helper that keeps these. */
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { newId } from '../lib/ids.ts'
+import { silentLog } from '../lib/log.ts'
+import { patientSignal } from '../lib/patience.ts'
+import { createHostClient, type HostClient } from '../runtimes/native/host-client.ts'
+import { createLayerHost } from '../runtimes/native/layer-host.ts'
+import { createImageStore } from './store.ts'
+
+const build = join(import.meta.dirname, '../../build')
+const patience = () => patientSignal(30_000)
+let folder: string
+const clients: HostClient[] = []
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'e2b-images-'))
+})
+afterAll(async () => {
+  for (const client of clients) await client.close()
+  rmSync(folder, { recursive: true })
+})
+
+/** A server's helper, and stores of its images as a restarted server makes them. */
+function server() {
+  const home = join(folder, newId())
+  mkdirSync(home)
+  const root = join(home, 'root')
+  const shared = join(folder, 'shared')
+  const client = createHostClient({
+    root,
+    program: {
+      file: join(build, 'e2b-host'),
+      agent: join(build, 'e2b-guest'),
+      instance: newId().slice(0, 12),
+      logFile: join(home, 'host.log'),
+      shared,
+    },
+    path: process.env.PATH ?? '',
+    network: async () => ({
+      open: true,
+      allow: [],
+      resolvers: [],
+      bounds: { connections: 64, connectionsPerSecond: 64, packetsPerSecond: 64 },
+    }),
+    log: silentLog,
+  })
+  clients.push(client)
+  const layers = createLayerHost(root, client)
+  return {
+    root,
+    layers,
+    store: () =>
+      createImageStore({
+        layers,
+        folder: join(home, 'images'),
+        shared: join(shared, 'images'),
+        log: silentLog,
+      }),
+    /** Where a layer's file is */
+    file: (layer: string, path: string) => join(root, 'layers', layer, 'diff', path),
+  }
+}
+
+/** A tar of these files; a name that ends with `/` is a directory, content that is a list the target of a link. */
+function tarOf(files: Record<string, string | [string]>): Buffer {
+  const place = join(folder, newId())
+  mkdirSync(place)
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(place, name)), { recursive: true })
+    if (typeof content !== 'string') execFileSync('ln', ['-s', content[0], join(place, name)])
+    else if (name.endsWith('/')) mkdirSync(join(place, name), { recursive: true })
+    else writeFileSync(join(place, name), content)
+  }
+  return execFileSync('tar', ['-C', place, '-c', ...readdirSync(place)])
+}
+
+/** As `docker save` writes it, with the last layer packed. */
+function archiveOf(layers: Buffer[], config: object) {
+  const place = join(folder, newId())
+  mkdirSync(place)
+  const ids = layers.map((layer) => `sha256:${createHash('sha256').update(layer).digest('hex')}`)
+  const names = layers.map((layer, index) => {
+    writeFileSync(join(place, `${index}.tar`), index === layers.length - 1 ? gzipSync(layer) : layer)
+    return `${index}.tar`
+  })
+  writeFileSync(join(place, 'config'), JSON.stringify({ ...config, rootfs: { diff_ids: ids } }))
+  writeFileSync(join(place, 'manifest.json'), JSON.stringify([{ Config: 'config', Layers: names }]))
+  execFileSync('tar', ['-C', place, '-cf', `${place}.tar`, ...readdirSync(place)])
+  return { stream: () => createReadStream(`${place}.tar`), ids: ids.map((id) => id.slice(7)) }
+}
+
+const config = {
+  architecture: 'amd64',
+  os: 'linux',
+  config: { Env: ['A=b=c'], User: 'one', WorkingDir: '/w', Labels: { x: 'y', 'e2b-server.instance': 'z' } },
+}
+const rootfs = { env: {}, user: '', workdir: '/', labels: {}, architecture: 'amd64', os: 'linux' }
+
+test('an archive becomes an image, is found by the next server, and goes with its layers', async () => {
+  const { store, layers, root, file } = server()
+  const one = store()
+  const archive = archiveOf(
+    [
+      tarOf({ kept: 'low', 'dir/gone': 'low', 'closed/low': '' }),
+      tarOf({ 'dir/.wh.gone': '', 'closed/.wh..wh..opq': '', 'closed/new': '' }),
+    ],
+    config,
+  )
+  await one.importArchive('team/image:1', archive.stream(), patience())
+  expect(readdirSync(join(root, 'spool'))).toEqual([])
+  const info = await one.inspect('team/image:1', patience())
+  expect(info).toMatchObject({
+    id: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+    ...{ env: { A: 'b=c' }, user: 'one', workdir: '/w', labels: { x: 'y' } },
+    ...{ isOwn: false, layers: 2, architecture: 'amd64', os: 'linux', sizeBytes: 6 },
+  })
+  expect(await one.layersOf('team/image:1', patience())).toEqual(archive.ids)
+  await one.importArchive('other', archive.stream(), patience())
+  expect(await one.inspect('other:latest', patience())).toEqual(info)
+  expect((await layers.layers(patience())).sort()).toEqual(archive.ids.toSorted())
+
+  const next = store()
+  await next.flatten('other', 'e2b-server/flat:1', patience())
+  const [flat, ...none] = await next.layersOf('e2b-server/flat:1', patience())
+  expect(none).toEqual([])
+  expect(readFileSync(file(flat!, 'kept'), 'utf8')).toBe('low')
+  expect(existsSync(file(flat!, 'dir/gone'))).toBe(false)
+  expect(readdirSync(file(flat!, 'closed'))).toEqual(['new'])
+  expect(await next.list(patience())).toEqual(['e2b-server/flat:1'])
+  expect(await next.inspect('e2b-server/flat:1', patience())).toMatchObject({
+    isOwn: true,
+    layers: 1,
+    user: 'one',
+  })
+  await expect(next.flatten('other', 'e2b-server/flat:1', patience())).rejects.toMatchObject({
+    code: 'conflict',
+  })
+  await expect(next.flatten('none', 'e2b-server/flat:2', patience())).rejects.toMatchObject({
+    code: 'not_found',
+  })
+
+  await next.remove('team/image:1', patience())
+  expect((await layers.layers(patience())).length).toBe(3)
+  await next.remove('other', patience())
+  await next.remove('other', patience())
+  expect(await layers.layers(patience())).toEqual([flat])
+  expect(await store().inspect('other', patience())).toBeUndefined()
+})
+
+test('a kept image is taken over by another server, and outlives what it is of', async () => {
+  const [one, other] = [server(), server()]
+  const maker = one.store()
+  const tar = tarOf({ file: 'kept' })
+  await maker.importTar('base:1', { tar: createReadable(tar), config: rootfs }, patience())
+  const name = `kept:${newId()}`
+  await maker.keep('base:1', name, 'a "note"', patience())
+  await expect(maker.keep('base:1', name, '', patience())).rejects.toMatchObject({ code: 'conflict' })
+  await maker.remove('base:1', patience())
+  const taker = other.store()
+  const found = { image: name, note: 'a "note"', createdAt: expect.any(Number) }
+  expect((await taker.kept(patience())).filter(({ image }) => image === name)).toEqual([found])
+  expect(await taker.inspect(name, patience())).toEqual(await maker.inspect(name, patience()))
+  await expect(taker.keep(name, name, '', patience())).rejects.toMatchObject({ code: 'conflict' })
+  const [layer] = await taker.layersOf(name, patience())
+  // The same file, by another name: it takes no disk.
+  expect(statSync(other.file(layer!, 'file')).ino).toBe(statSync(one.file(layer!, 'file')).ino)
+  expect(await taker.list(patience())).toEqual([])
+  await taker.add('e2b-server/made:1', { from: name, layers: [layer!], sizeBytes: 0 }, patience())
+
+  await maker.remove(name, patience())
+  expect(await one.layers.layers(patience())).toEqual([])
+  expect(await one.store().kept(patience())).not.toContainEqual(found)
+  expect(readFileSync(other.file(layer!, 'file'), 'utf8')).toBe('kept')
+  await taker.remove(name, patience())
+  expect(await other.layers.layers(patience())).toEqual([layer])
+  expect(await other.store().list(patience())).toEqual(['e2b-server/made:1'])
+})
+
+test('an archive reaches nothing but its own layer, and what is none is refused', async () => {
+  const { store, layers, file } = server()
+  const images = store()
+  const outside = join(folder, newId())
+  mkdirSync(outside)
+  // Through the link, a directory of the same path inside: the layer's own.
+  const [link, through] = [tarOf({ way: [outside] }), tarOf({ 'way/file': 'text' })]
+  const both = join(folder, `${newId()}.tar`)
+  writeFileSync(both, link)
+  writeFileSync(`${both}.2`, through)
+  execFileSync('tar', ['-Af', both, `${both}.2`])
+  const refused = images.importTar('hostile', { tar: createReadStream(both), config: rootfs }, patience())
+  await refused.catch((error) => expect(error).toMatchObject({ code: 'invalid_argument' }))
+  expect(readdirSync(outside)).toEqual([])
+  for (const layer of await layers.layers(patience())) expect(existsSync(file(layer, 'way'))).toBe(true)
+
+  const text = createReadable(Buffer.alloc(4096, 'no archive '))
+  await expect(images.importTar('none', { tar: text, config: rootfs }, patience())).rejects.toMatchObject({
+    code: 'invalid_argument',
+  })
+  const lies = archiveOf([tarOf({ a: '1' })], config)
+  const other = archiveOf([tarOf({ a: '2' })], config)
+  expect(lies.ids).not.toEqual(other.ids)
+  await expect(images.importArchive('none', text, patience())).rejects.toMatchObject({
+    code: 'invalid_argument',
+  })
+  expect(await images.inspect('none', patience())).toBeUndefined()
+})
+
+async function* createReadable(bytes: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += 1000) yield bytes.subarray(at, at + 1000)
+}
