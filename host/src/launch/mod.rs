@@ -5,12 +5,17 @@
 //! waiting process, which has its own name space of them.
 
 mod child;
+mod guest;
 mod mounts;
+mod process;
 mod script;
 mod seccomp;
 mod steps;
 mod sys;
+#[cfg(test)]
+mod tests;
 mod trial;
+mod waiting;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -20,8 +25,9 @@ use std::time::Instant;
 
 use crate::error::{text_of, Code, Failure};
 use mounts::Ids;
+use process::{await_report, map_ids, start_time, Process, Report};
 use script::{Script, SCRIPT_MAX_BYTES};
-use steps::Prepared;
+use waiting::Prepared;
 
 pub use trial::has_mapped_layers;
 
@@ -29,8 +35,6 @@ pub use trial::has_mapped_layers;
 pub const IDS: u32 = 65_536;
 /// Under memory pressure the kernel takes a sandbox before the machine's services.
 const OOM_SCORE: &str = "50";
-/// Longest that a process may take for one of its scripts, in milliseconds.
-const PATIENCE_MS: i32 = 20_000;
 
 /// What a process is to wait in.
 pub struct ParkSpec<'a> {
@@ -53,13 +57,6 @@ pub struct Parked {
     ids: Option<(OwnedFd, u32)>,
     /// Of system calls, as the kernel takes it
     filter: Vec<u8>,
-}
-
-/// A child that is ended and reaped unless somebody takes it over.
-struct Process {
-    pid: u32,
-    start_time: u64,
-    pidfd: Option<OwnedFd>,
 }
 
 /// What a waiting process becomes.
@@ -141,7 +138,7 @@ impl Parked {
             .map_err(|error| Failure::from_io("The sandbox's files can't be mounted", &error))?;
         clock.lap("root");
         let agent = mounts::program(plan.agent, ids).map_err(fail)?;
-        let script = steps::launch(plan, ids.is_some(), &self.filter);
+        let script = guest::script(plan, ids.is_some(), &self.filter);
         let mut fds = vec![root.as_raw_fd(), agent.as_raw_fd(), plan.listener.as_raw_fd()];
         fds.extend(plan.covers.iter().map(|cover| cover.mount.as_raw_fd()));
         if fds.len() > child::RECEIVED_MAX || script.bytes().len() > SCRIPT_MAX_BYTES {
@@ -159,7 +156,7 @@ impl Parked {
             Report::Failed(step, error) => {
                 let label = script.label(step);
                 let message = format!("{} (it can't {}): {}.", what, label, text_of(&error));
-                return Err(match steps::is_fault_of_image(label, &error) {
+                return Err(match guest::is_fault_of_image(label, &error) {
                     true => Failure::new(Code::FailedPrecondition, message),
                     false => Failure::internal(message),
                 });
@@ -182,7 +179,7 @@ fn start(spec: &ParkSpec) -> io::Result<(Process, OwnedFd, Script)> {
         sys::enter_network(spec.netns)?;
         let devices = mounts::devices(spec.uid_base.unwrap_or(0))?;
         let prepared = Prepared { system: mounts::system()?, devices, groups };
-        let script = steps::park(&prepared, spec.uid_base.is_some());
+        let script = waiting::script(&prepared, spec.uid_base.is_some());
         let (socket, theirs) = sys::socket_pair()?;
         let process = clone(spec, &prepared.descriptors(), theirs.as_fd(), script.bytes())?;
         Ok((process, socket, script))
@@ -191,7 +188,7 @@ fn start(spec: &ParkSpec) -> io::Result<(Process, OwnedFd, Script)> {
 }
 
 fn clone(spec: &ParkSpec, keep: &[RawFd], socket: BorrowedFd, script: &[u8]) -> io::Result<Process> {
-    let spaces = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+    let spaces = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS;
     let flags = spaces | spec.uid_base.map_or(0, |_| libc::CLONE_NEWUSER);
     let mut buffer = Box::new([0u8; SCRIPT_MAX_BYTES]);
     // The child goes on in `child::main`, which does nothing that another thread could be in the middle of.
@@ -217,59 +214,6 @@ fn prepare(spec: &ParkSpec, process: &Process, socket: BorrowedFd) -> io::Result
     }
     sys::send(socket, &[1], &[])?;
     Ok(ids)
-}
-
-/// Gives a process's new user name space its ids. Returns the name space.
-fn map_ids(pid: u32, base: u32, count: u32) -> io::Result<OwnedFd> {
-    let file = |name: &str| format!("/proc/{}/{}", pid, name);
-    let map = format!("0 {} {}\n", base, count);
-    std::fs::write(file("uid_map"), &map)?;
-    std::fs::write(file("gid_map"), &map)?;
-    Ok(File::open(file("ns/user"))?.into())
-}
-
-enum Report {
-    Done,
-    Failed(usize, io::Error),
-    Closed,
-}
-
-fn await_report(socket: BorrowedFd) -> io::Result<Report> {
-    sys::wait_readable(socket, PATIENCE_MS)?;
-    let bytes = sys::receive::<{ child::REPORT_BYTES }>(socket)?;
-    Ok(match <[u8; child::REPORT_BYTES]>::try_from(bytes) {
-        Err(_) => Report::Closed,
-        Ok([a, b, c, d, error @ ..]) => match u32::from_ne_bytes([a, b, c, d]) {
-            child::ALL_WELL => Report::Done,
-            step => Report::Failed(step as usize, io::Error::from_raw_os_error(i32::from_ne_bytes(error))),
-        },
-    })
-}
-
-impl Process {
-    fn is_alive(&self) -> bool {
-        self.pidfd.as_ref().map_or(false, |pidfd| sys::wait_readable(pidfd.as_fd(), 0).is_err())
-    }
-
-    fn take(mut self) -> (u32, u64, OwnedFd) {
-        (self.pid, self.start_time, self.pidfd.take().expect("it is there until it is taken"))
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if let Some(pidfd) = &self.pidfd {
-            sys::kill_and_reap(pidfd.as_fd());
-        }
-    }
-}
-
-/// When a process began, in ticks since the machine did.
-fn start_time(pid: u32) -> io::Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid))?;
-    // The name of the program, which may have spaces, ends with the last parenthesis.
-    let field = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
-    field.and_then(|text| text.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Says how long each of several steps took.

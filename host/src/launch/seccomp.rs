@@ -190,3 +190,78 @@ fn bytes_of(instruction: &libc::sock_filter) -> [u8; 8] {
     bytes[4..].copy_from_slice(&instruction.k.to_ne_bytes());
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel would decide.
+    fn decide(filter: &[u8], architecture: u32, number: u32, arguments: &[u32]) -> u32 {
+        let (mut at, mut value) = (0, 0);
+        loop {
+            let part = &filter[at * 8..at * 8 + 8];
+            let code = u16::from_ne_bytes([part[0], part[1]]) as u32;
+            let (jt, jf) = (part[2] as usize, part[3] as usize);
+            let k = u32::from_ne_bytes([part[4], part[5], part[6], part[7]]);
+            at += 1;
+            let is_true = match code & 0xf0 {
+                _ if code & 7 == libc::BPF_RET => return k,
+                _ if code & 7 == libc::BPF_LD => {
+                    value = match k {
+                        NUMBER => number,
+                        ARCHITECTURE => architecture,
+                        offset => arguments[((offset - ARGUMENTS) / 8) as usize],
+                    };
+                    continue;
+                }
+                libc::BPF_JA => {
+                    at += k as usize;
+                    continue;
+                }
+                libc::BPF_JEQ => value == k,
+                libc::BPF_JGT => value > k,
+                libc::BPF_JGE => value >= k,
+                libc::BPF_JSET => value & k != 0,
+                other => panic!("{:x}", other),
+            };
+            at += if is_true { jt } else { jf };
+        }
+    }
+
+    #[test]
+    fn allows_what_is_listed_in_each_way_of_numbering_and_nothing_else() {
+        let filter = filter();
+        let calls: Value = serde_json::from_str(CALLS).unwrap();
+        let (refused, absent) = (REFUSE | libc::EPERM as u32, REFUSE | libc::ENOSYS as u32);
+        for (name, architecture) in ABIS {
+            let verdicts = verdicts(&calls, name);
+            let newest = *verdicts.keys().next_back().unwrap();
+            for number in 0..newest + 9 {
+                let expected = match verdicts.get(&number) {
+                    Some(Verdict::Allow) => ALLOW,
+                    Some(Verdict::Absent) => absent,
+                    Some(Verdict::Conditions(_)) => continue,
+                    None if number > newest => absent,
+                    None => refused,
+                };
+                assert_eq!(decide(&filter, architecture, number, &[]), expected, "{} {}", name, number);
+            }
+        }
+        assert_eq!(decide(&filter, 0x8000_0015, 0, &[]), refused, "an architecture that isn't this one");
+        assert_eq!(decide(&filter, ABIS[0].1, 0x4000_0000, &[]), refused, "x32");
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn looks_at_arguments() {
+        let filter = filter();
+        let allows = |number: i64, argument: u32| decide(&filter, ABIS[0].1, number as u32, &[argument]) == ALLOW;
+        assert!(allows(libc::SYS_socket, libc::AF_INET as u32) && !allows(libc::SYS_socket, libc::AF_VSOCK as u32));
+        assert!(allows(libc::SYS_clone, libc::CLONE_VM as u32) && !allows(libc::SYS_clone, libc::CLONE_NEWUSER as u32));
+        assert!(allows(libc::SYS_personality, u32::MAX) && !allows(libc::SYS_personality, 0x0004_0000));
+        for number in [libc::SYS_mount, libc::SYS_bpf, libc::SYS_io_uring_setup, libc::SYS_unshare, libc::SYS_keyctl] {
+            assert!(!allows(number, 0), "{}", number);
+        }
+        assert_eq!(decide(&filter, ABIS[0].1, super::super::sys::CLONE3 as u32, &[0]), REFUSE | libc::ENOSYS as u32);
+    }
+}

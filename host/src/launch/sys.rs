@@ -196,7 +196,7 @@ pub fn wait_readable(fd: BorrowedFd, milliseconds: c_int) -> io::Result<()> {
     }
 }
 
-/// Ends a process and waits until it has. It is this process's child, or another's.
+/// Ends a child of this process and waits until it has.
 pub fn kill_and_reap(pidfd: BorrowedFd) {
     let none = std::ptr::null::<u8>();
     unsafe { libc::syscall(PIDFD_SEND_SIGNAL, pidfd.as_raw_fd(), libc::SIGKILL, none, 0) };

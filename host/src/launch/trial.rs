@@ -6,7 +6,8 @@ use std::os::unix::io::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use super::mounts::{self, Ids};
-use super::{sys, Process, IDS};
+use super::process::{map_ids, Process};
+use super::{sys, IDS};
 
 /// Ids that no guest has.
 const BASE: u32 = 0x6fff_0000;
@@ -45,7 +46,7 @@ fn user_namespace() -> io::Result<OwnedFd> {
         },
         Some((pid, pidfd)) => Process { pid, start_time: 0, pidfd: Some(pidfd) },
     };
-    super::map_ids(process.pid, BASE, IDS)
+    map_ids(process.pid, BASE, IDS)
 }
 
 #[cfg(test)]

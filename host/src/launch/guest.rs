@@ -1,0 +1,97 @@
+//! The calls by which a process that waits becomes a guest's agent.
+
+use std::io;
+
+use super::script::{Arg, Script};
+use super::steps::{attach, capabilities, enter, make_directory, mount, HERE, INERT, ROOT};
+use super::sys::{self, MOVE_MOUNT_T_EMPTY_PATH};
+use super::Plan;
+use Arg::{Bytes, Received, Strings, Text, Value};
+
+/// Where guests have the agent's file.
+const AGENT_DIR: &str = "/run/e2b-guest";
+const AGENT: &str = "/run/e2b-guest/agent";
+const AGENT_ARGS: [&str; 3] = [AGENT, "--listen", "fd:3"];
+const AGENT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const LISTENER: u64 = 3;
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+/// A guest of this plan. The descriptors that go with it are the root's mount, the agent's, the listening socket, and the
+/// plan's covers in order.
+pub fn script(plan: &Plan, has_ids: bool, filter: &[u8]) -> Script {
+    let mut script = Script::default();
+    script.call("attach the root", sys::MOVE_MOUNT, &attach(0, ROOT));
+    for name in ["/proc", "/sys", "/dev"] {
+        move_into_root(&mut script, name);
+    }
+    enter(&mut script, ROOT);
+    mount_shared_memory(&mut script, plan.memory_bytes / 2);
+    make_directory(&mut script, "/run");
+    make_directory(&mut script, AGENT_DIR);
+    let create = [HERE, Text(AGENT), Value((libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC) as u64), Value(0o644)];
+    script.keep("make the agent's file", libc::SYS_openat, &create, &[], 0);
+    script.call("close the agent's file", libc::SYS_close, &[Arg::Result(0)]);
+    script.call("attach the agent", sys::MOVE_MOUNT, &attach(1, AGENT));
+    make_directory(&mut script, "/etc");
+    for file in plan.files {
+        write_file(&mut script, file.path, file.bytes);
+    }
+    for (index, cover) in plan.covers.iter().enumerate() {
+        let label = format!("cover {}", cover.path);
+        script.try_call(&label, sys::MOVE_MOUNT, &attach(3 + index, cover.path), &[libc::ENOENT, libc::ENOTDIR]);
+    }
+    let name = plan.hostname;
+    script.call("set the host name", libc::SYS_sethostname, &[Text(name), Value(name.len() as u64)]);
+    confine(&mut script, has_ids, filter);
+    script.call("hand the socket over", libc::SYS_dup3, &[Received(2), Value(LISTENER), Value(0)]);
+    let hostname = format!("HOSTNAME={}", name);
+    let environment = [AGENT_PATH, &hostname, "HOME=/root"];
+    script.call("run the agent", libc::SYS_execve, &[Text(AGENT), Strings(&AGENT_ARGS), Strings(&environment)]);
+    script
+}
+
+/// The filter first: who has no more than a guest's capabilities may not add one without giving up sudo.
+fn confine(script: &mut Script, has_ids: bool, filter: &[u8]) {
+    // SECCOMP_SET_MODE_FILTER
+    script.call("filter system calls", libc::SYS_seccomp, &[Value(1), Value(0), Arg::Filter(filter)]);
+    let (kept, header) = (capabilities(has_ids), [CAPABILITY_VERSION_3, 0]);
+    let (low, high) = (kept as u32, (kept >> 32) as u32);
+    let bytes = |words: &[u32]| words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
+    // Effective, permitted, inheritable; the low halves, then the high ones.
+    let args = [Bytes(&bytes(&header)), Bytes(&bytes(&[low, low, 0, high, high, 0]))];
+    script.call("drop capabilities", libc::SYS_capset, &args);
+}
+
+/// Moves what is mounted at `path` to the same place in the root. An image that has a link there is none for a guest.
+fn move_into_root(script: &mut Script, path: &str) {
+    let target = format!("{}{}", ROOT, path);
+    make_directory(script, &target);
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    let label = format!("use the image's {}", path);
+    script.keep(&label, libc::SYS_openat, &[HERE, Text(&target), Value(flags as u64), Value(0)], &[], 0);
+    let args = [HERE, Text(path), Arg::Result(0), Text(""), Value(MOVE_MOUNT_T_EMPTY_PATH)];
+    script.call(&format!("attach {}", path), sys::MOVE_MOUNT, &args);
+    script.call(&format!("attach {}", path), libc::SYS_close, &[Arg::Result(0)]);
+}
+
+fn mount_shared_memory(script: &mut Script, bytes: u64) {
+    mount(script, "tmpfs", "/dev/shm", INERT, &format!("mode=1777,size={}", bytes));
+}
+
+/// A new file in place of whatever is there. A directory is no place for one.
+fn write_file(script: &mut Script, path: &str, bytes: &[u8]) {
+    let label = format!("write {}", path);
+    script.try_call(&label, libc::SYS_unlinkat, &[HERE, Text(path), Value(0)], &[libc::ENOENT]);
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
+    script.keep(&label, libc::SYS_openat, &[HERE, Text(path), Value(flags as u64), Value(0o644)], &[], 0);
+    script.call(&label, libc::SYS_write, &[Arg::Result(0), Bytes(bytes), Value(bytes.len() as u64)]);
+    script.call(&label, libc::SYS_close, &[Arg::Result(0)]);
+}
+
+/// What a failed call means: the image's fault, or the machine's.
+pub fn is_fault_of_image(label: &str, error: &io::Error) -> bool {
+    let is_about_files = ["use the image's", "write ", "make /", "attach the agent", "make the agent's"];
+    let errors: [i32; 5] = [libc::ENOTDIR, libc::ELOOP, libc::ENOENT, libc::EISDIR, libc::EROFS];
+    is_about_files.iter().any(|start| label.starts_with(start))
+        && error.raw_os_error().map_or(false, |number| errors.contains(&number))
+}

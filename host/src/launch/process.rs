@@ -1,0 +1,73 @@
+//! The child, as its parent sees it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::io::{AsFd, BorrowedFd, OwnedFd};
+
+use super::{child, sys};
+
+/// Longest that a process may take for one of its scripts, in milliseconds.
+pub const PATIENCE_MS: i32 = 20_000;
+
+/// A child that is ended and reaped unless somebody takes it over.
+pub struct Process {
+    pub pid: u32,
+    pub start_time: u64,
+    pub pidfd: Option<OwnedFd>,
+}
+
+/// What a process says of the script it was given.
+pub enum Report {
+    Done,
+    Failed(usize, io::Error),
+    Closed,
+}
+
+/// Waits for it. Errors: also `TimedOut`.
+pub fn await_report(socket: BorrowedFd) -> io::Result<Report> {
+    sys::wait_readable(socket, PATIENCE_MS)?;
+    let bytes = sys::receive::<{ child::REPORT_BYTES }>(socket)?;
+    Ok(match <[u8; child::REPORT_BYTES]>::try_from(bytes) {
+        Err(_) => Report::Closed,
+        Ok([a, b, c, d, error @ ..]) => match u32::from_ne_bytes([a, b, c, d]) {
+            child::ALL_WELL => Report::Done,
+            step => Report::Failed(step as usize, io::Error::from_raw_os_error(i32::from_ne_bytes(error))),
+        },
+    })
+}
+
+impl Process {
+    pub fn is_alive(&self) -> bool {
+        self.pidfd.as_ref().map_or(false, |pidfd| sys::wait_readable(pidfd.as_fd(), 0).is_err())
+    }
+
+    /// Leaves it to the caller: pid, start time, pidfd.
+    pub fn take(mut self) -> (u32, u64, OwnedFd) {
+        (self.pid, self.start_time, self.pidfd.take().expect("it is there until it is taken"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(pidfd) = &self.pidfd {
+            sys::kill_and_reap(pidfd.as_fd());
+        }
+    }
+}
+
+/// When a process began, in ticks since the machine did.
+pub fn start_time(pid: u32) -> io::Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid))?;
+    // The name of the program, which may have spaces, ends with the last parenthesis.
+    let field = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
+    field.and_then(|text| text.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Gives a process's new user name space its ids. Returns the name space.
+pub fn map_ids(pid: u32, base: u32, count: u32) -> io::Result<OwnedFd> {
+    let file = |name: &str| format!("/proc/{}/{}", pid, name);
+    let map = format!("0 {} {}\n", base, count);
+    std::fs::write(file("uid_map"), &map)?;
+    std::fs::write(file("gid_map"), &map)?;
+    Ok(File::open(file("ns/user"))?.into())
+}

@@ -1,0 +1,226 @@
+//! A real agent in a guest of its own, over a small tree of this machine's programs. Needs root.
+
+#[allow(dead_code)]
+#[path = "../../../guest/tests/support/client.rs"]
+mod client;
+
+use std::fs;
+use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::json;
+
+use super::process::PATIENCE_MS;
+use super::*;
+use client::Client;
+
+const BASE: u32 = 0x6ffe_0000;
+/// What the tests' commands are made of, and what they link.
+const PROGRAMS: [&str; 8] = ["sh", "cat", "grep", "id", "ls", "mknod", "mount", "stat"];
+
+/// A directory with a layer and a place for a guest's changes.
+struct Scene(PathBuf);
+
+impl Scene {
+    fn new() -> Scene {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("e2b-host-test-{}-{}", std::process::id(), number));
+        for name in ["layer/etc", "layer/tmp", "upper", "work"] {
+            fs::create_dir_all(dir.join(name)).unwrap();
+        }
+        let scene = Scene(dir);
+        fs::set_permissions(scene.path("layer/tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
+        fs::write(scene.path("layer/etc/passwd"), "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n")
+            .unwrap();
+        for name in ["bin", "sbin", "lib", "lib64"] {
+            fs::create_dir_all(scene.path("layer/usr").join(name)).unwrap();
+            symlink(Path::new("usr").join(name), scene.path("layer").join(name)).unwrap();
+        }
+        for name in PROGRAMS {
+            scene.add_program(name);
+        }
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn add_program(&self, name: &str) {
+        let path = fs::canonicalize(Path::new("/usr/bin").join(name)).unwrap();
+        let listed = Command::new("ldd").arg(&path).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        fs::copy(&path, self.path("layer/usr/bin").join(name)).unwrap();
+        for library in listed.split_whitespace().filter(|word| word.starts_with('/')) {
+            let inside = library.strip_prefix("/usr/").or(library.strip_prefix('/')).unwrap();
+            let target = self.path("layer/usr").join(inside);
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::copy(library, target).unwrap();
+        }
+    }
+
+    fn park(&self, uid_base: Option<u32>) -> Parked {
+        let network = std::thread::spawn(|| {
+            assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0, "these tests need root");
+            File::open("/proc/thread-self/ns/net").unwrap()
+        });
+        let network = network.join().unwrap();
+        park(&ParkSpec { netns: network.as_fd(), procs: &[], groups: &[], uid_base }).unwrap()
+    }
+
+    fn launch(&self, parked: Parked) -> Result<Guest, Failure> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let agent =
+            File::open(root.join("build/e2b-guest")).expect("build/e2b-guest: run `node scripts/setup.mjs test`");
+        let (layer, storage) = (File::open(self.path("layer")).unwrap(), File::open(&self.0).unwrap());
+        let _ = fs::remove_file(self.path("agent.sock"));
+        let listener = UnixListener::bind(self.path("agent.sock")).unwrap();
+        let view = File::open(self.path("view")).ok().map(|file| mounts::view(file.as_fd()).unwrap());
+        let covers: Vec<Cover> = view
+            .iter()
+            .flat_map(|mount| ["/proc/meminfo", "/proc/nothing"].map(|path| Cover { path, mount: mount.as_fd() }))
+            .collect();
+        let launched = parked.launch(&Plan {
+            layers: &[layer.as_fd()],
+            storage: storage.as_fd(),
+            agent: agent.as_fd(),
+            listener: listener.as_fd(),
+            hostname: "e2b",
+            memory_bytes: 512 << 20,
+            files: &[PlanFile { path: "/etc/hosts", bytes: b"127.0.0.1 localhost\n" }],
+            covers: &covers[..covers.len().min(1)],
+        })?;
+        Ok(Guest { launched, socket: self.path("agent.sock") })
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Guest {
+    launched: Launched,
+    socket: PathBuf,
+}
+
+impl Guest {
+    /// What a shell command of this user says, errors included.
+    fn run(&self, user: &str, command: &str) -> String {
+        let mut client = Client(UnixStream::connect(&self.socket).unwrap());
+        let args = ["-c", command];
+        client.request(
+            &json!({ "op": "exec", "cmd": "/bin/sh", "args": args, "user": user, "cwd": "/", "stdin": false }),
+        );
+        client.reply();
+        let output = client.output();
+        output.text() + &output.error_text()
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        sys::kill_and_reap(self.launched.pidfd.as_fd());
+    }
+}
+
+/// What a guest of this tree says, and the tree.
+fn guest(uid_base: Option<u32>) -> (Scene, Guest) {
+    let scene = Scene::new();
+    fs::write(scene.path("view"), "MemTotal: 7 kB\n").unwrap();
+    let parked = scene.park(uid_base);
+    let guest = scene.launch(parked).unwrap();
+    (scene, guest)
+}
+
+#[test]
+fn a_guest_has_a_root_a_name_and_an_agent() {
+    let (scene, guest) = guest(Some(BASE));
+    assert_eq!(guest.run("root", "cat /proc/sys/kernel/hostname /etc/hosts"), "e2b\n127.0.0.1 localhost\n");
+    assert_eq!(guest.run("root", "cat /proc/1/cmdline | grep -a -c 'e2b-guest/agent.--listen.fd:3'"), "1\n");
+    assert_eq!(guest.run("root", "cat /proc/meminfo"), "MemTotal: 7 kB\n");
+    assert_eq!(guest.run("root", "ls /dev"), DEVICE_NAMES);
+    assert_eq!(guest.run("root", "stat -c %U:%a /dev/null /dev/shm /dev/mqueue"), "root:666\nroot:1777\nroot:1777\n");
+    // Files have on the disk the owners that they have inside, however they came there.
+    guest.run("root", "echo > /mine");
+    assert_eq!(guest.run("user", "id -u; echo > /tmp/of-user"), "1000\n");
+    let owner = |name: &str| fs::metadata(scene.path("upper").join(name)).unwrap().uid();
+    assert_eq!((owner("mine"), owner("etc/hosts"), owner("tmp/of-user")), (0, 0, 1000));
+    assert_eq!(guest.run("user", "stat -c %u /mine /tmp/of-user /etc/passwd"), "0\n1000\n0\n");
+    // On the machine its root is nobody.
+    let ids = fs::read_to_string(format!("/proc/{}/status", guest.launched.pid)).unwrap();
+    assert!(ids.contains(&format!("Uid:\t{0}\t{0}\t{0}\t{0}\n", BASE)), "{}", ids);
+    assert_eq!(start_time(guest.launched.pid).unwrap(), guest.launched.start_time);
+}
+
+const DEVICE_NAMES: &str =
+    "core\nfd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n";
+
+#[test]
+fn a_guest_is_held_with_ids_of_its_own_and_without() {
+    for (uid_base, capabilities) in [(Some(BASE), "00000000a80405fb"), (None, "00000000a00405fb")] {
+        let (_scene, guest) = guest(uid_base);
+        for process in ["1", "self"] {
+            let status = guest.run("root", &format!("cat /proc/{}/status", process));
+            let has = |line: String| assert!(status.contains(&line), "{} in {}", line, status);
+            for set in ["CapPrm", "CapEff", "CapBnd"] {
+                has(format!("{}:\t{}\n", set, capabilities));
+            }
+            has("CapInh:\t0000000000000000\n".to_owned());
+            has("SigBlk:\t0000000000000000\n".to_owned());
+            has("NoNewPrivs:\t0\n".to_owned());
+            has("Seccomp:\t2\n".to_owned());
+        }
+        // The agent's own are a socket that listens, its event loop and signals, and no file or directory of the machine.
+        assert_eq!(
+            guest.run("root", "ls -l /proc/1/fd | grep -v -E ' (/dev/null|(socket|pipe|anon_inode):.*)$'"),
+            "total 0\n"
+        );
+        let refused = [
+            "mount -t tmpfs none /tmp",
+            "mknod /tmp/disk b 254 0",
+            "mknod /tmp/memory c 1 1",
+            "echo x > /proc/sys/kernel/hostname",
+            "echo 1 > /proc/sys/kernel/core_pattern",
+            "echo b > /proc/sysrq-trigger",
+            "echo > /sys/kernel/profiling",
+            "echo > /run/e2b-guest/agent",
+        ];
+        for command in refused {
+            let said = guest.run("root", &format!("({}) > /tmp/said 2>&1 && echo done", command));
+            assert_eq!(said, "", "{} with ids from {:?}", command, uid_base);
+        }
+        let hidden = "/proc/keys /proc/timer_list /proc/kcore /sys/firmware/* /proc/acpi/* /proc/scsi/*";
+        assert_eq!(guest.run("root", &format!("cat {} 2> /dev/null | grep -c ''", hidden)), "0\n");
+        let flags = "grep -E ' (/|/sys|/proc/sys) ' /proc/mounts | grep -c -E ' (ro|rw,nodev)[, ]'";
+        assert_eq!(guest.run("root", flags), "3\n");
+        assert_eq!(guest.run("root", "cat /proc/1/oom_score_adj"), "50\n");
+    }
+}
+
+#[test]
+fn what_is_no_image_for_a_guest_leaves_nothing() {
+    let scene = Scene::new();
+    symlink("tmp", scene.path("layer/proc")).unwrap();
+    let parked = scene.park(Some(BASE));
+    let pid = parked.pid();
+    let failure = scene.launch(parked).err().unwrap();
+    assert_eq!(failure.code, Code::FailedPrecondition, "{}", failure);
+    assert!(!Path::new(&format!("/proc/{}", pid)).exists());
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(scene.0.to_str().unwrap()), "{}", mounts);
+}
+
+#[test]
+fn who_waits_ends_with_the_helper() {
+    let scene = Scene::new();
+    let Parked { process, socket, .. } = scene.park(Some(BASE));
+    assert!(process.is_alive());
+    drop(socket);
+    sys::wait_readable(process.pidfd.as_ref().unwrap().as_fd(), PATIENCE_MS).unwrap();
+}
