@@ -2,26 +2,58 @@
 //!
 //! ```text
 //! guest's name space          router's name space            machine
-//! eth0 10.x.y.z/32 ─ veth ─ g<n>
-//! eth0 10.x.y.w/32 ─ veth ─ g<m>    up ───────── veth ───────── e2bn<tag>   rules, masquerade
+//! eth0 10.x.y.z/32 ── veth ── g<n>
+//! eth0 10.x.y.w/32 ── veth ── g<m>   up ──────── veth ─────── e2bn<instance>: rules, masquerade
 //! ```
 //!
 //! The router has a name space of its own, so that the machine sees one interface and one route for all guests, and a
-//! packet of one guest to another goes nowhere: between its interfaces the router forwards only to and from `up`.
+//! packet of one guest to another goes nowhere: the router forwards only to and from `up`. A guest that is to reach
+//! nothing is in a set of the router's.
 
+mod addresses;
+mod elements;
+mod links;
+mod netlink;
+mod nft;
+mod pristine;
+mod router;
+mod rules;
 mod settings;
+mod space;
+mod subnet;
+#[cfg(test)]
+mod tests;
+mod uplink;
 
+use std::fs::File;
+use std::io;
 use std::net::Ipv4Addr;
-use std::os::unix::io::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::io::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::error::Failure;
+use crate::error::{Code, Failure};
 use crate::names::Instance;
+
+use router::Router;
+use uplink::Names;
 
 pub use settings::Settings;
 
 /// The network of one instance.
-pub struct Network {}
+pub struct Network {
+    root: PathBuf,
+    names: Names,
+    /// Held while rules or the router are made
+    making: Mutex<Option<Applied>>,
+    router: Mutex<Option<Arc<Router>>>,
+}
+
+/// What `prepare` was last asked for, and the rules that came of it.
+struct Applied {
+    settings: Settings,
+    text: String,
+}
 
 /// What one guest may reach now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +67,9 @@ pub enum Egress {
 /// One guest's network name space, with its interface and address; its loopback is up.
 pub struct Link {
     address: Ipv4Addr,
-    namespace: OwnedFd,
+    namespace: File,
+    /// What the name space looked like when it was new; unknown of one that an earlier helper made
+    new: Option<String>,
 }
 
 impl Link {
@@ -51,60 +85,155 @@ impl Link {
 }
 
 impl Network {
-    /// Finds what an earlier helper made of this instance, or makes it. `root` keeps which addresses are the instance's.
-    /// Errors: `failed_precondition` with what the machine lacks.
-    pub fn open(_root: &Path, _instance: &Instance) -> Result<Network, Failure> {
-        unimplemented!()
+    /// Finds what an earlier helper made of this instance. `root` keeps which addresses are the instance's. Errors:
+    /// `failed_precondition` with what the machine lacks.
+    pub fn open(root: &Path, instance: &Instance) -> Result<Network, Failure> {
+        let names = Names::of(instance);
+        // Without the program, or without the right, this fails.
+        nft::list(&names.table, None)?;
+        let router = router::recorded(root)?.map(|subnet| Router::open(root, subnet)).transpose()?;
+        let router = Mutex::new(router.map(Arc::new));
+        Ok(Network { root: root.to_owned(), names, making: Mutex::new(None), router })
     }
 
     /// Puts rules in place, in one transaction: at no time are there none. Idempotent. Errors: `failed_precondition`.
-    pub fn prepare(&self, _settings: &Settings) -> Result<(), Failure> {
-        unimplemented!()
+    pub fn prepare(&self, settings: &Settings) -> Result<(), Failure> {
+        let mut making = lock(&self.making);
+        self.bring_up(&mut making, settings.clone())
     }
 
-    /// Makes the rules anew if somebody else has removed some of those that `prepare` made. Errors: as `prepare`.
+    /// Makes anew what somebody else has removed of what `prepare` made. Errors: as `prepare`.
     pub fn repair(&self) -> Result<(), Failure> {
-        unimplemented!()
+        let mut making = lock(&self.making);
+        match making.as_ref().map(|applied| applied.settings.clone()) {
+            Some(settings) => self.bring_up(&mut making, settings),
+            None => Ok(()),
+        }
+    }
+
+    fn bring_up(&self, making: &mut Option<Applied>, settings: Settings) -> Result<(), Failure> {
+        let _machine = uplink::lock_machine()?;
+        let known = lock(&self.router).clone();
+        let subnet = uplink::subnet_for(&self.names, known.as_deref(), &settings)?;
+        let router = match known.filter(|router| router.subnet == subnet) {
+            Some(router) => router,
+            None => {
+                router::record(&self.root, &subnet)?;
+                let router = Arc::new(Router::open(&self.root, subnet)?);
+                *lock(&self.router) = Some(router.clone());
+                router
+            }
+        };
+        // Rules first, by the interface's name: at no time is there an interface without them.
+        let text = rules::of_instance(&self.names.table, &self.names.uplink, &subnet, &settings);
+        let is_same = making.as_ref().map_or(false, |applied| applied.text == text);
+        if !is_same || !rules::are_whole(&text, &nft::list(&self.names.table, None)?) {
+            nft::apply(&text, None)?;
+        }
+        *making = Some(Applied { settings, text });
+        uplink::ensure(&self.names, &router)?;
+        nft::admit(&self.names.uplink)
     }
 
     /// The name servers that guests ask: those of the last `prepare`.
     pub fn resolvers(&self) -> Vec<Ipv4Addr> {
-        unimplemented!()
+        lock(&self.making).as_ref().map_or_else(Vec::new, |applied| applied.settings.resolvers.clone())
     }
 
-    /// A new one, open. Milliseconds of the kernel's, so it is made ahead. Errors: `resource_exhausted` (addresses).
+    /// A new one, open. Milliseconds of the kernel's, so it is made ahead. Errors: `resource_exhausted` (addresses),
+    /// `failed_precondition` before `prepare`.
     pub fn make(&self) -> Result<Link, Failure> {
-        unimplemented!()
+        let router = self.router()?;
+        let address = router.take_address()?;
+        let made = router.make_space(address).map_err(cant("A network name space can't be made"));
+        match made {
+            Ok((namespace, new)) => Ok(Link { address, namespace, new: Some(new) }),
+            Err(failure) => {
+                let _ = router.forget(address);
+                Err(failure)
+            }
+        }
     }
 
-    /// The link of a guest that an earlier helper made: `pid` is one of its processes. Errors: `not_found`.
-    pub fn adopt(&self, _address: Ipv4Addr, _pid: libc::pid_t) -> Result<Link, Failure> {
-        unimplemented!()
+    /// The link of a guest that an earlier helper made: `pid` is one of its processes. Made anew in its name space where the
+    /// router is a new one. Errors: `not_found`.
+    pub fn adopt(&self, address: Ipv4Addr, pid: libc::pid_t) -> Result<Link, Failure> {
+        let unknown = |_| Failure::not_found("There is no such network name space.");
+        let router = self.router()?;
+        let namespace = space::of_process(pid).map_err(unknown)?;
+        if !router.take_this_address(address) {
+            return Err(Failure::not_found("The address is none of this instance's, or another guest's."));
+        }
+        let connected = router.reconnect(address, &namespace);
+        connected.map_err(cant("A guest's network can't be made anew"))?;
+        Ok(Link { address, namespace, new: None })
     }
 
     /// Takes back every link that isn't of these addresses; for the start, after `adopt`.
-    pub fn keep_only(&self, _addresses: &[Ipv4Addr]) -> Result<(), Failure> {
-        unimplemented!()
+    pub fn keep_only(&self, addresses: &[Ipv4Addr]) -> Result<(), Failure> {
+        match lock(&self.router).clone() {
+            Some(router) => router.keep_only(addresses).map_err(cant("Interfaces can't be removed")),
+            None => Ok(()),
+        }
     }
 
     /// Holds for all its packets from now on, those of connections from before too. Well below a millisecond.
-    pub fn set_egress(&self, _link: &Link, _egress: Egress) -> Result<(), Failure> {
-        unimplemented!()
+    pub fn set_egress(&self, link: &Link, egress: Egress) -> Result<(), Failure> {
+        let router = self.router()?;
+        router
+            .set_closed(link.address, egress == Egress::Closed)
+            .map_err(cant("The kernel takes no rule for a sandbox"))
     }
 
     /// Of a guest that has ended: the link, open again, if no packet has ever passed it and all of it is as `make` made
     /// it. Else it is removed.
-    pub fn recycle(&self, _link: Link) -> Option<Link> {
-        unimplemented!()
+    pub fn recycle(&self, link: Link) -> Option<Link> {
+        let is_new = || pristine::look(link.namespace()).ok() == link.new;
+        if link.new.is_some() && is_new() && self.set_egress(&link, Egress::Open).is_ok() {
+            return Some(link);
+        }
+        self.remove(link);
+        None
     }
 
-    /// Frees its address. The name space itself goes with the last process in it.
-    pub fn remove(&self, _link: Link) {
-        unimplemented!()
+    /// Frees its address. The name space itself goes with the last process in it. Takes the kernel some 10 ms.
+    pub fn remove(&self, link: Link) {
+        if let Some(router) = lock(&self.router).clone() {
+            // What fails is found by `keep_only` at the next start, and its address isn't given to others before.
+            let _ = router.forget(link.address);
+        }
+    }
+
+    /// Takes everything off the machine that the instance made; for the end of a helper that leaves no guests.
+    pub fn dispose(&self) {
+        let mut making = lock(&self.making);
+        *making = None;
+        if let Some(router) = lock(&self.router).take() {
+            nft::dismiss(&self.names.uplink);
+            uplink::remove(&self.names);
+            let _ = nft::apply(&rules::removal_of(&self.names.table), None);
+            router.dispose(&self.root);
+        }
+    }
+
+    fn router(&self) -> Result<Arc<Router>, Failure> {
+        let router = lock(&self.router).clone();
+        router.ok_or_else(|| {
+            Failure::new(Code::FailedPrecondition, "What sandboxes may reach isn't known: no prepare came.")
+        })
     }
 
     /// Removes all that there is of the instance: for the end, when no guest is left.
     pub fn dispose(&self) {
         unimplemented!()
     }
+}
+
+fn cant(action: &'static str) -> impl Fn(io::Error) -> Failure {
+    move |error| Failure::from_io(action, &error)
+}
+
+/// A thread that panicked ended the helper, so what it held is nobody's.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
