@@ -222,11 +222,6 @@ impl Network {
             Failure::new(Code::FailedPrecondition, "What sandboxes may reach isn't known: no prepare came.")
         })
     }
-
-    /// Removes all that there is of the instance: for the end, when no guest is left.
-    pub fn dispose(&self) {
-        unimplemented!()
-    }
 }
 
 fn cant(action: &'static str) -> impl Fn(io::Error) -> Failure {

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::os::unix::io::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use crate::error::Failure;
+use crate::error::{Code, Failure};
 use crate::names::Sandbox;
 
 /// The files of all guests, and the thread that keeps those up to date whose text changes.
@@ -33,7 +33,7 @@ impl Views {
     /// Mounts the file system below `root`, or finds an earlier helper's, and starts the thread. Errors: `failed_precondition`
     /// where the kernel can't do it.
     pub fn open(_root: &Path) -> Result<Views, Failure> {
-        unimplemented!()
+        Err(Failure::new(Code::Unimplemented, "Guests see the machine's memory, CPUs and load."))
     }
 
     /// Makes a guest's files, with their first text. Called before the guest runs.
