@@ -5,7 +5,7 @@ import { ServerError } from '../domain/error.ts'
 import type { LayerHost } from '../domain/layers.ts'
 
 /** Most that one layer's tar may have, in bytes */
-export const layerMaxBytes = 64 * 2 ** 30
+const layerMaxBytes = 64 * 2 ** 30
 
 export interface Upload {
   upload: string

@@ -120,6 +120,13 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
     return record
   }
 
+  /** All that is here or could be taken over. */
+  const newestFirst = async () => {
+    const all = new Map([...(await load()).values()].map((record) => [record.image, record]))
+    for (const record of (await shared?.list()) ?? []) all.set(record.image, record)
+    return [...all.values()].sort((one, other) => other.createdAt - one.createdAt)
+  }
+
   const checkTarget = async (target: string) => {
     splitImage(target)
     if ((await find(target)) !== undefined) throw taken(target)
@@ -238,11 +245,15 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
     others: async () => new Map(),
 
     async kept() {
-      const all = new Map([...(await load()).values()].map((record) => [record.image, record]))
-      for (const record of (await shared?.list()) ?? []) all.set(record.image, record)
-      return [...all.values()]
-        .flatMap(({ image, note, createdAt }) => (note === undefined ? [] : [{ image, note, createdAt }]))
-        .sort((one, other) => other.createdAt - one.createdAt)
+      return (await newestFirst()).flatMap(({ image, note, createdAt }) =>
+        note === undefined ? [] : [{ image, note, createdAt }],
+      )
+    },
+
+    async named(repository) {
+      return (await newestFirst()).flatMap(({ image, createdAt }) =>
+        image.startsWith(`${repository}:`) ? [{ image, createdAt }] : [],
+      )
     },
 
     async list(signal) {
