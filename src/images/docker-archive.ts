@@ -9,7 +9,6 @@ import { createGunzip } from 'node:zlib'
 import { z } from 'zod'
 import { ServerError } from '../domain/error.ts'
 import type { LayerHost } from '../domain/layers.ts'
-import { newId } from '../lib/ids.ts'
 import { type ImageConfig, parseOciConfig } from './image-record.ts'
 import { spoolFile, type Upload } from './spool.ts'
 import { tarEntries } from './tar-entries.ts'
@@ -27,8 +26,8 @@ export interface ArchiveImage {
 
 export interface ArchiveReader {
   host: Pick<LayerHost, 'uploadPath'>
-  /** Told the name of each upload before it is there: these are the caller's to remove */
-  onUpload: (upload: string) => void
+  /** A name for an upload, which is the caller's to remove */
+  newUpload: () => string
   signal: AbortSignal
 }
 
@@ -69,10 +68,8 @@ export async function readArchive(
   return { config, layers }
 }
 
-function spool({ host, onUpload, signal }: ArchiveReader, source: AsyncIterable<Buffer>): Promise<Upload> {
-  const upload = newId()
-  onUpload(upload)
-  return spoolFile(host, upload, source, signal)
+function spool({ host, newUpload, signal }: ArchiveReader, source: AsyncIterable<Buffer>): Promise<Upload> {
+  return spoolFile(host, newUpload(), source, signal)
 }
 
 async function textOf({ host }: ArchiveReader, { upload, sizeBytes }: Upload): Promise<string> {

@@ -21,7 +21,8 @@ import { silentLog } from '../lib/log.ts'
 import { patientSignal } from '../lib/patience.ts'
 import { createHostClient, type HostClient } from '../runtimes/native/host-client.ts'
 import { createLayerHost } from '../runtimes/native/layer-host.ts'
-import { createImageStore } from './store.ts'
+import { openEngineArchive } from './engine-archive.ts'
+import { createImageStore, type ImageStoreOptions } from './store.ts'
 
 const build = join(import.meta.dirname, '../../build')
 const patience = () => patientSignal(30_000)
@@ -36,7 +37,7 @@ afterAll(async () => {
 })
 
 /** A server's helper, and stores of its images as a restarted server makes them. */
-function server() {
+function server(provided?: ImageStoreOptions['provided']) {
   const home = join(folder, newId())
   mkdirSync(home)
   const root = join(home, 'root')
@@ -69,6 +70,7 @@ function server() {
         layers,
         folder: join(home, 'images'),
         shared: join(shared, 'images'),
+        ...(provided !== undefined && { provided }),
         log: silentLog,
       }),
     /** Where a layer's file is */
@@ -121,7 +123,7 @@ test('an archive becomes an image, is found by the next server, and goes with it
     ],
     config,
   )
-  await one.importArchive('team/image:1', archive.stream(), patience())
+  await one.take('team/image:1', { archive: archive.stream() }, patience())
   expect(readdirSync(join(root, 'spool'))).toEqual([])
   const info = await one.inspect('team/image:1', patience())
   expect(info).toMatchObject({
@@ -130,7 +132,7 @@ test('an archive becomes an image, is found by the next server, and goes with it
     ...{ isOwn: false, layers: 2, architecture: 'amd64', os: 'linux', sizeBytes: 6 },
   })
   expect(await one.layersOf('team/image:1', patience())).toEqual(archive.ids)
-  await one.importArchive('other', archive.stream(), patience())
+  await one.take('other', { archive: archive.stream() }, patience())
   expect(await one.inspect('other:latest', patience())).toEqual(info)
   expect((await layers.layers(patience())).sort()).toEqual(archive.ids.toSorted())
 
@@ -166,7 +168,7 @@ test('a kept image is taken over by another server, and outlives what it is of',
   const [one, other] = [server(), server()]
   const maker = one.store()
   const tar = tarOf({ file: 'kept' })
-  await maker.importTar('base:1', { tar: createReadable(tar), config: rootfs }, patience())
+  await maker.take('base:1', { tar: createReadable(tar), config: rootfs }, patience())
   const name = `kept:${newId()}`
   await maker.keep('base:1', name, 'a "note"', patience())
   await expect(maker.keep('base:1', name, '', patience())).rejects.toMatchObject({ code: 'conflict' })
@@ -202,22 +204,51 @@ test('an archive reaches nothing but its own layer, and what is none is refused'
   writeFileSync(both, link)
   writeFileSync(`${both}.2`, through)
   execFileSync('tar', ['-Af', both, `${both}.2`])
-  const refused = images.importTar('hostile', { tar: createReadStream(both), config: rootfs }, patience())
+  const refused = images.take('hostile', { tar: createReadStream(both), config: rootfs }, patience())
   await refused.catch((error) => expect(error).toMatchObject({ code: 'invalid_argument' }))
   expect(readdirSync(outside)).toEqual([])
   for (const layer of await layers.layers(patience())) expect(existsSync(file(layer, 'way'))).toBe(true)
 
   const text = createReadable(Buffer.alloc(4096, 'no archive '))
-  await expect(images.importTar('none', { tar: text, config: rootfs }, patience())).rejects.toMatchObject({
+  await expect(images.take('none', { tar: text, config: rootfs }, patience())).rejects.toMatchObject({
     code: 'invalid_argument',
   })
   const lies = archiveOf([tarOf({ a: '1' })], config)
   const other = archiveOf([tarOf({ a: '2' })], config)
   expect(lies.ids).not.toEqual(other.ids)
-  await expect(images.importArchive('none', text, patience())).rejects.toMatchObject({
+  await expect(images.take('none', { archive: text }, patience())).rejects.toMatchObject({
     code: 'invalid_argument',
   })
   expect(await images.inspect('none', patience())).toBeUndefined()
+})
+
+test('an image of the Docker engine is taken over when it is first needed, once for all servers', async () => {
+  const image = `e2b-test/${newId()}:1`
+  const tar = join(folder, `${newId()}.tar`)
+  writeFileSync(tar, tarOf({ file: 'from the engine' }))
+  execFileSync('docker', ['import', '--change', 'ENV A=1', tar, image], { stdio: 'ignore' })
+  let opened = 0
+  const open = async (signal: AbortSignal) => {
+    opened++
+    const archive = await openEngineArchive('/var/run/docker.sock', image, signal)
+    return archive && { archive }
+  }
+  const [one, other] = [server({ image, open }), server({ image, open })]
+  const images = one.store()
+  const [info, [layer]] = await Promise.all([
+    images.inspect(image, patience()),
+    images.layersOf(image, patience()),
+  ])
+  execFileSync('docker', ['rmi', image], { stdio: 'ignore' })
+  expect(info).toMatchObject({ env: { A: '1' }, layers: 1, isOwn: false })
+  expect(readFileSync(one.file(layer!, 'file'), 'utf8')).toBe('from the engine')
+  expect(await other.store().layersOf(image, patience())).toEqual([layer])
+  expect(opened).toBe(1)
+  expect(await openEngineArchive('/var/run/docker.sock', image, patience())).toBeUndefined()
+  expect(await openEngineArchive(join(folder, 'none'), image, patience())).toBeUndefined()
+  expect(await images.named(image.slice(0, -2), patience())).toEqual([
+    { image, createdAt: expect.any(Number) },
+  ])
 })
 
 async function* createReadable(bytes: Buffer): AsyncGenerator<Buffer> {

@@ -3,41 +3,37 @@
  * of a machine has a record in a folder that they share, and layers that their helpers do (`share`); a server takes such an image
  * over when it first needs it, so that nothing which others do to theirs concerns it.
  */
-import { rm } from 'node:fs/promises'
 import { ServerError } from '../domain/error.ts'
 import type { LayeredImages, LayerHost } from '../domain/layers.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
-import { newId } from '../lib/ids.ts'
+import { abortable } from '../lib/deadline.ts'
 import type { Log } from '../lib/log.ts'
 import { patientSignal } from '../lib/patience.ts'
 import { createSemaphore } from '../lib/semaphore.ts'
-import { readArchive } from './docker-archive.ts'
-import { type ImageConfig, type ImageRecord, type Layer, toInfo } from './image-record.ts'
+import { createCatalog, namesOf, recordOf } from './catalog.ts'
+import { type CopyParts, flattenImage, keepImage, obtain, share } from './copies.ts'
+import { type ImageConfig, toInfo } from './image-record.ts'
+import { createIntake, fromArchive, fromTar } from './intake.ts'
 import { createLayerKeeper } from './layer-keeper.ts'
 import { checkImageName, imageNotFound, isImageName, splitImage, withTag } from './names.ts'
-import { createRecordFiles } from './record-files.ts'
 import { createSharedSweep } from './shared-sweep.ts'
-import { spoolFile, type Upload } from './spool.ts'
 
-/** Images that are flattened at once */
+/** Images that are flattened or kept at once */
 const copiesMax = 1
-/** Images that come from archives at once */
-const importsMax = 2
-/** Longest time for undoing what failed, in milliseconds */
-const undoMs = 60_000
+/** Longest time for taking the image in that was provided, in milliseconds */
+const provideMs = 10 * 60_000
+
+/** Where an image comes from: an archive as `docker save` makes it, or the tar of a root file system. */
+export type ImageSource =
+  | { archive: AsyncIterable<Buffer> }
+  | { tar: AsyncIterable<Buffer>; config: ImageConfig }
 
 export interface ImageStore extends LayeredImages {
   /**
-   * An image from an archive as `docker save` makes it, by that name, also where there is one. Errors: `invalid_argument`
-   * (archive), `resource_exhausted` (disk, size).
+   * Takes an image in by that name, also where there is one. Errors: `invalid_argument` (name, archive), `resource_exhausted`
+   * (disk, size).
    */
-  importArchive(image: string, archive: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void>
-  /** An image of one layer, from the tar of a root file system. Errors: as `importArchive`. */
-  importTar(
-    image: string,
-    source: { tar: AsyncIterable<Buffer>; config: ImageConfig },
-    signal: AbortSignal,
-  ): Promise<void>
+  take(image: string, source: ImageSource, signal: AbortSignal): Promise<void>
 }
 
 export interface ImageStoreOptions {
@@ -46,218 +42,100 @@ export interface ImageStoreOptions {
   folder: string
   /** Where records of images are that are kept for all servers of the machine; absent: what is kept is this server's */
   shared?: string
+  /** An image that is taken in, for all servers of the machine, when it is first looked for; none: it isn't there */
+  provided?: { image: string; open: (signal: AbortSignal) => Promise<ImageSource | undefined> }
   clock?: Clock
   log: Log
 }
 
 /** Touches nothing until it is used. */
 export function createImageStore(options: ImageStoreOptions): ImageStore {
-  const { layers: host, folder, shared: sharedFolder, clock = systemClock(), log } = options
-  const files = createRecordFiles(folder)
-  const shared = sharedFolder === undefined ? undefined : createRecordFiles(sharedFolder)
+  const { layers: host, folder, provided, clock = systemClock(), log } = options
+  const catalog = createCatalog(folder, options.shared)
+  const keeper = createLayerKeeper(host, (name) => catalog.layerNamed(name) !== undefined, clock)
+  const parts: CopyParts = { host, catalog, keeper, log }
   const copies = createSemaphore(copiesMax)
-  const imports = createSemaphore(importsMax)
-  /** By name with tag: all that the folder has, as nobody else writes there */
-  let records: Promise<Map<string, ImageRecord>> | undefined
-  let known = new Map<string, ImageRecord>()
-  /** Names of images that are being removed: their layers are needed no more on their account */
-  const removing = new Set<string>()
-  const layerNamed = (name: string) => {
-    for (const { image, layers } of known.values()) {
-      const layer = removing.has(image) ? undefined : layers.find((each) => each.name === name)
-      if (layer !== undefined) return layer
-    }
-    return undefined
-  }
-  const keeper = createLayerKeeper(host, (name) => layerNamed(name) !== undefined, clock)
-  const sweepShared = shared && createSharedSweep(host, shared, clock)
+  const intake = createIntake({ host, catalog, keeper })
+  const sweepShared = catalog.shared && createSharedSweep(host, catalog.shared, clock)
+  let providing: Promise<void> | undefined
 
-  const load = () => {
-    records ??= files.list().then((all) => {
-      known = new Map(all.map((record) => [record.image, record]))
-      return known
-    })
-    // The next one tries again.
-    records.catch(() => (records = undefined))
-    return records
-  }
-  const find = async (image: string) =>
-    (await load()).get(withTag(image)) ?? (isImageName(image) ? await shared?.read(image) : undefined)
-  const need = async (image: string) => {
-    const record = await find(image)
-    if (record === undefined) throw imageNotFound(image)
-    return record
-  }
-  const put = async (record: ImageRecord) => {
-    await files.put(record)
-    ;(await load()).set(record.image, record)
-  }
-  /** Errors: `conflict`. */
-  const create = async (record: ImageRecord) => {
-    const all = await load()
-    if (all.has(record.image) || !(await files.create(record))) throw taken(record.image)
-    all.set(record.image, record)
-  }
-  const forget = async (image: string) => {
-    await files.remove(image)
-    ;(await load()).delete(withTag(image))
-  }
-  const namesOf = ({ layers }: ImageRecord) => layers.map(({ name }) => name)
-
-  /** The record of an image whose layers are here, taken over if they are only shared. */
-  const obtain = async (image: string, signal: AbortSignal): Promise<ImageRecord> => {
-    const all = await load()
-    const own = all.get(withTag(image))
-    if (own !== undefined) return own
-    const record = await need(image)
-    const letGo = keeper.hold(namesOf(record))
-    try {
-      for (const name of namesOf(record)) await host.adopt(name, signal)
-      await put({ ...record, isOwn: false })
-    } finally {
-      letGo()
-    }
-    return record
-  }
-
-  /** All that is here or could be taken over. */
-  const newestFirst = async () => {
-    const all = new Map([...(await load()).values()].map((record) => [record.image, record]))
-    for (const record of (await shared?.list()) ?? []) all.set(record.image, record)
-    return [...all.values()].sort((one, other) => other.createdAt - one.createdAt)
-  }
-
-  const checkTarget = async (target: string) => {
-    splitImage(target)
-    if ((await find(target)) !== undefined) throw taken(target)
-  }
-
-  const recordOf = (image: string, layers: Layer[], config: ImageConfig, isOwn: boolean): ImageRecord => ({
-    version: 1,
-    image: withTag(image),
-    layers,
-    config,
-    isOwn,
-    createdAt: Date.now(),
-  })
-  /** An upload becomes a layer by the hash of its content, if there is none. */
-  const toLayer = async ({ upload, sha256, sizeBytes }: Upload, signal: AbortSignal) =>
-    layerNamed(sha256) ??
-    keeper.make(
-      sha256,
-      async () => {
-        try {
-          return (await host.unpack(upload, sha256, signal)).sizeBytes
-        } catch (error) {
-          if (error instanceof ServerError && error.code === 'conflict') return sizeBytes
-          throw error
-        }
-      },
+  const take: ImageStore['take'] = async (image, source, signal) => {
+    checkImageName(image)
+    await intake(
+      image,
+      async (coming) =>
+        'archive' in source
+          ? fromArchive(coming, host, source.archive, signal)
+          : { layers: [await fromTar(coming, host, source.tar, signal)], config: source.config },
       signal,
     )
-
-  /** Its place is there once the helper is. */
-  const openSpool = async (signal: AbortSignal) => void (await host.layers(signal))
-  const putImage = async (image: string, uploads: Upload[], config: ImageConfig, signal: AbortSignal) => {
-    await load()
-    const letGo = keeper.hold(uploads.map(({ sha256 }) => sha256))
-    try {
-      const layers: Layer[] = []
-      for (const upload of uploads) layers.push(await toLayer(upload, signal))
-      await put(recordOf(image, layers, config, false))
-    } finally {
-      letGo()
-    }
   }
-  const clean = async (uploads: readonly string[]) => {
-    for (const upload of uploads) await rm(host.uploadPath(upload), { force: true })
+
+  const provide = async (image: string) => {
+    const signal = patientSignal(provideMs)
+    const source = await provided?.open(signal)
+    if (source === undefined) return
+    await take(image, source, signal)
+    // Another server may have been first, with the same.
+    const record = await catalog.find(image)
+    if (record !== undefined) await share(parts, record, signal)
+  }
+  /** The record of an image, which comes only now if it is the one that is provided. */
+  const look = async (image: string, signal: AbortSignal) => {
+    const found = await catalog.find(image)
+    if (found !== undefined || provided === undefined || withTag(image) !== withTag(provided.image))
+      return found
+    providing ??= provide(image).finally(() => (providing = undefined))
+    await abortable(providing, signal)
+    return catalog.find(image)
+  }
+  const obtained = async (image: string, signal: AbortSignal) => {
+    await look(image, signal)
+    return obtain(parts, image, signal)
+  }
+  const copy = async (task: () => Promise<void>, signal: AbortSignal) => {
+    const release = await copies.acquire(signal)
+    await task().finally(release)
   }
 
   return {
-    async inspect(image) {
-      const record = await find(image)
+    take,
+    async inspect(image, signal) {
+      const record = await look(image, signal)
       return record && toInfo(record)
     },
+    layersOf: async (image, signal) => namesOf(await obtained(image, signal)),
 
-    async layersOf(image, signal) {
-      return namesOf(await obtain(image, signal))
-    },
-
-    async add(image, { from, layers, sizeBytes }) {
+    async add(image, { from, layers: names, sizeBytes }) {
       splitImage(image)
-      const source = await need(from)
-      await load()
-      await create(
-        recordOf(
-          image,
-          layers.map((name) => layerNamed(name) ?? { name, sizeBytes }),
-          source.config,
-          true,
-        ),
-      )
+      const source = await catalog.find(from)
+      if (source === undefined) throw imageNotFound(from)
+      await catalog.own()
+      const layers = names.map((name) => catalog.layerNamed(name) ?? { name, sizeBytes })
+      await catalog.create(recordOf(image, { layers, config: source.config, isOwn: true }))
     },
 
     async pull(image) {
       throw new ServerError('unimplemented', `The server has no registry that it could get ${image} from.`)
     },
 
-    async flatten(image, target, signal) {
-      await checkTarget(target)
-      const source = await obtain(image, signal)
-      const letGo = keeper.hold(namesOf(source))
-      const release = await copies.acquire(signal).catch((error) => {
-        letGo()
-        throw error
-      })
-      const name = newId()
-      const letGoOfIt = keeper.hold([name])
-      try {
-        const { sizeBytes } = await host.flatten(namesOf(source), name, signal)
-        await create(recordOf(target, [{ name, sizeBytes }], source.config, true))
-      } catch (error) {
-        await host
-          .removeLayer(name, patientSignal(undoMs))
-          .catch((remainder) => log.warn({ err: remainder }, 'a failed copy is not undone yet'))
-        throw error
-      } finally {
-        letGo()
-        letGoOfIt()
-        release()
-      }
-    },
-
-    async keep(image, target, note, signal) {
-      await checkTarget(target)
-      const source = await obtain(image, signal)
-      const record = { ...recordOf(target, source.layers, source.config, false), note }
-      const letGo = keeper.hold(namesOf(source))
-      try {
-        if (shared !== undefined) {
-          for (const name of namesOf(source)) await host.share(name, signal)
-          if (!(await shared.create(record))) throw taken(target)
-        }
-        await create(record)
-      } finally {
-        letGo()
-      }
-    },
-
+    flatten: (image, target, signal) => copy(() => flattenImage(parts, image, target, signal), signal),
+    keep: (image, target, note, signal) =>
+      copy(() => keepImage(parts, { image, target, note }, signal), signal),
+    // Each server's helper has its own.
     others: async () => new Map(),
 
-    async kept() {
-      return (await newestFirst()).flatMap(({ image, note, createdAt }) =>
+    kept: async () =>
+      (await catalog.all()).flatMap(({ image, note, createdAt }) =>
         note === undefined ? [] : [{ image, note, createdAt }],
-      )
-    },
-
-    async named(repository) {
-      return (await newestFirst()).flatMap(({ image, createdAt }) =>
+      ),
+    named: async (repository) =>
+      (await catalog.all()).flatMap(({ image, createdAt }) =>
         image.startsWith(`${repository}:`) ? [{ image, createdAt }] : [],
-      )
-    },
+      ),
 
     async list(signal) {
-      const all = await load()
+      const all = await catalog.own()
       await keeper.sweep(signal)
       await sweepShared?.(signal)
       return [...all.values()].flatMap(({ image, isOwn }) => (isOwn ? [image] : []))
@@ -265,54 +143,20 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
 
     async remove(image, signal) {
       if (!isImageName(image)) return
-      const own = (await load()).get(withTag(image))
+      const own = (await catalog.own()).get(withTag(image))
       if (own !== undefined) {
-        // Its record goes last, so that it can be removed again if this breaks off.
-        removing.add(own.image)
-        try {
-          await keeper.release(namesOf(own), signal)
-          await forget(own.image)
-        } catch (error) {
-          if (!(error instanceof ServerError) || error.code !== 'conflict') throw error
-          throw new ServerError('conflict', `The image ${image} is in use.`, { cause: error })
-        } finally {
-          removing.delete(own.image)
-        }
+        await catalog.without(image, async () => {
+          await keeper.release(namesOf(own), signal).catch((error) => {
+            if (!(error instanceof ServerError) || error.code !== 'conflict') throw error
+            throw new ServerError('conflict', `The image ${image} is in use.`, { cause: error })
+          })
+          // Its record goes last, so that it can be removed again if this breaks off.
+          await catalog.forget(image)
+        })
       }
-      await shared?.remove(image)
-    },
-
-    async importArchive(image, archive, signal) {
-      checkImageName(image)
-      const release = await imports.acquire(signal)
-      const uploads: string[] = []
-      try {
-        await openSpool(signal)
-        const read = await readArchive(archive, { host, onUpload: (upload) => uploads.push(upload), signal })
-        await putImage(image, read.layers, read.config, signal)
-      } finally {
-        await clean(uploads)
-        release()
-      }
-    },
-
-    async importTar(image, { tar, config }, signal) {
-      checkImageName(image)
-      const release = await imports.acquire(signal)
-      const upload = newId()
-      try {
-        await openSpool(signal)
-        await putImage(image, [await spoolFile(host, upload, tar, signal)], config, signal)
-      } finally {
-        await clean([upload])
-        release()
-      }
+      await catalog.shared?.remove(image)
     },
 
     async close() {},
   }
-}
-
-function taken(image: string): ServerError {
-  return new ServerError('conflict', `There is an image ${image} already.`)
 }

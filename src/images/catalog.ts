@@ -1,0 +1,101 @@
+/** The records of a server's images, and of those that the servers of the machine share. */
+import { ServerError } from '../domain/error.ts'
+import type { ImageConfig, ImageRecord, Layer } from './image-record.ts'
+import { isImageName, withTag } from './names.ts'
+import { createRecordFiles, type RecordFiles } from './record-files.ts'
+
+export interface Catalog {
+  /** This server's, by name with tag. Errors of every method: those of the disk. */
+  own(): Promise<ReadonlyMap<string, ImageRecord>>
+  /** This server's and what is shared, newest first. */
+  all(): Promise<ImageRecord[]>
+  /** This server's, else one that is shared. */
+  find(image: string): Promise<ImageRecord | undefined>
+  /** Creates or replaces one of this server's. */
+  put(record: ImageRecord): Promise<void>
+  /** Errors: `conflict`. */
+  create(record: ImageRecord): Promise<void>
+  /** Idempotent. */
+  forget(image: string): Promise<void>
+  /** While `task` runs, layers count as needed only where another image has them. */
+  without<T>(image: string, task: () => Promise<T>): Promise<T>
+  /** A layer as an image of this server's has it; none before the first of the other methods. */
+  layerNamed(name: string): Layer | undefined
+  readonly shared: RecordFiles | undefined
+}
+
+/** Nobody else writes to `folder`; every server of the machine may to `sharedFolder`. */
+export function createCatalog(folder: string, sharedFolder: string | undefined): Catalog {
+  const files = createRecordFiles(folder)
+  const shared = sharedFolder === undefined ? undefined : createRecordFiles(sharedFolder)
+  let known = new Map<string, ImageRecord>()
+  let loading: Promise<void> | undefined
+  const hidden = new Set<string>()
+
+  const load = async () => {
+    loading ??= files.list().then((all) => {
+      known = new Map(all.map((record) => [record.image, record]))
+    })
+    try {
+      await loading
+    } catch (error) {
+      // The next one tries again.
+      loading = undefined
+      throw error
+    }
+    return known
+  }
+
+  return {
+    shared,
+    own: load,
+    async all() {
+      const all = new Map(await load())
+      for (const record of (await shared?.list()) ?? []) all.set(record.image, record)
+      return [...all.values()].sort((one, other) => other.createdAt - one.createdAt)
+    },
+    find: async (image) =>
+      (await load()).get(withTag(image)) ?? (isImageName(image) ? await shared?.read(image) : undefined),
+    async put(record) {
+      await files.put(record)
+      ;(await load()).set(record.image, record)
+    },
+    async create(record) {
+      const all = await load()
+      if (all.has(record.image) || !(await files.create(record))) throw taken(record.image)
+      all.set(record.image, record)
+    },
+    async forget(image) {
+      await files.remove(image)
+      ;(await load()).delete(withTag(image))
+    },
+    async without(image, task) {
+      hidden.add(withTag(image))
+      try {
+        return await task()
+      } finally {
+        hidden.delete(withTag(image))
+      }
+    },
+    layerNamed(name) {
+      for (const { image, layers } of known.values()) {
+        const layer = hidden.has(image) ? undefined : layers.find((each) => each.name === name)
+        if (layer !== undefined) return layer
+      }
+      return undefined
+    },
+  }
+}
+
+export function recordOf(
+  image: string,
+  { layers, config, isOwn }: { layers: Layer[]; config: ImageConfig; isOwn: boolean },
+): ImageRecord {
+  return { version: 1, image: withTag(image), layers, config, isOwn, createdAt: Date.now() }
+}
+
+export const namesOf = ({ layers }: Pick<ImageRecord, 'layers'>) => layers.map(({ name }) => name)
+
+export function taken(image: string): ServerError {
+  return new ServerError('conflict', `There is an image ${image} already.`)
+}
