@@ -16,10 +16,16 @@ const inHeaderModeOnly = ['cli', 'domain-command', 'frameworks', 'signed-urls', 
   (name) => `tests/conformance/${name}.test.ts`,
 )
 /** What has sandboxes of stock templates that have to be built: on a server that reaches package registries. */
-const ofStockTemplates = ['interpreter', 'interpreter-programs', 'desktop', 'mcp', 'agents'].map(
-  (name) => `tests/conformance/${name}.test.ts`,
-)
-const ofStockTemplatesInDomainMode = ['desktop-stream', 'mcp'].map(
+const ofStockTemplates = [
+  'interpreter',
+  'interpreter-input',
+  'interpreter-programs',
+  'interpreter-results',
+  'desktop',
+  'mcp',
+  'agents',
+].map((name) => `tests/conformance/${name}.test.ts`)
+const ofStockTemplatesInDomainMode = ['interpreter-older', 'desktop-stream', 'mcp'].map(
   (name) => `tests/conformance/domain/${name}.test.ts`,
 )
 const inDomainModeOnly = ['tests/conformance/domain/**']

@@ -40,15 +40,17 @@ export const suites = [
     name: 'stock',
     title: 'Stock templates that are built first, through the SDKs made for them',
     mode: 'header',
-    ...vitestSuite('stock', ({ isDeep }) => ({ env: isDeep ? { E2B_AGENT_TEMPLATES: 'all' } : {} })),
+    ...vitestSuite('stock', ({ isDeep }) => ({
+      env: isDeep ? { E2B_AGENT_TEMPLATES: 'all', E2B_INTERPRETER_DEEP: '1' } : {},
+    })),
   },
   {
     name: 'stock-domain',
-    title: 'Stock templates in a browser and an MCP client, in domain mode',
+    title: 'Stock templates in a browser, an MCP client and older SDKs, in domain mode',
     mode: 'domain',
     async run(context) {
       const script = join(root, 'tests', 'support', 'build-stock.ts')
-      const names = ['desktop', 'mcp-gateway']
+      const names = ['code-interpreter-v1', 'desktop', 'mcp-gateway']
       await promisify(execFile)(process.execPath, ['--import', 'tsx', script, ...names], { cwd: root })
       return await inDomainMode((around) => vitest(context, 'stock-domain', around))
     },

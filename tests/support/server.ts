@@ -67,8 +67,7 @@ export async function startTestServer({
     pid: () => running.child.pid!,
     dataWorkers: () => dataWorkersOf(running.child.pid!),
     residentBytes() {
-      const pid = running.child.pid!
-      return [pid, ...dataWorkersOf(pid)].reduce((sum, each) => sum + residentBytesOf(each), 0)
+      return residentBytesOfServer(running.child.pid!)
     },
     output: () => running.printed(),
     end: (signal) => end(signal),
@@ -135,6 +134,11 @@ export async function startTestServer({
 function dataWorkersOf(pid: number): number[] {
   const children = readProc(pid, `task/${pid}/children`).split(' ').filter(Boolean)
   return children.map(Number).filter((child) => readProc(child, 'cmdline').includes('data-worker'))
+}
+
+/** Resident memory of a server with its data workers, in bytes. */
+export function residentBytesOfServer(pid: number): number {
+  return [pid, ...dataWorkersOf(pid)].reduce((sum, each) => sum + residentBytesOf(each), 0)
 }
 
 /** 0 for one that has just ended. */

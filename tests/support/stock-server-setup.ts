@@ -9,10 +9,16 @@ import { buildStock } from './stock.ts'
 
 /** What tests create sandboxes of, by their files in tests/conformance. */
 const namesOf = isDomainMode
-  ? { 'domain/desktop-stream': 'desktop', 'domain/mcp': 'mcp-gateway' }
+  ? {
+      'domain/interpreter-older': 'code-interpreter-v1',
+      'domain/desktop-stream': 'desktop',
+      'domain/mcp': 'mcp-gateway',
+    }
   : {
       interpreter: 'code-interpreter-v1',
+      'interpreter-input': 'code-interpreter-v1',
       'interpreter-programs': 'code-interpreter-v1',
+      'interpreter-results': 'code-interpreter-v1',
       desktop: 'desktop',
       mcp: 'mcp-gateway',
     }

@@ -12,7 +12,7 @@ from . import languages
 from .context import Context
 from .contexts import Contexts, TooMany
 from .events import END, KEEPALIVE, Event, line_of
-from .kernel import KernelError
+from .launch import KernelError
 
 DEFAULT_CWD = "/home/user"
 BODY_MAX_BYTES = 64 * 1024 * 1024

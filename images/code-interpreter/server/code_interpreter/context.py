@@ -9,7 +9,9 @@ from uuid import uuid4
 from . import languages
 from .envd import global_variables
 from .events import Event, error
-from .kernel import Kernel, KernelError
+from .fork_server import ForkServer
+from .kernel import Kernel
+from .launch import KernelError
 
 RETRIES = 3
 """Kernels that may end at once before the next one waits for an execution"""
@@ -19,10 +21,11 @@ SHORT_LIFE_S = 5.0
 class Context:
     """`start` comes first; after `stop` it is of no use. Executions wait for each other, in the order they came."""
 
-    def __init__(self, language: str, cwd: str):
+    def __init__(self, language: str, cwd: str, forks: ForkServer):
         self.id = str(uuid4())
         self.language = language
         self.cwd = cwd
+        self._forks = forks
         self._spoken = languages.find(language)
         self._lock = asyncio.Lock()
         self._kernel: Kernel | None = None
@@ -92,7 +95,9 @@ class Context:
                 await before.stop()
             self._globals = None
             environment = {**os.environ, "PWD": self.cwd}
-            kernel = await Kernel.start(self._spoken, cwd=self.cwd, env=environment, on_death=self._on_death)
+            kernel = await Kernel.start(
+                self._spoken, cwd=self.cwd, env=environment, forks=self._forks, on_death=self._on_death
+            )
             if self._stopped:
                 await kernel.stop()
                 raise KernelError("Failed to create context: it was removed")

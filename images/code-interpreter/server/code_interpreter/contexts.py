@@ -3,6 +3,7 @@
 import asyncio
 
 from .context import Context
+from .fork_server import ForkServer
 
 CONTEXTS_MAX = 128
 """Each costs a process; a sandbox's memory ends long before"""
@@ -17,6 +18,7 @@ class Contexts:
     """Owner of the contexts. Listed in the order they were asked for."""
 
     def __init__(self) -> None:
+        self._forks = ForkServer()
         self._all: dict[str, Context] = {}
         self._defaults: dict[str, Context] = {}
         self._creating: dict[str, asyncio.Task[Context]] = {}
@@ -31,7 +33,7 @@ class Contexts:
 
     def announce(self, language: str) -> Context:
         """A language's context without a kernel, which starts with its first execution if nobody starts it before."""
-        context = Context(language, DEFAULT_CWD)
+        context = Context(language, DEFAULT_CWD, self._forks)
         self._all[context.id] = context
         self._defaults[language] = context
         return context
@@ -40,7 +42,7 @@ class Contexts:
         """A new context. Errors: `KernelError`, `TooMany`."""
         if len(self._all) >= CONTEXTS_MAX:
             raise TooMany(f"Failed to create context: there are {CONTEXTS_MAX} already")
-        context = Context(language, cwd)
+        context = Context(language, cwd, self._forks)
         self._all[context.id] = context
         try:
             await context.start()
@@ -70,6 +72,7 @@ class Contexts:
         """Ends all of them."""
         contexts, self._all = self.all(), {}
         await asyncio.gather(*(context.stop() for context in contexts))
+        self._forks.close()
 
     async def _create_default(self, language: str) -> Context:
         context = await self.create(language, DEFAULT_CWD)

@@ -7,21 +7,17 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from jupyter_client import AsyncKernelManager
 from jupyter_client.asynchronous import AsyncKernelClient
-from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
 from .events import Event, error, event_of
+from .fork_server import ForkServer
 from .languages import Language
+from .launch import HELD_MESSAGES, KernelError, end, launch
 
-CONNECTIONS = "/run/code-interpreter"
-"""Folder of the files that say how a kernel is reached"""
 START_S = 60.0
 """Time in which a kernel answers after its start"""
-HELD_MESSAGES = 16
-"""Messages that wait for a reader; past that the kernel itself waits, which bounds what a slow reader costs"""
 LOST_S = 5.0
 """Time after which a request that has no reply counts as lost"""
 REPLY_S = 2.0
@@ -30,15 +26,10 @@ LAST_WORDS_S = 0.2
 """Time in which what a kernel said before its end is still read"""
 INTERRUPT_S = 3.0
 """Time between two interrupts of code that goes on regardless"""
-PREFERRED_VICTIM = "500"
-"""Kernels are ended before the server when memory runs out"""
-_SPECIFICATIONS = KernelSpecManager(
-    kernel_dirs=["/usr/local/share/jupyter/kernels", "/usr/share/jupyter/kernels"], ensure_native_kernel=False
-)
-
-
-class KernelError(Exception):
-    """A kernel can't be started; the text is for clients."""
+SWARM = 256
+"""Processes of one kernel that are ended by their number: the time to interrupt each may never come"""
+IDLE_VICTIM, RUNNING_VICTIM = "500", "700"
+"""When memory runs out, kernels are ended before the server, and first those that run something, and its children"""
 
 
 class _Execution:
@@ -71,25 +62,18 @@ class Kernel:
 
     @classmethod
     async def start(
-        cls, language: Language, *, cwd: str, env: dict[str, str], on_death: Callable[[], None]
+        cls, language: Language, *, cwd: str, env: dict[str, str], forks: ForkServer, on_death: Callable[[], None]
     ) -> "Kernel":
         """Starts a kernel and resolves when it has answered. Errors: `KernelError`."""
         name = language.kernel
-        manager = AsyncKernelManager(
-            kernel_name=name, kernel_spec_manager=_SPECIFICATIONS, connection_file=f"{CONNECTIONS}/{uuid4()}.json"
-        )
+        manager, client = await launch(name, cwd=cwd, env=env, forks=forks)
         try:
-            os.makedirs(CONNECTIONS, mode=0o700, exist_ok=True)
-            await manager.start_kernel(cwd=cwd, env=env)
-        except NoSuchKernel:
-            raise KernelError(f"Failed to create context: there is no kernel for the language {name!r}") from None
+            kernel = cls(language, manager, client, on_death)
         except OSError as failure:
-            raise KernelError(f"Failed to create context: {failure.strerror}") from failure
-        client = manager.client()
-        client.start_channels(stdin=False, hb=False)
-        kernel = cls(language, manager, client, on_death)
+            await end(manager, client)
+            raise KernelError(f"Failed to create context: the kernel {name!r} did not start") from failure
         try:
-            kernel._prefer_as_victim()
+            kernel._be_victim(IDLE_VICTIM)
             await asyncio.wait_for(kernel._ready(), START_S)
             if language.prelude:
                 await kernel.run_silently(language.prelude)
@@ -108,18 +92,14 @@ class Kernel:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._client.stop_channels()
-        try:
-            await self._manager.shutdown_kernel(now=True)
-        except Exception:
-            # What is left is a process that can't be waited for, or a connection file that is gone.
-            pass
+        await end(self._manager, self._client)
 
     async def run(self, code: str) -> AsyncIterator[Event]:
         """
         Runs code and yields what comes of it. Ends with the code, or with the kernel (an error event says so). Whoever
         stops reading early calls `interrupt` before the next `run`.
         """
+        self._be_victim(RUNNING_VICTIM)
         msg_id, reply = self._send(code, silent=False)
         running = self._running = _Execution(msg_id)
         failed = False
@@ -133,6 +113,7 @@ class Kernel:
             if not failed and (event := await self._outcome(reply)) is not None:
                 yield event
         finally:
+            self._be_victim(IDLE_VICTIM)
             self._running = None
             self._replies.pop(msg_id, None)
 
@@ -199,9 +180,8 @@ class Kernel:
 
     async def interrupt(self) -> None:
         """Interrupts what runs, again and again until the kernel is idle or has ended. Some kernels it can only end."""
-        if not self._language.interruptible:
-            with contextlib.suppress(OSError):
-                os.kill(self._pid, signal.SIGKILL)
+        if not self._language.interruptible or self._is_swarm():
+            self._kill_group()
             await self.dead.wait()
         while not self.dead.is_set():
             msg_id, reply = self._send("", silent=True)
@@ -210,7 +190,8 @@ class Kernel:
                 await asyncio.wait_for(asyncio.shield(reply), INTERRUPT_S)
                 return
             except TimeoutError:
-                continue
+                if self._is_swarm():
+                    self._kill_group()
             except (OSError, RuntimeError):
                 return
             finally:
@@ -303,7 +284,16 @@ class Kernel:
             if reply is not None and not reply.done():
                 reply.set_result(message["content"])
 
+    def _is_swarm(self) -> bool:
+        return sum(_group_of(int(name)) == self._pid for name in os.listdir("/proc") if name.isdecimal()) > SWARM
+
+    def _kill_group(self) -> None:
+        """Ends the kernel with all that it has started, at once: none of them forks meanwhile."""
+        with contextlib.suppress(OSError):
+            os.killpg(self._pid, signal.SIGKILL)
+
     def _ended(self) -> None:
+        self._kill_group()
         self._close()
         self._on_death()
 
@@ -317,9 +307,18 @@ class Kernel:
             # Only a reader of an empty queue waits; any other looks at `dead` first.
             self._running.queue.put_nowait(None)
 
-    def _prefer_as_victim(self) -> None:
+    def _be_victim(self, score: str) -> None:
+        if self.dead.is_set():
+            return
         try:
-            Path(f"/proc/{self._pid}/oom_score_adj").write_text(PREFERRED_VICTIM)
+            Path(f"/proc/{self._pid}/oom_score_adj").write_text(score)
         except OSError:
             # The kernel has ended, or its sandbox forbids it: then it is as likely as the server.
             pass
+
+
+def _group_of(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return None

@@ -5,7 +5,7 @@ import signal
 import sys
 
 from .contexts import Contexts
-from .kernel import KernelError
+from .launch import KernelError
 
 PORT = 49999
 

@@ -1,0 +1,2 @@
+#!/bin/sh
+exec sudo -E -H /opt/code-interpreter/supervise.sh
