@@ -1,24 +1,19 @@
 /** The code interpreter's template, driven by the published SDKs: what a program writes is what it gets. */
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import * as newest from '@e2b/code-interpreter'
-import newestPackage from '@e2b/code-interpreter/package.json' with { type: 'json' }
-import * as older from 'code-interpreter-2-7'
-import olderPackage from 'code-interpreter-2-7/package.json' with { type: 'json' }
+import { Template, waitForURL } from 'e2b'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { interpreterSdks } from '../support/interpreter-sdks.ts'
 import { pythonVersions } from '../support/python.ts'
 import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
 
-type Sdk = typeof newest
 type Sandbox = newest.Sandbox
 
-const releases: { version: string; sdk: Sdk }[] = [
-  { version: newestPackage.version, sdk: newest },
-  { version: olderPackage.version, sdk: older as unknown as Sdk },
-]
 const timeout = 180_000
 
 let server: SharedServer
@@ -47,7 +42,24 @@ describe.each(['sync', 'async'])('e2b-code-interpreter (Python, %s)', (flavor) =
   })
 })
 
-describe.each(releases)('@e2b/code-interpreter $version', { timeout }, ({ sdk }) => {
+test('a template from E2B’s image, started as there', { timeout }, async () => {
+  const name = `interpreter-${randomUUID().slice(0, 8)}`
+  const template = Template()
+    .fromImage('e2bdev/code-interpreter:latest')
+    .runCmd('echo "WORD = 42" | sudo tee /usr/local/lib/python3.11/dist-packages/own_word.py')
+    .setStartCmd('/root/.jupyter/start-up.sh', waitForURL('http://localhost:49999/health'))
+  const { templateId } = await Template.build(template, name, { cpuCount: 1, memoryMB: 1024 })
+  const sandbox = await newest.Sandbox.create(name, { timeoutMs: 120_000 })
+  expect((await sandbox.runCode('import own_word; own_word.WORD')).text).toBe('42')
+  await sandbox.kill()
+  const { ok } = await fetch(`${server.url}/templates/${templateId}`, {
+    method: 'DELETE',
+    headers: { 'x-api-key': server.apiKey },
+  })
+  expect(ok).toBe(true)
+})
+
+describe.each(interpreterSdks)('@e2b/code-interpreter $version', { timeout }, ({ sdk }) => {
   let sandbox: Sandbox
   beforeAll(async () => {
     sandbox = await sdk.Sandbox.create({ envs: { GLOBAL: 'of the sandbox' }, timeoutMs: 600_000 })
@@ -98,62 +110,6 @@ describe.each(releases)('@e2b/code-interpreter $version', { timeout }, ({ sdk })
       },
     })
     expect(execution.logs.stdout.join('')).toBe('first\nsecond\n')
-  })
-
-  test('results in every format', async () => {
-    const { results } = await sandbox.runCode(`
-from IPython.display import *
-display(HTML("<b>h</b>"), Markdown("*m*"), Latex("$l$"), JSON({"j": [1]}), Javascript("js()"), SVG("<svg xmlns='http://www.w3.org/2000/svg'/>"))
-display({"application/pdf": "cGRm", "application/x-own": "own", "text/plain": "p"}, raw=True)
-class Own:
-  def _repr_html_(self): return "<i>own</i>"
-  def __repr__(self): return "Own()"
-Own()`)
-    expect(results.map((result) => result.formats())).toEqual(
-      ['html', 'markdown', 'latex', 'json', 'javascript', 'svg', 'pdf', 'html'].map((format) => [format]),
-    )
-    const [html, markdown, latex, json, javascript, svg, pdf, own] = results
-    expect(html?.html).toBe('<b>h</b>')
-    expect(markdown?.markdown).toBe('*m*')
-    expect(latex?.latex).toBe('$l$')
-    expect(json?.json).toEqual({ j: [1] })
-    expect(javascript?.javascript).toContain('js()')
-    expect(svg?.svg).toContain('<svg')
-    expect(pdf).toMatchObject({ pdf: 'cGRm', text: 'p', raw: { extra: { 'application/x-own': 'own' } } })
-    expect(own).toMatchObject({ html: '<i>own</i>', text: 'Own()', isMainResult: true, extra: {} })
-  })
-
-  test('data frames as columns, lists and dictionaries as JSON, images as they are shown and saved', async () => {
-    const { results } = await sandbox.runCode(`
-import pandas as pd
-display(pd.DataFrame({"a": [1, 2], "t": pd.to_datetime(["2024-01-02T00:00", "2024-01-03T04:05"]), "s": ["x", None], "f": [0.5, float("nan")]}))
-display({"k": [1, None, True]})
-from PIL import Image
-image = Image.new("RGB", (3, 2), "red")
-image.save("/tmp/red.png")
-image.show()
-image`)
-    const [frame, json, ...images] = results
-    expect(frame?.data).toEqual({
-      a: [1, 2],
-      t: ['2024-01-02T00:00:00', '2024-01-03T04:05:00'],
-      s: ['x', null],
-      f: [0.5, null],
-    })
-    expect(frame?.html).toContain('<table')
-    expect(json?.json).toEqual({ k: [1, null, true] })
-    expect(images).toHaveLength(3)
-    for (const image of images)
-      expect(
-        Buffer.from(image.png ?? '', 'base64')
-          .subarray(1, 4)
-          .toString(),
-      ).toBe('PNG')
-  })
-
-  test('what JSON has no number for is null, or nobody could read the answer', async () => {
-    const { results } = await sandbox.runCode('[1, float("nan"), float("inf")]')
-    expect(results[0]?.json).toEqual([1, null, null])
   })
 
   test('contexts: state, directory, list, restart, removal', async () => {
@@ -280,6 +236,10 @@ image`)
       { timeout: 60_000, interval: 2_500 },
     )
     expect((await busiest())[1]).toBeLessThan(300 * 1024)
+    const { stdout: inside } = await sandbox.commands.run(`ps -o rss= -p $(pgrep -f '[u]vicorn main:app')`, {
+      user: 'root',
+    })
+    expect(Number(inside)).toBeLessThan(200 * 1024)
     expect((await sandbox.runCode('1 + 1')).text).toBe('2')
     await sandbox.removeCodeContext(context)
     read()
