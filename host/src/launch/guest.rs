@@ -16,11 +16,10 @@ const AGENT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 const LISTENER: u64 = 3;
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
-/// A guest of this plan. The descriptors that go with it are the root's mount, the agent's, the listening socket, and the
-/// plan's covers in order.
+/// A guest of this plan, whose root is mounted already. The descriptors that go with it are the agent's mount, the listening
+/// socket, and the plan's covers in order.
 pub fn script(plan: &Plan, has_ids: bool, filter: &[u8]) -> Script {
     let mut script = Script::default();
-    script.call("attach the root", sys::MOVE_MOUNT, &attach(0, ROOT));
     for name in ["/proc", "/sys", "/dev"] {
         move_into_root(&mut script, name);
     }
@@ -31,19 +30,19 @@ pub fn script(plan: &Plan, has_ids: bool, filter: &[u8]) -> Script {
     let create = [HERE, Text(AGENT), Value((libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC) as u64), Value(0o644)];
     script.keep("make the agent's file", libc::SYS_openat, &create, &[], 0);
     script.call("close the agent's file", libc::SYS_close, &[Arg::Result(0)]);
-    script.call("attach the agent", sys::MOVE_MOUNT, &attach(1, AGENT));
+    script.call("attach the agent", sys::MOVE_MOUNT, &attach(0, AGENT));
     make_directory(&mut script, "/etc");
     for file in plan.files {
         write_file(&mut script, file.path, file.bytes);
     }
     for (index, cover) in plan.covers.iter().enumerate() {
         let label = format!("cover {}", cover.path);
-        script.try_call(&label, sys::MOVE_MOUNT, &attach(3 + index, cover.path), &[libc::ENOENT, libc::ENOTDIR]);
+        script.try_call(&label, sys::MOVE_MOUNT, &attach(2 + index, cover.path), &[libc::ENOENT, libc::ENOTDIR]);
     }
     let name = plan.hostname;
     script.call("set the host name", libc::SYS_sethostname, &[Text(name), Value(name.len() as u64)]);
     confine(&mut script, has_ids, filter);
-    script.call("hand the socket over", libc::SYS_dup3, &[Received(2), Value(LISTENER), Value(0)]);
+    script.call("hand the socket over", libc::SYS_dup3, &[Received(1), Value(LISTENER), Value(0)]);
     let hostname = format!("HOSTNAME={}", name);
     let environment = [AGENT_PATH, &hostname, "HOME=/root"];
     script.call("run the agent", libc::SYS_execve, &[Text(AGENT), Strings(&AGENT_ARGS), Strings(&environment)]);

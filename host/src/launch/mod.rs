@@ -19,12 +19,13 @@ mod waiting;
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::error::{text_of, Code, Failure};
-use mounts::Ids;
+use mounts::{Ids, Parts};
 use process::{await_report, map_ids, start_time, Process, Report};
 use script::{Script, SCRIPT_MAX_BYTES};
 use waiting::Prepared;
@@ -53,6 +54,8 @@ pub struct ParkSpec<'a> {
 pub struct Parked {
     process: Process,
     socket: OwnedFd,
+    /// Its mount name space, where there is little yet
+    mounts: OwnedFd,
     /// Its user name space, and the id of the machine that its root is
     ids: Option<(OwnedFd, u32)>,
     /// Of system calls, as the kernel takes it
@@ -98,6 +101,9 @@ pub struct Launched {
     pub pidfd: OwnedFd,
     /// Field 22 of /proc/<pid>/stat: with the pid it names this process and no later one
     pub start_time: u64,
+    /// Holds the guest's files. Where nobody holds them they are taken off as its last process ends, which waits for all
+    /// that the disk has to write: to be dropped where nobody waits
+    pub files: OwnedFd,
     /// What took how long, in microseconds
     pub phases: Vec<(&'static str, u64)>,
 }
@@ -109,7 +115,11 @@ pub fn park(spec: &ParkSpec) -> Result<Parked, Failure> {
     let (process, socket, script) = start(spec).map_err(|error| Failure::from_io(what, &error))?;
     let ids = prepare(spec, &process, socket.as_fd()).map_err(|error| Failure::from_io(what, &error))?;
     match await_report(socket.as_fd()).map_err(|error| Failure::from_io(what, &error))? {
-        Report::Done => Ok(Parked { process, socket, ids, filter: seccomp::filter() }),
+        Report::Done => {
+            let mounts = File::open(format!("/proc/{}/ns/mnt", process.pid));
+            let mounts = mounts.map_err(|error| Failure::from_io(what, &error))?.into();
+            Ok(Parked { process, socket, mounts, ids, filter: seccomp::filter() })
+        }
         Report::Failed(step, error) => {
             Err(Failure::from_io(format!("{} (it can't {})", what, script.label(step)), &error))
         }
@@ -134,12 +144,17 @@ impl Parked {
         let fail = |error: io::Error| Failure::from_io(what, &error);
         let mut clock = Clock::start();
         let ids = self.ids.as_ref().map(|(namespace, base)| Ids { namespace: namespace.as_fd(), base: *base });
-        let root = mounts::root(plan.layers, plan.storage, ids)
-            .map_err(|error| Failure::from_io("The sandbox's files can't be mounted", &error))?;
+        let mounted = Parts::open(plan.layers, plan.storage, ids).and_then(|parts| {
+            in_thread(|| {
+                sys::enter_mounts(self.mounts.as_fd())?;
+                mounts::root(&parts)
+            })
+        });
+        let files = mounted.map_err(|error| Failure::from_io("The sandbox's files can't be mounted", &error))?;
         clock.lap("root");
         let agent = mounts::program(plan.agent, ids).map_err(fail)?;
         let script = guest::script(plan, ids.is_some(), &self.filter);
-        let mut fds = vec![root.as_raw_fd(), agent.as_raw_fd(), plan.listener.as_raw_fd()];
+        let mut fds = vec![agent.as_raw_fd(), plan.listener.as_raw_fd()];
         fds.extend(plan.covers.iter().map(|cover| cover.mount.as_raw_fd()));
         if fds.len() > child::RECEIVED_MAX || script.bytes().len() > SCRIPT_MAX_BYTES {
             return Err(Failure::invalid("The sandbox is to start with more or longer files than it can."));
@@ -163,8 +178,15 @@ impl Parked {
             }
         }
         let (pid, start_time, pidfd) = self.process.take();
-        Ok(Launched { pid, pidfd, start_time, phases: clock.laps })
+        Ok(Launched { pid, pidfd, start_time, files, phases: clock.laps })
     }
+}
+
+/// Holds the files of a guest that an earlier helper has launched: `Launched::files`. Its process 1 is `pid`.
+pub fn hold_files(pid: u32) -> io::Result<OwnedFd> {
+    let flags = libc::O_PATH | libc::O_DIRECTORY;
+    let file = File::options().read(true).custom_flags(flags).open(format!("/proc/{}/root", pid))?;
+    Ok(file.into())
 }
 
 /// The process, as yet without a mapping of ids and in this one's control groups. Returns also what it will do.
@@ -174,8 +196,7 @@ fn start(spec: &ParkSpec) -> io::Result<(Process, OwnedFd, Script)> {
         Ok((name.clone(), mounts::view(directory.as_fd())?))
     });
     let groups = groups.collect::<io::Result<Vec<_>>>()?;
-    // A thread of its own, which is thrown away, as it goes into another network name space.
-    let in_network = || -> io::Result<(Process, OwnedFd, Script)> {
+    in_thread(|| {
         sys::enter_network(spec.netns)?;
         let devices = mounts::devices(spec.uid_base.unwrap_or(0))?;
         let prepared = Prepared { system: mounts::system()?, devices, groups };
@@ -183,8 +204,12 @@ fn start(spec: &ParkSpec) -> io::Result<(Process, OwnedFd, Script)> {
         let (socket, theirs) = sys::socket_pair()?;
         let process = clone(spec, &prepared.descriptors(), theirs.as_fd(), script.bytes())?;
         Ok((process, socket, script))
-    };
-    std::thread::scope(|scope| scope.spawn(in_network).join()).unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+    })
+}
+
+/// Does what changes the name spaces of the thread that does it: that thread is thrown away.
+fn in_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
 }
 
 fn clone(spec: &ParkSpec, keep: &[RawFd], socket: BorrowedFd, script: &[u8]) -> io::Result<Process> {

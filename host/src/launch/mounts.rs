@@ -1,8 +1,10 @@
-//! Mounts without a place: made by the helper, attached by the process that becomes a guest.
+//! Mounts that the helper makes: most without a place, attached by the process that becomes a guest.
 
 use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::io;
-use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::sys::{self, FileIds, FsContext, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
@@ -31,45 +33,56 @@ pub struct Ids<'a> {
     pub base: u32,
 }
 
-/// The guest's root: the layers, lowest first, below `upper` of `storage`, which also has an empty `work`. With ids,
-/// files have on the disk the owners that they have inside.
-pub fn root(layers: &[BorrowedFd], storage: BorrowedFd, ids: Option<Ids>) -> io::Result<OwnedFd> {
-    // Overlayfs makes its own files as whoever mounts it; nobody of the machine has an id inside but the guest's.
-    let _as_guest = ids.map(|ids| FileIds::assume(ids.base)).transpose()?;
-    let mapped = |directory: BorrowedFd| -> io::Result<OwnedFd> {
-        let mount = sys::clone_mount(directory)?;
-        if let Some(ids) = ids {
-            sys::set_attributes(mount.as_fd(), 0, Some(ids.namespace))?;
-        }
-        Ok(mount)
-    };
-    let context = FsContext::open(name(b"overlay\0"))?;
-    context.string("source", "overlay")?;
-    // Directories that are copied as layers must say all by themselves, whatever this kernel's defaults are.
-    for key in ["index", "metacopy", "redirect_dir"] {
-        context.string(key, "off")?;
-    }
-    // Mounts without a place live as long as their descriptors. Topmost first.
-    let layers = layers.iter().rev().map(|layer| mapped(*layer)).collect::<io::Result<Vec<_>>>()?;
-    for layer in &layers {
-        add_directory(&context, "lowerdir+", layer.as_fd())?;
-    }
-    let storage = mapped(storage)?;
-    for (key, directory) in [("upperdir", "upper"), ("workdir", "work")] {
-        add_directory(&context, key, open_directory(storage.as_fd(), directory)?.as_fd())?;
-    }
-    // Devices are only in /dev, whatever layers have.
-    context.mount(MOUNT_ATTR_NODEV)
+/// Directories that the guest's root is made of, mounted without a place. With ids, files have on the disk the owners
+/// that they have inside.
+pub struct Parts<'a> {
+    layers: Vec<OwnedFd>,
+    storage: OwnedFd,
+    ids: Option<Ids<'a>>,
 }
 
-/// By descriptor since Linux 6.13, before that by its path.
-fn add_directory(context: &FsContext, key: &str, directory: BorrowedFd) -> io::Result<()> {
-    match context.descriptor(key, directory) {
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            context.string(key, &format!("/proc/self/fd/{}", directory.as_raw_fd()))
-        }
-        result => result,
+impl<'a> Parts<'a> {
+    /// `layers`, lowest first; `storage` has `upper` and an empty `work`. The calling thread sees them.
+    pub fn open(layers: &[BorrowedFd], storage: BorrowedFd, ids: Option<Ids<'a>>) -> io::Result<Parts<'a>> {
+        let open = |directory: BorrowedFd| -> io::Result<OwnedFd> {
+            let mount = sys::clone_mount(directory)?;
+            if let Some(ids) = ids {
+                sys::set_attributes(mount.as_fd(), 0, Some(ids.namespace))?;
+            }
+            Ok(mount)
+        };
+        let layers = layers.iter().map(|layer| open(*layer)).collect::<io::Result<_>>()?;
+        Ok(Parts { layers, storage: open(storage)?, ids })
     }
+}
+
+/// Mounts the guest's root at the directory `root` of the working directory, which has nothing else. The thread's mount
+/// name space must be one that goes: the parts stay in it. Returns a descriptor that holds the root.
+pub fn root(parts: &Parts) -> io::Result<OwnedFd> {
+    // Overlayfs makes its own files as whoever mounts it; nobody of the machine has an id inside but the guest's.
+    let _as_guest = parts.ids.map(|ids| FileIds::assume(ids.base)).transpose()?;
+    // Before Linux 6.15 overlayfs takes no directory of a mount without a place.
+    let place = |mount: &OwnedFd, name: &str| -> io::Result<()> {
+        let name = CString::new(name)?;
+        check(unsafe { libc::mkdir(name.as_ptr(), 0o700) })?;
+        sys::attach(mount.as_fd(), &name)
+    };
+    for (index, layer) in parts.layers.iter().enumerate() {
+        place(layer, &index.to_string())?;
+    }
+    place(&parts.storage, "storage")?;
+    // Topmost first, by short names: all options fit a page. Directories that are copied as layers must say all by
+    // themselves, whatever this kernel's defaults are.
+    let lower = (0..parts.layers.len()).rev().map(|index| index.to_string()).collect::<Vec<_>>().join(":");
+    let directories = format!("lowerdir={},upperdir=storage/upper,workdir=storage/work", lower);
+    let options = CString::new(format!("{},index=off,metacopy=off,redirect_dir=off", directories))?;
+    let (kind, target) = (name(b"overlay\0"), name(b"root\0"));
+    // Devices are only in /dev, whatever layers have.
+    let flags = libc::MS_NODEV;
+    let options = options.as_ptr().cast();
+    check(unsafe { libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, options) })?;
+    let flags = libc::O_PATH | libc::O_DIRECTORY;
+    Ok(File::options().read(true).custom_flags(flags).open("root")?.into())
 }
 
 /// An empty /dev with the devices that programs need. `base`: the id that is the guest's root.
@@ -128,15 +141,6 @@ pub fn program(file: BorrowedFd, ids: Option<Ids>) -> io::Result<OwnedFd> {
     }
     sys::set_attributes(mount.as_fd(), attributes, None)?;
     Ok(mount)
-}
-
-fn open_directory(place: BorrowedFd, name: &str) -> io::Result<OwnedFd> {
-    let path = CString::new(name)?;
-    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-    let fd = unsafe { libc::openat(place.as_raw_fd(), path.as_ptr(), flags) };
-    check(fd)?;
-    // Just made, and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn own(place: libc::c_int, path: &CStr, owner: u32) -> io::Result<()> {

@@ -21,9 +21,7 @@ const PIDFD_SEND_SIGNAL: c_long = 424;
 pub const MOVE_MOUNT_F_EMPTY_PATH: u64 = 0x4;
 pub const MOVE_MOUNT_T_EMPTY_PATH: u64 = 0x40;
 const OPEN_TREE_CLONE: c_uint = 1;
-pub const FSCONFIG_SET_FLAG: c_uint = 0;
 pub const FSCONFIG_SET_STRING: c_uint = 1;
-pub const FSCONFIG_SET_FD: c_uint = 5;
 pub const FSCONFIG_CMD_CREATE: c_uint = 6;
 pub const MOUNT_ATTR_RDONLY: u64 = 0x1;
 pub const MOUNT_ATTR_NOSUID: u64 = 0x2;
@@ -65,11 +63,9 @@ impl FsContext {
 
     pub fn string(&self, key: &str, value: &str) -> io::Result<()> {
         let (key, value) = (text(key)?, text(value)?);
-        self.config(FSCONFIG_SET_STRING, &key, value.as_ptr().cast(), 0)
-    }
-
-    pub fn descriptor(&self, key: &str, fd: BorrowedFd) -> io::Result<()> {
-        self.config(FSCONFIG_SET_FD, &text(key)?, std::ptr::null(), fd.as_raw_fd())
+        let fd = self.0.as_raw_fd();
+        let result = unsafe { libc::syscall(FSCONFIG, fd, FSCONFIG_SET_STRING, key.as_ptr(), value.as_ptr(), 0) };
+        check(result).map(|_| ())
     }
 
     /// The file system, mounted nowhere.
@@ -79,17 +75,18 @@ impl FsContext {
         check(unsafe { libc::syscall(FSCONFIG, fd, FSCONFIG_CMD_CREATE, none, none, 0) })?;
         check(unsafe { libc::syscall(FSMOUNT, fd, 1 as c_uint, attributes) }).map(owned)
     }
-
-    fn config(&self, command: c_uint, key: &CStr, value: *const libc::c_void, aux: c_int) -> io::Result<()> {
-        let result = unsafe { libc::syscall(FSCONFIG, self.0.as_raw_fd(), command, key.as_ptr(), value, aux) };
-        check(result).map(|_| ())
-    }
 }
 
 /// A mount of what a descriptor is open on, at no place.
 pub fn clone_mount(fd: BorrowedFd) -> io::Result<OwnedFd> {
     let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as c_uint | libc::AT_EMPTY_PATH as c_uint;
     check(unsafe { libc::syscall(OPEN_TREE, fd.as_raw_fd(), EMPTY.as_ptr(), flags) }).map(owned)
+}
+
+/// Gives a mount without a place one.
+pub fn attach(mount: BorrowedFd, path: &CStr) -> io::Result<()> {
+    let (fd, flags) = (mount.as_raw_fd(), MOVE_MOUNT_F_EMPTY_PATH as c_uint);
+    check(unsafe { libc::syscall(MOVE_MOUNT, fd, EMPTY.as_ptr(), libc::AT_FDCWD, path.as_ptr(), flags) }).map(|_| ())
 }
 
 /// Adds attributes to a mount, and maps its ids as the user name space does if there is one.
@@ -181,6 +178,25 @@ pub fn receive<const MAX: usize>(socket: BorrowedFd) -> io::Result<Vec<u8>> {
 /// Has the calling thread be in this network name space.
 pub fn enter_network(space: BorrowedFd) -> io::Result<()> {
     check(unsafe { libc::setns(space.as_raw_fd(), libc::CLONE_NEWNET) }.into()).map(|_| ())
+}
+
+/// Has the calling thread be in this mount name space, in its root.
+pub fn enter_mounts(space: BorrowedFd) -> io::Result<()> {
+    check(unsafe { libc::unshare(libc::CLONE_FS) }.into())?;
+    check(unsafe { libc::setns(space.as_raw_fd(), libc::CLONE_NEWNS) }.into()).map(|_| ())
+}
+
+/// Has the calling thread be in a mount name space of its own, in an empty directory that can be written.
+pub fn enter_empty_mounts() -> io::Result<()> {
+    let (none, root, kind) = (text("none")?, text("/")?, text("tmpfs")?);
+    let private = libc::MS_REC | libc::MS_PRIVATE;
+    let null = std::ptr::null();
+    check(unsafe { libc::unshare(libc::CLONE_NEWNS) }.into())?;
+    check(unsafe { libc::mount(none.as_ptr(), root.as_ptr(), std::ptr::null(), private, null) }.into())?;
+    // Any directory that all machines have.
+    let place = text("/sys")?;
+    check(unsafe { libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), 0, null) }.into())?;
+    check(unsafe { libc::chdir(place.as_ptr()) }.into()).map(|_| ())
 }
 
 /// Waits until the descriptor is readable or closed. Errors: also `TimedOut`.

@@ -5,9 +5,9 @@ use std::io;
 use std::os::unix::io::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-use super::mounts::{self, Ids};
+use super::mounts::{self, Ids, Parts};
 use super::process::{map_ids, Process};
-use super::{sys, IDS};
+use super::{in_thread, sys, IDS};
 
 /// Ids that no guest has.
 const BASE: u32 = 0x6fff_0000;
@@ -30,7 +30,12 @@ fn mount_root(place: &Path) -> io::Result<()> {
     let namespace = user_namespace()?;
     let (layer, storage) = (File::open(place.join("layer"))?, File::open(place)?);
     let ids = Ids { namespace: namespace.as_fd(), base: BASE };
-    mounts::root(&[layer.as_fd()], storage.as_fd(), Some(ids)).map(|_| ())
+    let parts = Parts::open(&[layer.as_fd()], storage.as_fd(), Some(ids))?;
+    in_thread(|| {
+        sys::enter_empty_mounts()?;
+        fs::create_dir("root")?;
+        mounts::root(&parts).map(|_| ())
+    })
 }
 
 /// A user name space as a guest has one, without a process in it.
