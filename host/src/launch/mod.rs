@@ -19,7 +19,6 @@ mod waiting;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -101,9 +100,6 @@ pub struct Launched {
     pub pidfd: OwnedFd,
     /// Field 22 of /proc/<pid>/stat: with the pid it names this process and no later one
     pub start_time: u64,
-    /// Holds the guest's files. Where nobody holds them they are taken off as its last process ends, which waits for all
-    /// that the disk has to write: to be dropped where nobody waits
-    pub files: OwnedFd,
     /// What took how long, in microseconds
     pub phases: Vec<(&'static str, u64)>,
 }
@@ -150,7 +146,7 @@ impl Parked {
                 mounts::root(&parts)
             })
         });
-        let files = mounted.map_err(|error| Failure::from_io("The sandbox's files can't be mounted", &error))?;
+        mounted.map_err(|error| Failure::from_io("The sandbox's files can't be mounted", &error))?;
         clock.lap("root");
         let agent = mounts::program(plan.agent, ids).map_err(fail)?;
         let script = guest::script(plan, ids.is_some(), &self.filter);
@@ -178,15 +174,8 @@ impl Parked {
             }
         }
         let (pid, start_time, pidfd) = self.process.take();
-        Ok(Launched { pid, pidfd, start_time, files, phases: clock.laps })
+        Ok(Launched { pid, pidfd, start_time, phases: clock.laps })
     }
-}
-
-/// Holds the files of a guest that an earlier helper has launched: `Launched::files`. Its process 1 is `pid`.
-pub fn hold_files(pid: u32) -> io::Result<OwnedFd> {
-    let flags = libc::O_PATH | libc::O_DIRECTORY;
-    let file = File::options().read(true).custom_flags(flags).open(format!("/proc/{}/root", pid))?;
-    Ok(file.into())
 }
 
 /// The process, as yet without a mapping of ids and in this one's control groups. Returns also what it will do.

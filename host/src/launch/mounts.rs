@@ -1,9 +1,7 @@
 //! Mounts that the helper makes: most without a place, attached by the process that becomes a guest.
 
 use std::ffi::{CStr, CString};
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::sys::{self, FileIds, FsContext, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
@@ -57,8 +55,8 @@ impl<'a> Parts<'a> {
 }
 
 /// Mounts the guest's root at the directory `root` of the working directory, which has nothing else. The thread's mount
-/// name space must be one that goes: the parts stay in it. Returns a descriptor that holds the root.
-pub fn root(parts: &Parts) -> io::Result<OwnedFd> {
+/// name space must be one that goes: the parts stay in it.
+pub fn root(parts: &Parts) -> io::Result<()> {
     // Overlayfs makes its own files as whoever mounts it; nobody of the machine has an id inside but the guest's.
     let _as_guest = parts.ids.map(|ids| FileIds::assume(ids.base)).transpose()?;
     // Before Linux 6.15 overlayfs takes no directory of a mount without a place.
@@ -75,14 +73,15 @@ pub fn root(parts: &Parts) -> io::Result<OwnedFd> {
     // themselves, whatever this kernel's defaults are.
     let lower = (0..parts.layers.len()).rev().map(|index| index.to_string()).collect::<Vec<_>>().join(":");
     let directories = format!("lowerdir={},upperdir=storage/upper,workdir=storage/work", lower);
-    let options = CString::new(format!("{},index=off,metacopy=off,redirect_dir=off", directories))?;
+    // Volatile, or each end of a guest would wait until the file system that it is on has written all that anybody has, and
+    // each `fsync` inside for the disk. What a guest has is worth nothing after the machine's crash unless it was stopped
+    // before, and then its files have been written.
+    let options = CString::new(format!("{},index=off,metacopy=off,redirect_dir=off,volatile", directories))?;
     let (kind, target) = (name(b"overlay\0"), name(b"root\0"));
     // Devices are only in /dev, whatever layers have.
     let flags = libc::MS_NODEV;
     let options = options.as_ptr().cast();
-    check(unsafe { libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, options) })?;
-    let flags = libc::O_PATH | libc::O_DIRECTORY;
-    Ok(File::options().read(true).custom_flags(flags).open("root")?.into())
+    check(unsafe { libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, options) })
 }
 
 /// An empty /dev with the devices that programs need. `base`: the id that is the guest's root.

@@ -217,18 +217,6 @@ fn what_is_no_image_for_a_guest_leaves_nothing() {
 }
 
 #[test]
-fn files_stay_mounted_for_who_holds_them() {
-    let (_scene, guest) = guest(Some(BASE));
-    guest.run("root", "echo of a guest > /mine");
-    let holds = [guest.launched.files.try_clone().unwrap(), hold_files(guest.launched.pid).unwrap()];
-    drop(guest);
-    for hold in holds {
-        let path = format!("/proc/self/fd/{}/mine", hold.as_raw_fd());
-        assert_eq!(fs::read_to_string(path).unwrap(), "of a guest\n");
-    }
-}
-
-#[test]
 fn who_waits_ends_with_the_helper() {
     let scene = Scene::new();
     let Parked { process, socket, .. } = scene.park(Some(BASE));

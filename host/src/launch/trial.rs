@@ -34,7 +34,7 @@ fn mount_root(place: &Path) -> io::Result<()> {
     in_thread(|| {
         sys::enter_empty_mounts()?;
         fs::create_dir("root")?;
-        mounts::root(&parts).map(|_| ())
+        mounts::root(&parts)
     })
 }
 
