@@ -164,10 +164,19 @@ fn features(cgroups: &Cgroups, has_ids: bool, views: &Result<Views, Failure>) ->
     let mut features = Map::new();
     features.insert("cgroup".to_owned(), json!({ "has": cgroups.version() }));
     features.insert("network".to_owned(), of(Ok(())));
+    features.insert(
+        "seccomp".to_owned(),
+        if has_filters() { json!({ "has": true }) } else { no("This kernel has no seccomp filters.") },
+    );
     let why = "Sandboxes have the machine's user ids: its kernel can't mount these layers with mapped ids.";
     features.insert("userNamespace".to_owned(), if has_ids { json!({ "has": true }) } else { no(why) });
     features.insert("views".to_owned(), of(views.as_ref().map(drop)));
     let why = "The size of a sandbox's disk isn't limited: the machine's file systems have no quotas for directories.";
     features.insert("diskLimit".to_owned(), no(why));
     features
+}
+
+/// Whether system calls can be filtered: then the kernel says which actions there are.
+fn has_filters() -> bool {
+    std::path::Path::new("/proc/sys/kernel/seccomp/actions_avail").exists()
 }

@@ -58,7 +58,11 @@ export function withServerOptions(command: Command): Command {
       '--debug-port <port>',
       'port for E2B_DEBUG=true programs, 0 for none [E2B_SERVER_DEBUG_PORT] (default: 49983)',
     )
-    .option('--runtime <name>', 'auto, docker or process [E2B_SERVER_RUNTIME] (default: auto)')
+    .option('--runtime <name>', 'auto, native, docker or process [E2B_SERVER_RUNTIME] (default: auto)')
+    .option(
+      '--host-root <dir>',
+      'directory of a helper of the native runtime that is started by others [E2B_SERVER_HOST_ROOT] (default: the server starts its own as root)',
+    )
     .option('--docker-transport <kind>', 'auto, unix or tcp [E2B_SERVER_DOCKER_TRANSPORT] (default: auto)')
     .option(
       '--api-key-file <path>',

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { ConfigError, readConfig } from './config.ts'
 import { connectionBounds, openFilesMax } from './descriptors.ts'
@@ -28,6 +29,17 @@ test('limits are off until they are set; hours become seconds', () => {
     memoryMb: null,
     createsPerSecond: 0.5,
     lifetimeS: 5400,
+  })
+})
+
+test('the helper’s directory is absolute, and PATH is there also where the environment has none', () => {
+  expect(readConfig({}, {})).toMatchObject({ path: expect.stringContaining('/usr/sbin') })
+  expect(readConfig({}, {}).hostRoot).toBeUndefined()
+  const env = { PATH: '/opt/bin', E2B_SERVER_HOST_ROOT: 'helper', E2B_SERVER_RUNTIME: 'native' }
+  expect(readConfig({}, env)).toMatchObject({
+    path: '/opt/bin',
+    hostRoot: resolve('helper'),
+    runtime: 'native',
   })
 })
 

@@ -38,12 +38,22 @@ const amount = (name: string) =>
 export const hourLimit = (name: string) =>
   limit(name, 'any').transform((hours) => hours && Math.ceil(hours * 3600))
 
+/** Where programs are on every system */
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
 const schema = z.object({
   host: z.string().min(1),
   port: port('--port'),
   debugPort: port('--debug-port'),
   stateDir: z.string().min(1),
-  runtime: oneOf('--runtime', ['auto', 'docker', 'process']),
+  runtime: oneOf('--runtime', ['auto', 'native', 'docker', 'process']),
+  /** The directory of a helper that others have started; absent: the server starts its own where it is root */
+  hostRoot: z
+    .string()
+    .transform((path) => resolve(path))
+    .optional(),
+  /** PATH of programs that the server starts */
+  path: z.string(),
   dockerTransport: oneOf('--docker-transport', ['auto', 'unix', 'tcp']),
   logLevel: oneOf('--log-level', ['debug', 'info', 'warn', 'error']),
   /** On standard output; `auto`: readable on a terminal, else JSON */
@@ -148,6 +158,8 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     debugPort: pick('debugPort', 'E2B_SERVER_DEBUG_PORT', '49983'),
     stateDir: resolve(String(pick('stateDir', 'E2B_SERVER_STATE_DIR', defaultStateDir(env)))),
     runtime: pick('runtime', 'E2B_SERVER_RUNTIME', 'auto'),
+    hostRoot: pick('hostRoot', 'E2B_SERVER_HOST_ROOT'),
+    path: env.PATH ?? defaultPath,
     dockerTransport: pick('dockerTransport', 'E2B_SERVER_DOCKER_TRANSPORT', 'auto'),
     logLevel: pick('logLevel', 'E2B_SERVER_LOG_LEVEL', 'info'),
     logFormat: pick('logFormat', 'E2B_SERVER_LOG_FORMAT', 'auto'),

@@ -14,6 +14,9 @@ function installationRoot(): string {
 
 export const guestBinary = () => join(installationRoot(), 'build/e2b-guest')
 
+/** The helper of the native runtime. */
+export const hostBinary = () => join(installationRoot(), 'build/e2b-host')
+
 /** Errors: `ConfigError` when setup hasn't run. */
 export function requireGuestBinary(): string {
   if (existsSync(guestBinary())) return guestBinary()

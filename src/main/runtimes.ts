@@ -1,29 +1,81 @@
 import type { Fingerprint, Runtime } from '../domain/runtime.ts'
+import type { Store } from '../domain/store.ts'
 import type { Log } from '../lib/log.ts'
 import { patientSignal } from '../lib/patience.ts'
 import { createDockerRuntime } from '../runtimes/docker/runtime.ts'
 import { createProcessRuntime } from '../runtimes/process/runtime.ts'
 import { type Config, ConfigError } from './config.ts'
 import { requireGuestBinary } from './installation.ts'
+import { createNative } from './native-runtime.ts'
 
 /** How long the engine may take to say what it is, in ms. */
 const fingerprintTimeoutMs = 10_000
 
+type RuntimeName = Exclude<Config['runtime'], 'auto'>
+
+/** What a server's store says of it. */
+export interface ServerState {
+  instanceId: string
+  runtimes: Awaited<ReturnType<Store['runtimes']>>
+}
+
+/** A runtime, and why it is this one where nobody has said so. */
+export interface ChosenRuntime {
+  runtime: Runtime
+  why: string | undefined
+}
+
 /** The runtime that is asked for; `auto` is the strongest usable one, never one without isolation. */
-export function createRuntime(config: Config, instanceId: string, log: Log): Runtime {
+export async function chooseRuntime(config: Config, state: ServerState, log: Log): Promise<ChosenRuntime> {
+  const create = (name: RuntimeName) => createRuntime(name, config, state.instanceId, log)
+  if (config.runtime !== 'auto') return { runtime: create(config.runtime), why: undefined }
+  const bound = boundTo(state.runtimes)
+  if (bound !== undefined) return { runtime: create(bound.name), why: bound.why }
+  const native = create('native')
+  const { usable, detail } = await native.fingerprint(patientSignal(fingerprintTimeoutMs))
+  if (usable) return { runtime: native, why: detail }
+  await native.close()
+  return { runtime: create('docker'), why: `The native runtime can't be used: ${detail}` }
+}
+
+/** What `auto` has to go on with: no runtime can use another's sandboxes and images. */
+function boundTo({
+  sandboxes,
+  builds,
+}: ServerState['runtimes']): { name: RuntimeName; why: string } | undefined {
+  for (const [what, names] of [
+    ['sandboxes', sandboxes],
+    ['templates', builds],
+  ] as const) {
+    // A server that has both comes from times when it was told which to use; Docker was first.
+    const name = (['docker', 'native'] as const).find((each) => names.includes(each))
+    if (name !== undefined) {
+      const others =
+        name === 'docker' ? ' To change that, kill and delete them, or use another --state-dir.' : ''
+      return { name, why: `The ${what} of this state directory are of the ${name} runtime.${others}` }
+    }
+  }
+  return undefined
+}
+
+/** Touches nothing until it is used. */
+function createRuntime(name: RuntimeName, config: Config, instanceId: string, log: Log): Runtime {
   const shared = { guestBinary: requireGuestBinary(), instanceId, log }
-  if (config.runtime === 'process') return createProcessRuntime({ ...shared, acknowledgeNoIsolation: true })
+  const { openEgress, egressAllow, stateDir } = config
+  const registries = {
+    offline: config.offline,
+    allow: config.registryAllow,
+    ...(config.registryMirror !== undefined && { mirror: config.registryMirror }),
+  }
+  if (name === 'native') return createNative(config, shared)
+  if (name === 'process') return createProcessRuntime({ ...shared, acknowledgeNoIsolation: true })
   return createDockerRuntime({
     ...shared,
-    stateDir: config.stateDir,
+    stateDir,
     transport: config.dockerTransport,
     startConcurrency: config.maxStarting,
-    registries: {
-      offline: config.offline,
-      allow: config.registryAllow,
-      ...(config.registryMirror !== undefined && { mirror: config.registryMirror }),
-    },
-    egress: config.openEgress ? { open: true } : { open: false, allow: config.egressAllow },
+    registries,
+    egress: openEgress ? { open: true } : { open: false, allow: egressAllow },
     ...(config.dockerHost !== undefined && { dockerHost: config.dockerHost }),
   })
 }

@@ -51,7 +51,7 @@ import { apiUrl, openCredentials, openDns, publicDomain } from './names.ts'
 import { openProvision } from './open-provision.ts'
 import { listenPrivately } from './private-socket.ts'
 import { countSandboxes, type SandboxCounts } from './running-server.ts'
-import { createRuntime, requireUsable } from './runtimes.ts'
+import { chooseRuntime, requireUsable } from './runtimes.ts'
 import { claimStateDir, databasePath, prepareStateDir, templateFilesPath } from './state-dir.ts'
 import { baseOf, putBaseTemplate, readStockRecipes, warmKinds } from './templates.ts'
 
@@ -105,9 +105,12 @@ async function start(
   log.info({ version: programVersion() }, 'starting')
   const store = decorateStore(await openSqliteStore({ path: databasePath(config.stateDir) }))
   undo.push(() => store.close())
-  const runtime = decorateRuntime(createRuntime(config, store.instanceId, log))
+  const state = { instanceId: store.instanceId, runtimes: await store.runtimes() }
+  const { runtime: chosen, why } = await chooseRuntime(config, state, log)
+  const runtime = decorateRuntime(chosen)
   undo.push(() => runtime.close())
   const { dataDir } = await requireUsable(runtime)
+  log.info({ runtime: runtime.name, ...(why !== undefined && { why }) }, 'the runtime is usable')
   const teamId = await ensureApiKey(store, config)
   const adminToken = ensureAdminToken(config)
   const provision = await openProvision(config, runtime)

@@ -1,32 +1,22 @@
 /** The line about what keeps sandboxes out of networks. */
-import { existsSync } from 'node:fs'
-import Database from 'better-sqlite3'
 import { silentLog } from '../../lib/log.ts'
 import { lookAtRules } from '../../runtimes/docker/look-at-rules.ts'
 import type { Config } from '../config.ts'
-import { databasePath } from '../state-dir.ts'
 import { type Finding, lookTimeoutMs, Trouble } from './check.ts'
 import type { Running } from './running.ts'
+import { readServerState } from './server-state.ts'
 
 /** What came of closing a sandbox. */
 export type Closing = 'closed' | 'still open' | 'no such power' | Error
 
-/** Of a server that runs. Errors: those of `lookAtRules`. */
+/** Of a server that runs on Docker; the native runtime's helper sees to its own. Errors: those of `lookAtRules`. */
 export async function runningRules(
-  config: Config,
+  { stateDir, dockerHost }: Config,
+  runtime: string,
   running: Running | undefined,
 ): Promise<{ hasNetwork: boolean; lacking: string[] } | undefined> {
-  const path = databasePath(config.stateDir)
-  if (running === undefined || config.runtime === 'process' || !existsSync(path)) return undefined
-  const database = new Database(path, { readonly: true, timeout: 2000 })
-  let instanceId: unknown
-  try {
-    instanceId = database.prepare("select value from meta where key = 'instance_id'").pluck().get()
-  } finally {
-    database.close()
-  }
-  if (typeof instanceId !== 'string') return undefined
-  const { dockerHost } = config
+  const instanceId = readServerState(stateDir)?.instanceId
+  if (running === undefined || runtime !== 'docker' || instanceId === undefined) return undefined
   return await lookAtRules({ dockerHost, instanceId, log: silentLog }, AbortSignal.timeout(lookTimeoutMs))
 }
 

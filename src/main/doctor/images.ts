@@ -1,12 +1,10 @@
 /** Images that servers have left with the engine. */
-import { existsSync } from 'node:fs'
-import Database from 'better-sqlite3'
 import type { Check } from '../../cli/actions.ts'
 import { silentLog } from '../../lib/log.ts'
 import type { Config } from '../config.ts'
-import { createRuntime } from '../runtimes.ts'
-import { databasePath } from '../state-dir.ts'
+import { chooseRuntime } from '../runtimes.ts'
 import { check, type Finding, lookTimeoutMs } from './check.ts'
+import { likeServer, readServerState } from './server-state.ts'
 
 /** Servers that are named, those with the most images first. */
 const shownMax = 3
@@ -17,7 +15,8 @@ export function lookAtImages(config: Config): Promise<Check> {
 }
 
 async function images(config: Config): Promise<Finding> {
-  const runtime = createRuntime(config, instanceIdIn(databasePath(config.stateDir)) ?? 'doctor', silentLog)
+  const state = readServerState(config.stateDir) ?? likeServer(config.stateDir, 'doctor')
+  const { runtime } = await chooseRuntime(config, state, silentLog)
   try {
     const others = await runtime.images.others(AbortSignal.timeout(lookTimeoutMs))
     if (others.size === 0) return { detail: 'none of other servers' }
@@ -28,17 +27,5 @@ async function images(config: Config): Promise<Finding> {
     return { detail: `${list}${more}; where such a server is gone, "${remedy}" removes them` }
   } finally {
     await runtime.close()
-  }
-}
-
-/** Of the server with that database; undefined where there is none yet. */
-function instanceIdIn(path: string): string | undefined {
-  if (!existsSync(path)) return undefined
-  const database = new Database(path, { readonly: true, timeout: 2000 })
-  try {
-    const row = database.prepare("select value from meta where key = 'instance_id'").get()
-    return (row as { value: string } | undefined)?.value
-  } finally {
-    database.close()
   }
 }

@@ -6,9 +6,10 @@ import { silentLog } from '../../lib/log.ts'
 import type { Config } from '../config.ts'
 import { baseImage, guestBinary, programFile, programVersion } from '../installation.ts'
 import { readAuthorities } from '../open-provision.ts'
-import { createRuntime } from '../runtimes.ts'
+import { chooseRuntime } from '../runtimes.ts'
 import { prepareStateDir, readIfThere } from '../state-dir.ts'
 import { check, type Finding, lookTimeoutMs, Trouble } from './check.ts'
+import { likeServer, readServerState } from './server-state.ts'
 
 const oldestNode = [20, 19] as const
 /** Free space on the disk of the state directory, in bytes: too little to go on with, and little. */
@@ -100,12 +101,14 @@ function cgroups(): string {
 }
 
 async function runtime(config: Config): Promise<string> {
-  const made = createRuntime(config, 'doctor', silentLog)
+  const { stateDir } = config
+  const state = readServerState(stateDir) ?? likeServer(stateDir, 'doctor')
+  const { runtime: made, why } = await chooseRuntime(config, state, silentLog)
   const signal = () => AbortSignal.timeout(lookTimeoutMs)
   try {
     const { usable, detail, versions: found } = await made.fingerprint(signal())
     if (!usable) {
-      throw new Trouble(detail, 'Start the engine, e.g. "systemctl start docker", or see "docker info".')
+      throw new Trouble(why === undefined ? detail : `${detail} ${why}`, remedyOf(made.name))
     }
     const image = baseImage()
     if (
@@ -115,8 +118,14 @@ async function runtime(config: Config): Promise<string> {
       throw new Trouble('The image of template "base" is missing.', build)
     }
     const list = Object.entries(found).map((pair) => pair.join(' '))
-    return `${made.name}${list.length > 0 ? ` (${list.join(', ')})` : ''}`
+    const text = `${made.name}${list.length > 0 ? ` (${list.join(', ')})` : ''}`
+    return why === undefined ? text : `${text}. ${why}`
   } finally {
     await made.close()
   }
+}
+
+function remedyOf(runtime: string): string {
+  if (runtime === 'native') return 'Run the server as root, or start its helper: README.md, "Without Docker".'
+  return 'Start the engine, e.g. "systemctl start docker", or see "docker info".'
 }

@@ -11,10 +11,11 @@ import { newSandboxId } from '../../lib/ids.ts'
 import { silentLog } from '../../lib/log.ts'
 import type { Config } from '../config.ts'
 import { baseImage } from '../installation.ts'
-import { createRuntime } from '../runtimes.ts'
+import { chooseRuntime } from '../runtimes.ts'
 import { check, type Finding, Trouble } from './check.ts'
 import { type Closing, egressFinding, runningRules } from './egress.ts'
 import type { Running } from './running.ts'
+import { likeServer } from './server-state.ts'
 
 /** How long a start, a command and the removal may take, each, in milliseconds. */
 const stepMs = 30_000
@@ -31,12 +32,18 @@ export function lookAtSandbox(config: Config, running: Running | undefined): Pro
     check('sandbox', async () => (await tried).started()),
     check('name resolution', async () => (await tried).names()),
     check('egress rules', async () =>
-      egressFinding(config, (await tried).closing(), await runningRules(config, running)),
+      egressFinding(
+        config,
+        (await tried).closing(),
+        await runningRules(config, (await tried).runtime, running),
+      ),
     ),
   ]
 }
 
 interface Tried {
+  /** Name of the runtime */
+  runtime: string
   isolation: Finding
   started(): Finding
   names(): Finding
@@ -50,7 +57,9 @@ async function trySandbox(config: Config): Promise<Tried> {
   const stateDir = await mkdtemp(join(tmpdir(), 'e2b-doctor-'))
   let runtime: Runtime | undefined
   try {
-    runtime = createRuntime({ ...config, stateDir }, `doctor${randomBytes(8).toString('hex')}`, silentLog)
+    const state = likeServer(config.stateDir, `doctor${randomBytes(5).toString('hex')}`)
+    runtime = (await chooseRuntime({ ...config, stateDir }, state, silentLog)).runtime
+    const { name } = runtime
     const { isolation, usable, detail } = await runtime.fingerprint(AbortSignal.timeout(stepMs))
     if (!usable) throw new Trouble(detail, 'The line "runtime" has what to do.')
     const outcome = await startAndAsk(runtime).catch((error: Error) => error)
@@ -59,6 +68,7 @@ async function trySandbox(config: Config): Promise<Tried> {
       throw new Trouble(`No sandbox starts: ${outcome.message}`, 'The log of the engine may say more.')
     }
     return {
+      runtime: name,
       isolation: isolationFinding(isolation),
       started: () => programsFinding(known().missing),
       names: () => namesFinding(known().resolves, known().resolvesHere),
@@ -102,12 +112,13 @@ async function startAndAsk(runtime: Runtime) {
   }
 }
 
-/** Closes it and tries whether it is: the engine answers names in each container that is open. */
+/** Closes it and tries whether it is: where names are answered, in the container or outside of it. */
 async function close(runtime: Runtime, handle: GuestHandle): Promise<Closing> {
   if (runtime.capabilities.egressPolicy === 'none') return 'no such power'
   try {
     await runtime.setEgress(handle, 'closed', AbortSignal.timeout(stepMs))
-    const look = "bash -c 'exec 3<>/dev/tcp/127.0.0.11/53' 2>/dev/null && echo open || echo closed"
+    const server = "$(awk '/^nameserver/ { print $2; exit }' /etc/resolv.conf)"
+    const look = `timeout 5 bash -c "exec 3<>/dev/tcp/${server}/53" 2>/dev/null && echo open || echo closed`
     return (await output(runtime, handle, look)).trim() === 'closed' ? 'closed' : 'still open'
   } catch (error) {
     return error as Error

@@ -23,7 +23,7 @@ const openWaitMs = 10_000
 const failedMs = 500
 /** Age from which on what sandboxes may reach is said again, in milliseconds: others change the kernel's rules too */
 const preparedMs = 10_000
-/** Pause before the helper is started again where another one was about to end, in milliseconds */
+/** Pause between looks whether a helper has ended, in milliseconds */
 const againMs = 20
 /** Longest time for the helper to end when it is told to, in milliseconds */
 const endMs = 10_000
@@ -93,7 +93,8 @@ export function createHostClient(options: HostOptions): HostClient {
   /** A connection to a helper that is ours to use, if need be to one that is started for it. */
   const reach = async (signal: AbortSignal): Promise<Open> => {
     const found = await dial(root, signal).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') return undefined
+      signal.throwIfAborted()
+      if (isAway(error)) return undefined
       throw unavailable(error)
     })
     if (program === undefined) {
@@ -113,7 +114,7 @@ export function createHostClient(options: HostOptions): HostClient {
         return await dial(root, signal)
       } catch (error) {
         // One that was about to end had the root still.
-        if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw unavailable(error)
+        if (!isAway(error as NodeJS.ErrnoException)) throw unavailable(error)
         await sleep(againMs, signal)
       }
     }
@@ -186,10 +187,15 @@ export function createHostClient(options: HostOptions): HostClient {
       const there = await opening?.catch(() => undefined)
       if (there === undefined) return
       // Refused while there are guests, and needless where it has ended by itself.
-      if (program !== undefined) await there.connection.call('end', {}, patientSignal(endMs)).catch(() => {})
+      if (program !== undefined) await endUnused(there).catch(() => {})
       there.connection.close()
     },
   }
+}
+
+/** Whether nobody listens, or whoever does is about to end. */
+function isAway({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'unavailable'
 }
 
 /** Connects and says hello. Errors: those of the system; `unavailable`; as the helper says. */
@@ -209,6 +215,21 @@ async function dial(root: string, signal: AbortSignal): Promise<Open> {
   } catch (error) {
     connection.close()
     throw error
+  }
+}
+
+/** Resolves when it has ended, with all that it had of the machine. Errors: `conflict` while somebody needs it, the signal's reason. */
+async function endUnused({ connection, hello }: Open): Promise<void> {
+  const signal = patientSignal(endMs)
+  await connection.call('end', {}, signal)
+  while (isAlive(hello.pid)) await sleep(againMs, signal)
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

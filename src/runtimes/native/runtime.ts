@@ -130,11 +130,16 @@ export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
     address: (handle) => ({ kind: 'unix', path: sockets.path(fromHandle(handle)) }),
     destroy: async (handle, signal) => void (await simple('kill', handle, signal)),
     async stats(handle, signal) {
-      const used = await simple('stats', handle, signal)
-      const [memoryBytes, cpuMicros, pids] = ['memoryBytes', 'cpuMicros', 'pids'].map((name) =>
-        wholeOf(used, name),
-      ) as [number, number, number]
-      return { memoryBytes, cpuMicros, pids }
+      const used = await simple('stats', handle, signal).catch((error: ServerError) => {
+        // As of one that isn't there.
+        if (error.code !== 'failed_precondition') throw error
+        throw new ServerError('not_found', 'The sandbox is not running.', { cause: error })
+      })
+      return {
+        memoryBytes: wholeOf(used, 'memoryBytes'),
+        cpuMicros: wholeOf(used, 'cpuMicros'),
+        pids: wholeOf(used, 'pids'),
+      }
     },
     list: (signal) =>
       typed(async () => textsOf(await client.call('list', {}, signal), 'sandboxes').map(toHandle)),

@@ -1,0 +1,60 @@
+/** The native runtime with its images, and the image that its stock template starts from. */
+import { join } from 'node:path'
+import type { Runtime } from '../domain/runtime.ts'
+import { openEngineArchive } from '../images/engine-archive.ts'
+import { createImageStore, type ImageStoreOptions } from '../images/store.ts'
+import type { Log } from '../lib/log.ts'
+import { enginePath } from '../runtimes/docker/socket-path.ts'
+import { createNativeRuntime } from '../runtimes/native/runtime.ts'
+import type { Config } from './config.ts'
+import { baseImage, hostBinary } from './installation.ts'
+
+/** The helper's directory for servers that aren't root, unless they say so: systemd makes it (deploy/systemd) */
+const usualHostRoot = '/var/lib/e2b-host'
+/** What servers of this machine share: images that are kept, and their layers */
+const sharedFolder = '/var/lib/e2b-server/images'
+/** Most characters of a server's id in names of interfaces and control groups */
+const instanceMaxLength = 16
+
+/** Touches nothing until it is used. */
+export function createNative(
+  config: Config,
+  { guestBinary, instanceId, log }: { guestBinary: string; instanceId: string; log: Log },
+): Runtime {
+  const { stateDir, hostRoot, path, openEgress, egressAllow } = config
+  const isRoot = process.getuid?.() === 0
+  const startsHelper = isRoot && hostRoot === undefined
+  const program = {
+    file: hostBinary(),
+    agent: guestBinary,
+    instance: instanceId.slice(0, instanceMaxLength),
+    logFile: join(stateDir, 'host.log'),
+    shared: sharedFolder,
+  }
+  return createNativeRuntime({
+    root: hostRoot ?? (isRoot ? join(stateDir, 'native') : usualHostRoot),
+    ...(startsHelper && { program }),
+    path,
+    images: (layers) =>
+      createImageStore({
+        layers,
+        folder: join(stateDir, 'image-records'),
+        ...(startsHelper && { shared: join(sharedFolder, 'records') }),
+        ...providedBy(config),
+        log,
+      }),
+    egress: { open: openEgress, allow: egressAllow },
+    log,
+  })
+}
+
+/** The image that the setup has made with the machine's Docker engine. */
+function providedBy({ dockerHost }: Config): Pick<ImageStoreOptions, 'provided'> {
+  const image = baseImage()
+  if (image === undefined) return {}
+  const open = async (signal: AbortSignal) => {
+    const archive = await openEngineArchive(enginePath(dockerHost), image, signal)
+    return archive && { archive }
+  }
+  return { provided: { image, open } }
+}
