@@ -133,6 +133,8 @@ impl Drop for Guest {
 fn guest(uid_base: Option<u32>) -> (Scene, Guest) {
     let scene = Scene::new();
     fs::write(scene.path("view"), "MemTotal: 7 kB\n").unwrap();
+    let made = Command::new("mknod").arg(scene.path("layer/null-of-image")).args(["-m", "666", "c", "1", "3"]).status();
+    assert!(made.unwrap().success());
     let parked = scene.park(uid_base);
     let guest = scene.launch(parked).unwrap();
     (scene, guest)
@@ -190,6 +192,7 @@ fn a_guest_is_held_with_ids_of_its_own_and_without() {
             "echo b > /proc/sysrq-trigger",
             "echo > /sys/kernel/profiling",
             "echo > /run/e2b-guest/agent",
+            "cat /null-of-image",
         ];
         for command in refused {
             let said = guest.run("root", &format!("({}) > /tmp/said 2>&1 && echo done", command));
