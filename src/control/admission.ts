@@ -38,6 +38,8 @@ export interface Admitted {
   (): void
   /** Gives the turn back alone: the guest is up, and what it waits for now takes nobody's place. Idempotent. */
   isUp(): void
+  /** In place of the whole of it: the start didn't happen, and another is asked for. */
+  cancel(): void
 }
 
 export interface Admission {
@@ -164,7 +166,9 @@ export function createAdmission(parts: AdmissionParts): Admission {
     refuseWhileDraining()
     const allowance = await allowances.reserve(request, await limitsOf(request.teamId))
     try {
-      if (request.isStarted) return Object.assign(() => allowance.end(), { isUp: () => {} })
+      if (request.isStarted) {
+        return Object.assign(() => allowance.end(), { isUp: () => {}, cancel: () => allowance.cancel() })
+      }
       const endTurn = await turn(request.teamId, signal)
       try {
         // What was true before the wait may no longer be.
@@ -179,7 +183,11 @@ export function createAdmission(parts: AdmissionParts): Admission {
         endTurn()
         allowance.end()
       }
-      return Object.assign(end, { isUp: endTurn })
+      const cancel = () => {
+        endTurn()
+        allowance.cancel()
+      }
+      return Object.assign(end, { isUp: endTurn, cancel })
     } catch (error) {
       allowance.cancel()
       throw error

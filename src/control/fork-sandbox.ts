@@ -4,10 +4,11 @@ import { publicState } from '../domain/sandbox-state.ts'
 import type { TemplateBuild } from '../domain/template-build.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
 import type { ControlContext } from './context.ts'
-import { type CreateOptions, imageOf, startSandbox } from './create-sandbox.ts'
+import { imageOf } from './create-sandbox.ts'
 import { requireVisible, type SandboxRef } from './find-sandbox.ts'
 import { measured } from './measured.ts'
 import { newTemplate, takeSnapshot } from './snapshot-sandbox.ts'
+import { type StartingOptions, startSandbox } from './start-sandbox.ts'
 
 /** Forks that are started side by side. */
 const parallel = 8
@@ -29,7 +30,7 @@ export async function forkSandbox(
   ctx: ControlContext,
   ref: SandboxRef,
   { timeoutS, count }: ForkRequest,
-  { signal, phase: told }: CreateOptions,
+  { signal, phase: told }: StartingOptions,
 ): Promise<ForkResult[]> {
   return measured(ctx, { operation: 'fork', cause: 'request', phase: told }, (phase) =>
     fork(ctx, ref, { timeoutS, count }, { signal, phase }),
@@ -40,7 +41,7 @@ async function fork(
   ctx: ControlContext,
   ref: SandboxRef,
   { timeoutS, count }: ForkRequest,
-  { signal, phase }: CreateOptions,
+  { signal, phase }: StartingOptions,
 ): Promise<ForkResult[]> {
   const { source, copy } = await ctx.lifecycle.exclusive(
     ref.id,

@@ -35,15 +35,20 @@ export interface SandboxNode {
 
   /**
    * The id of a guest that was started ahead and waits for a sandbox of that kind, which has to be of that id; undefined where
-   * there is none. `start` uses it; a sandbox that isn't started after all gives it back by `putBack`.
+   * there is none. `useClaimed` makes it the sandbox's; `putBack` follows in any case, once that has a row or won't have one.
    */
   claim(kind: WarmKind): string | undefined
   putBack(sandboxId: string): void
+  /**
+   * Configures the guest that was claimed for a sandbox; it takes no traffic yet. Undefined where it is of no use: nothing is left
+   * of it then, and another is started under another id. Errors: the signal's reason; nothing is left then either.
+   */
+  useClaimed(sandbox: Sandbox, options: StartOptions): Promise<GuestHandle | undefined>
   /** Whether a guest waits here for a sandbox that isn't there yet */
   owns(sandboxId: string): boolean
 
   /**
-   * Starts and configures a guest, or uses the one that was claimed; it takes no traffic yet. On failure nothing is left but what `guests` finds after
+   * Starts and configures a guest; it takes no traffic yet. On failure nothing is left but what `guests` finds after
    * a crash. `phase` is called as each step of the start ends, for timings, and `onUp` when the guest is up and configured, which its
    * build's commands may take long to make ready. Errors: those of `Runtime.start`.
    */

@@ -98,8 +98,13 @@ export interface TeamUsage {
 export interface SandboxStore {
   // Each change is written together with the event that tells of it, or neither is.
 
-  /** Errors: `conflict` when the id, or the team's idempotency key, exists. */
-  create(sandbox: Sandbox): Promise<void>
+  // With an event that says that a sandbox was created, its template counts it.
+
+  /**
+   * With an event: of one that runs already, as its guest was started ahead, whose record goes with it (`WarmGuestStore`).
+   * Errors: `conflict` when the id, or the team's idempotency key, exists.
+   */
+  create(sandbox: Sandbox, event?: NewLifecycleEvent): Promise<void>
   find(id: string): Promise<Sandbox | undefined>
   findByIdempotencyKey(teamId: string, key: string): Promise<Sandbox | undefined>
   /** Sorted by `startedAt`, then `id`; newest first unless the filter says otherwise. */

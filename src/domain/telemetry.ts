@@ -95,6 +95,17 @@ export interface WorkerLoad extends ProcessLoad {
   requests: RequestCounts
 }
 
+/** Guests that were started ahead of their sandboxes, of one template. */
+export interface WarmFigures {
+  /** Ready for a sandbox */
+  waiting: number
+  /** Not yet */
+  starting: number
+  /** Creates that took one, and that found none, since the start of the server */
+  claimed: number
+  missed: number
+}
+
 /** How much waits and how much runs, by the name of what it waits for. */
 export interface Backlog {
   waiting: number

@@ -59,8 +59,6 @@ export interface TemplateStore {
     id: string,
     update: Partial<Pick<Template, 'aliases' | 'isPublic' | 'kind' | 'updatedAt'>>,
   ): Promise<void>
-  /** Counts a sandbox that was made of it; an unknown template is passed over. */
-  countSpawn(id: string, at: number): Promise<void>
   /** With all its builds, their logs and its tags. Idempotent. */
   remove(id: string): Promise<void>
 }

@@ -2,7 +2,7 @@
 export interface WarmGuestStore {
   /** Before its guest is started. */
   add(id: string): Promise<void>
-  /** When it has a sandbox's row to speak for it, or is gone. Idempotent. */
+  /** When it is gone; with a sandbox's row that speaks for it the record goes by itself. Idempotent. */
   remove(id: string): Promise<void>
   list(): Promise<string[]>
 }

@@ -8,6 +8,7 @@ import type { Telemetry } from '../domain/telemetry.ts'
 import type { TemplateBuilder } from '../domain/template-builder.ts'
 import { sleep } from '../lib/deadline.ts'
 import { createLoadMeter } from '../lib/load-meter.ts'
+import type { WarmGuests } from '../orchestrator/warm-guests.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import type { Traces } from '../telemetry/traces.ts'
 
@@ -23,6 +24,7 @@ export interface MeasuredParts {
   lifecycle: Lifecycle
   endings: Pick<Endings, 'backlog'>
   builder: TemplateBuilder
+  warm: Pick<WarmGuests, 'figures'>
 }
 
 export function openMetrics({
@@ -31,10 +33,12 @@ export function openMetrics({
   lifecycle,
   endings,
   builder,
+  warm,
   ...what
 }: MeasuredParts): Metrics {
   return createMetrics({
     ...what,
+    warmGuests: warm.figures,
     sandboxes: () => countEach(sandboxStates, (state) => store.sandboxes.count({ states: [state] })),
     builds: () => countEach(buildStatuses, (status) => store.builds.count({ statuses: [status] })),
     backlogs: () => ({

@@ -127,10 +127,12 @@ async function start(
     logs,
     log,
   })
+  const ownNames = new Set(['base', ...recipes.map(({ name }) => name)])
   const warm = createWarmGuests({
     runtime,
     store: store.warmGuests,
     defaultUser,
+    labelOf: (templateId) => (ownNames.has(templateId) ? templateId : 'other'),
     admit: () => admission.enterAhead(),
     maxGuests: warmGuestsPerCpu * availableParallelism(),
     maxMemoryMb: runtime.capabilities.isolation ? config.warmMemoryMb : 0,
@@ -193,7 +195,7 @@ async function start(
   let workers: Workers | undefined
   const version = programVersion()
   const metrics = openMetrics({
-    ...{ version, runtime: runtime.name, store, admission, lifecycle, builder },
+    ...{ version, runtime: runtime.name, store, admission, lifecycle, builder, warm },
     endings: { backlog: () => endings.backlog() },
   })
   const { otlpEndpoint: endpoint } = config

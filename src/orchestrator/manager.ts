@@ -41,11 +41,10 @@ export function createManager({ runtime, warm, carrier, log, defaultUser }: Mana
     claim: warm.claim,
     putBack: warm.putBack,
     owns: warm.owns,
+    useClaimed,
 
     async start(sandbox, options) {
       const { signal, phase } = options
-      const claimed = await startClaimed(sandbox, options)
-      if (claimed !== undefined) return claimed
       const handle = await runtime.start(specOf(sandbox), signal, phase)
       phase('agent')
       try {
@@ -108,8 +107,7 @@ export function createManager({ runtime, warm, carrier, log, defaultUser }: Mana
     return { connect: (signal) => runtime.connect(handle, signal) }
   }
 
-  /** The guest that was claimed for a sandbox; undefined where there is none, or it is of no use. */
-  async function startClaimed(
+  async function useClaimed(
     sandbox: Sandbox,
     { signal, phase, onUp }: StartOptions,
   ): Promise<GuestHandle | undefined> {
@@ -125,7 +123,7 @@ export function createManager({ runtime, warm, carrier, log, defaultUser }: Mana
       onUp?.()
       return handle
     } catch (error) {
-      await undoStart(handle)
+      await warm.discard(handle)
       signal.throwIfAborted()
       log.warn({ sandboxId: sandbox.id, err: error }, 'a guest that waited was of no use; another is started')
       return undefined

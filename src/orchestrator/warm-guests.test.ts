@@ -66,6 +66,14 @@ async function waiting({ control, warm, guests }: TestControl): Promise<string[]
   return (await guests()).filter((id) => recorded.includes(id) && warm.owns(id))
 }
 
+/** Ends one that waits, behind the pool's back. */
+async function endBehindItsBack({ runtime, warm }: TestControl, id: string): Promise<void> {
+  // While it is still starting its start finds out, and the pool.
+  await until('it is ready', () => warm.figures().base?.waiting === 1)
+  const handle = (await runtime.list(signal())).find(({ sandboxId }) => sandboxId === id)!
+  await runtime.destroy(handle, signal())
+}
+
 async function create(parts: TestControl, more: Partial<Parameters<typeof createSandbox>[1]> = {}) {
   const phases: string[] = []
   const options = { signal: signal(), phase: (name: string) => void phases.push(name) }
@@ -127,6 +135,55 @@ test('what its build starts runs before the sandbox is asked for, without what i
   const warm = await create(parts, { template: 'server', envVars: { A: 'mine' } })
   expect(warm.phases).toContain('claim')
   expect(await said(parts, warm.sandbox, 'cat /tmp/started; echo $A')).toBe('nothing\nmine')
+})
+
+test('one that has died is not used: its create starts another under another id', async () => {
+  const parts = await start()
+  const end = await fill(parts)
+  await until('one waits', async () => (await waiting(parts)).length === 1)
+  const [id] = await waiting(parts)
+  await endBehindItsBack(parts, id!)
+  const { sandbox, phases } = await create(parts)
+  expect(sandbox.id).not.toBe(id)
+  expect(phases).toEqual(expect.arrayContaining(['claim', 'store', 'agent']))
+  expect(await said(parts, sandbox, 'echo lives')).toBe('lives')
+  expect(parts.warm.owns(id!)).toBe(false)
+  expect(parts.warm.figures().base).toMatchObject({ claimed: 1, missed: 0 })
+  await end()
+  expect(await parts.guests()).toEqual([sandbox.id])
+  expect(await parts.control.store.warmGuests.list()).toEqual([])
+})
+
+test('one that the runtime reports as gone is replaced', async () => {
+  const parts = await start()
+  await fill(parts)
+  await until('one waits', async () => (await waiting(parts)).length === 1)
+  const [id] = await waiting(parts)
+  await endBehindItsBack(parts, id!)
+  parts.warm.lost(id!)
+  await until('another waits', async () => (await waiting(parts)).some((each) => each !== id))
+})
+
+test('nobody takes one for left over between its claim and its row', async () => {
+  const parts = await start()
+  await fill(parts)
+  await until('one waits', async () => (await waiting(parts)).length === 1)
+  const [id] = await waiting(parts)
+  const { store } = parts.control
+  const sandboxes: typeof store.sandboxes = {
+    ...store.sandboxes,
+    async create(...row) {
+      await reconcile(parts.control, signal())
+      await store.sandboxes.create(...row)
+    },
+  }
+  const control = { ...parts.control, store: { ...store, sandboxes } }
+  const { sandbox } = await create({ ...parts, control })
+  expect(sandbox.id).toBe(id)
+  expect(await said(parts, sandbox, 'echo lives')).toBe('lives')
+  expect(await store.warmGuests.list()).not.toContain(id)
+  const [template] = await store.templates.list({ teamId: null })
+  expect(template?.spawnCount).toBe(1)
 })
 
 test('an image that goes takes with it what waits of it', async () => {

@@ -7,6 +7,7 @@
 import type { Images } from '../domain/images.ts'
 import type { WarmKind } from '../domain/node.ts'
 import type { GuestHandle, Runtime } from '../domain/runtime.ts'
+import type { WarmFigures } from '../domain/telemetry.ts'
 import type { WarmGuestStore } from '../domain/warm-guest.ts'
 import type { Guest } from '../guest/guest.ts'
 import { runStartCommand } from '../guest/start-command.ts'
@@ -25,13 +26,18 @@ export interface WarmGuests {
    * others are. Each call counts as demand. What it returns goes to `take` or `putBack`.
    */
   claim(kind: WarmKind): string | undefined
-  /** Of one that was claimed and isn't needed after all. */
+  /** Of one that was claimed: it waits again, unless it was taken, and then it is no longer kept here. */
   putBack(id: string): void
   /**
-   * The guest of an id that was claimed, once it is up, with its build's commands ready: its receiver's from now on. Undefined: it
-   * could not be started, or the id was never one. Errors: the signal's reason; nothing is left then.
+   * The guest of an id that was claimed, once it is up, with its build's commands ready: its receiver's from now on, and kept here
+   * until it is put back. Undefined: it could not be started, or the id was never one. Errors: the signal's reason; nothing is left
+   * then.
    */
   take(id: string, signal: AbortSignal): Promise<GuestHandle | undefined>
+  /** Ends one that was taken and is of no use. Never rejects: what is left of it is known to reconciliation. */
+  discard(handle: GuestHandle): Promise<void>
+  /** What waits and what became of claims, by what `labelOf` says of templates. */
+  figures(): Record<string, WarmFigures>
   /** Whether a guest is kept here, so that nobody takes it for left over. */
   owns(id: string): boolean
   /** One that isn't there any more, as the runtime reports. */
@@ -54,6 +60,8 @@ export interface WarmGuestsOptions {
   admit: () => Promise<(() => void) | undefined>
   /** What those that wait may take together, in MiB; 0: there are none */
   maxMemoryMb: number
+  /** What figures of a template are told under; the fewer the better */
+  labelOf: (templateId: string) => string
   /** How many wait at most: starting more is work that others would wait for */
   maxGuests: number
   log: Log
@@ -76,6 +84,9 @@ interface Spare {
   /** Undefined once it has failed */
   started: Promise<GuestHandle | undefined>
   stop: AbortController
+  isReady: boolean
+  /** Whether its guest is another's to end */
+  isTaken: boolean
 }
 
 /** What one is taken to need before there was one, in MiB. */
@@ -94,11 +105,13 @@ const kindsMax = 256
 const parallel = 8
 
 export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
-  const { runtime, store, defaultUser, admit, maxMemoryMb, maxGuests, log } = options
+  const { runtime, store, defaultUser, labelOf, admit, maxMemoryMb, maxGuests, log } = options
   const stocks = new Map<string, Stock>()
   /** Those that wait or are about to, and those that were claimed and not taken yet, by id */
   const waiting = new Map<string, Spare>()
   const claimed = new Map<string, Spare>()
+  /** By label, since the start */
+  const claims = new Map<string, Pick<WarmFigures, 'claimed' | 'missed'>>()
   const changed = createWaiter()
   let isOn = false
 
@@ -108,7 +121,12 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
       const stock = stockOf(kind, false)
       stock.demand.note(performance.now())
       const [spare] = stock.spares
-      if (spare !== undefined) {
+      const label = labelOf(kind.templateId)
+      const counts = claims.get(label) ?? { claimed: 0, missed: 0 }
+      claims.set(label, counts)
+      if (spare === undefined) counts.missed++
+      else {
+        counts.claimed++
         forget(spare)
         claimed.set(spare.id, spare)
       }
@@ -120,6 +138,7 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
       const spare = claimed.get(id)
       if (spare === undefined) return
       claimed.delete(id)
+      if (spare.isTaken) return
       const { stock } = spare
       if (!isOn || stocks.get(keyOf(stock.kind)) !== stock) return void end(spare)
       keep(spare)
@@ -129,19 +148,24 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
     async take(id, signal) {
       const spare = claimed.get(id)
       if (spare === undefined) return undefined
+      spare.isTaken = true
       try {
-        const handle = await abortable(spare.started, signal)
-        // Its sandbox has a row by now.
-        if (handle !== undefined) void unrecord(id)
-        return handle
+        return await abortable(spare.started, signal)
       } catch (error) {
         await end(spare)
         throw error
-      } finally {
-        claimed.delete(id)
       }
     },
+    discard: destroy,
 
+    figures() {
+      const figures: Record<string, WarmFigures> = {}
+      const of = (label: string) => (figures[label] ??= { waiting: 0, starting: 0, claimed: 0, missed: 0 })
+      for (const [label, counts] of claims) Object.assign(of(label), counts)
+      for (const { stock, isReady } of waiting.values())
+        of(labelOf(stock.kind.templateId))[isReady ? 'waiting' : 'starting']++
+      return figures
+    },
     owns: (id) => waiting.has(id) || claimed.has(id),
 
     lost(id) {
@@ -256,10 +280,11 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
     const up = createWaiter()
     const isUp = up.wait()
     const started = start(id, stock, stop.signal, up.wake)
-    const spare: Spare = { id, stock, started, stop }
+    const spare: Spare = { id, stock, started, stop, isReady: false, isTaken: false }
     keep(spare)
     const settled = started.then((handle) => {
-      if (handle !== undefined) return
+      spare.isReady = handle !== undefined
+      if (spare.isReady) return
       forget(spare)
       stock.failures++
       const wait = Math.min(backoffMs.first * 2 ** (stock.failures - 1), backoffMs.longest)

@@ -62,9 +62,17 @@ export function testTemplates(store: () => Store): void {
     const after = { createdAt: 2, id: 'c' }
     expect(await ids({ visibleTo: 'team', kind: 'template', after, limit: 1 })).toEqual(['b'])
     await templates.update('a', { isPublic: true, updatedAt: 5 })
-    await templates.countSpawn('a', 6)
-    await templates.countSpawn('a', 8)
-    await templates.countSpawn('none', 8)
+    const { sandboxes, warmGuests } = store()
+    const created = (templateId: string, at: number) => ({
+      ...{ teamId: 'team', sandboxId: 'ione', type: 'created' as const, reason: null, detail: {} },
+      ...{ templateId, at },
+    })
+    await sandboxes.create(sandbox({ id: 'iold', state: 'creating' }))
+    await sandboxes.update('iold', { state: 'running' }, { event: created('a', 6) })
+    await warmGuests.add('iwarm')
+    await sandboxes.create(sandbox({ id: 'iwarm', state: 'running' }), created('a', 8))
+    expect(await warmGuests.list()).toEqual([])
+    await sandboxes.update('iold', {}, { event: created('none', 8) })
     const changed = { isPublic: true, updatedAt: 5, spawnCount: 2, lastSpawnedAt: 8 }
     expect(await templates.find('a')).toMatchObject(changed)
     await expect(templates.update('none', {})).rejects.toMatchObject({ code: 'not_found' })

@@ -8,6 +8,7 @@ const parts: MetricsParts = {
   sandboxes: async () => ({ running: 2, paused: 1 }),
   builds: async () => ({ ready: 3 }),
   backlogs: () => ({ starts: { waiting: 4, running: 5 } }),
+  warmGuests: () => ({ base: { waiting: 6, starting: 1, claimed: 7, missed: 8 } }),
 }
 const load = (api: number, cpuMs: number): WorkerLoad => ({
   loopDelayMs: { mean: 2, max: 30 },
@@ -85,6 +86,10 @@ test('what can be asked for is asked for when somebody reads', async () => {
     'e2b_builds{status="ready"}': 3,
     'e2b_queue_length{queue="starts",state="waiting"}': 4,
     'e2b_queue_length{queue="starts",state="running"}': 5,
+    'e2b_warm_guests{template="base",state="waiting"}': 6,
+    'e2b_warm_guests{template="base",state="starting"}': 1,
+    'e2b_warm_claims_total{template="base",outcome="claimed"}': 7,
+    'e2b_warm_claims_total{template="base",outcome="missed"}': 8,
     'e2b_server_info{version="1.2.3",runtime="process"}': 1,
   })
 })

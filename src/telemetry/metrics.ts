@@ -3,7 +3,14 @@
  * a look-up; what can be asked for is asked for when somebody reads.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { Backlog, ProcessLoad, RequestCounts, Telemetry, WorkerLoad } from '../domain/telemetry.ts'
+import type {
+  Backlog,
+  ProcessLoad,
+  RequestCounts,
+  Telemetry,
+  WarmFigures,
+  WorkerLoad,
+} from '../domain/telemetry.ts'
 
 export interface MetricsParts {
   version: string
@@ -14,6 +21,8 @@ export interface MetricsParts {
   builds: () => Promise<Record<string, number>>
   /** By what it waits for */
   backlogs: () => Record<string, Backlog>
+  /** By template, of those whose names are the server's own */
+  warmGuests: () => Record<string, WarmFigures>
 }
 
 export interface Metrics extends Telemetry {
@@ -54,6 +63,7 @@ export function createMetrics(parts: MetricsParts): Metrics {
   })
   const processes = createProcessMetrics(registers)
   addGauges(registers, parts)
+  addWarmFigures(registers, parts)
 
   return {
     contentType: registry.contentType,
@@ -204,6 +214,35 @@ function addGauges(registers: Registry[], { version, runtime, sandboxes, builds,
       for (const [queue, { waiting, running }] of Object.entries(backlogs())) {
         this.set({ queue, state: 'waiting' }, waiting)
         this.set({ queue, state: 'running' }, running)
+      }
+    },
+  })
+}
+
+function addWarmFigures(registers: Registry[], { warmGuests }: MetricsParts) {
+  new Gauge({
+    name: 'e2b_warm_guests',
+    help: 'Guests that are started ahead of their sandboxes, by template and state',
+    labelNames: ['template', 'state'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [template, { waiting, starting }] of Object.entries(warmGuests())) {
+        this.set({ template, state: 'waiting' }, waiting)
+        this.set({ template, state: 'starting' }, starting)
+      }
+    },
+  })
+  new Counter({
+    name: 'e2b_warm_claims_total',
+    help: 'Creates by whether a guest waited for them, by template',
+    labelNames: ['template', 'outcome'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [template, { claimed, missed }] of Object.entries(warmGuests())) {
+        this.inc({ template, outcome: 'claimed' }, claimed)
+        this.inc({ template, outcome: 'missed' }, missed)
       }
     },
   })

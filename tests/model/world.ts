@@ -138,6 +138,7 @@ export async function createWorld(random: Random): Promise<World> {
     const warm = createWarmGuests({
       ...{ runtime: faulty, store: faultyStore.warmGuests, defaultUser: 'root', log: silentLog },
       maxMemoryMb: 0,
+      labelOf: (templateId) => templateId,
       maxGuests: 8,
       admit: admission.enterAhead,
     })

@@ -36,7 +36,7 @@ export async function startApi(options: Parameters<typeof startControl>[0] = {})
   }
   const parts = await startControl({ telemetry, ...options })
   const { control } = parts
-  metrics = openMetrics({ version: '1.2.3', runtime: 'process', ...control })
+  metrics = openMetrics({ version: '1.2.3', runtime: 'process', warm: parts.warm, ...control })
   const { store, clock } = control
   await store.teams.create({ id: 'other', name: 'Other', slug: 'other', createdAt: 1, limits: {} })
   const keyOf = async (teamId: string) => (await createApiKey(control, { teamId, name: `of ${teamId}` })).key

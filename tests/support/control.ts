@@ -91,6 +91,7 @@ export async function startControl({
       runtime,
       store: store.warmGuests,
       defaultUser: 'root',
+      labelOf: (templateId) => templateId,
       maxMemoryMb: 1_024,
       maxGuests: 8,
       log: silentLog,

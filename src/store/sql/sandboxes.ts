@@ -4,20 +4,23 @@ import type { NewLifecycleEvent } from '../../domain/lifecycle-event.ts'
 import type { Sandbox, SandboxFilter, SandboxStore, SandboxUpdate } from '../../domain/sandbox.ts'
 import type { SandboxRow, Tables } from '../schema.ts'
 import { appendEvent } from './lifecycle-events.ts'
+import { countSpawn } from './templates.ts'
 
 /** Sandboxes that exist; a row that is gone is a sandbox that is gone. */
 export function createSandboxStore(db: Kysely<Tables>): SandboxStore {
   return {
-    async create(sandbox) {
-      const { numInsertedOrUpdatedRows } = await db
-        .insertInto('sandboxes')
-        .values(toRow(sandbox))
-        .onConflict((conflict) => conflict.doNothing())
-        .executeTakeFirstOrThrow()
-      if (numInsertedOrUpdatedRows !== 1n) {
-        throw new ServerError('conflict', `A sandbox with id '${sandbox.id}' exists already.`)
-      }
-    },
+    create: (sandbox, event) =>
+      together(db, event, async (part) => {
+        const { numInsertedOrUpdatedRows } = await part
+          .insertInto('sandboxes')
+          .values(toRow(sandbox))
+          .onConflict((conflict) => conflict.doNothing())
+          .executeTakeFirstOrThrow()
+        if (numInsertedOrUpdatedRows !== 1n) {
+          throw new ServerError('conflict', `A sandbox with id '${sandbox.id}' exists already.`)
+        }
+        if (event !== undefined) await part.deleteFrom('warm_guests').where('id', '=', sandbox.id).execute()
+      }),
 
     async find(id) {
       const row = await db.selectFrom('sandboxes').selectAll().where('id', '=', id).executeTakeFirst()
@@ -110,6 +113,7 @@ async function together(
   await db.transaction().execute(async (transaction) => {
     await change(transaction)
     await appendEvent(transaction, event)
+    if (event.type === 'created') await countSpawn(transaction, event.templateId, event.at)
   })
 }
 

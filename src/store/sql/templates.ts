@@ -108,14 +108,6 @@ export function createTemplateStore(db: Kysely<Tables>): TemplateStore {
       })
     },
 
-    async countSpawn(id, at) {
-      await db
-        .updateTable('templates')
-        .set((columns) => ({ spawn_count: columns('spawn_count', '+', 1), last_spawned_at: at }))
-        .where('id', '=', id)
-        .execute()
-    },
-
     async remove(id) {
       await db.deleteFrom('templates').where('id', '=', id).execute()
     },
@@ -189,4 +181,13 @@ function toRow(template: Template): TemplateRow {
     last_spawned_at: template.lastSpawnedAt,
     spawn_count: template.spawnCount,
   }
+}
+
+/** One more sandbox has started of a template, as a part of `db`'s transaction; of one that is gone nobody counts. */
+export async function countSpawn(db: Kysely<Tables>, id: string, at: number): Promise<void> {
+  await db
+    .updateTable('templates')
+    .set((columns) => ({ spawn_count: columns('spawn_count', '+', 1), last_spawned_at: at }))
+    .where('id', '=', id)
+    .execute()
 }

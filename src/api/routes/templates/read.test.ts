@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { startApi, type TestApi } from '../../../../tests/support/api.ts'
-import { buildOf, templateOf } from '../../../../tests/support/control.ts'
+import { buildOf, rowOf, templateOf } from '../../../../tests/support/control.ts'
+import { eventOf } from '../../../control/lifecycle.ts'
 
 const mine = 'm0000000000000000000'
 const theirs = 't0000000000000000000'
@@ -56,7 +57,8 @@ test('templates are listed with what their builds are: the sizes of the ready on
     expect(await json(`GET ${path}`)).toEqual([200, [listed]])
   }
   const counted = await api.ask('GET /templates')
-  await api.control.store.templates.countSpawn(mine, 30)
+  const row = rowOf({ id: 'ispawned', templateId: mine, state: 'running' })
+  await api.control.store.sandboxes.create(row, eventOf(row, { type: 'created' }, 30))
   expect((await api.ask('GET /templates')).json()[0]).toEqual({
     ...counted.json()[0],
     lastSpawnedAt: '1970-01-01T00:00:00.030Z',
