@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { Sandbox } from 'code-interpreter-1-5'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { outputOf } from '../../support/framework-checks.ts'
+import { outputOf, runCheck } from '../../support/framework-checks.ts'
 import { joinSharedServer, type SharedServer } from '../../support/shared-server.ts'
 
 const timeout = 180_000
@@ -16,6 +16,11 @@ afterAll(() => server[Symbol.asyncDispose]())
 test('e2b-code-interpreter 1.5.2 (Python, sync and async)', { timeout }, async () => {
   const python = join(import.meta.dirname, '../../../build/python/interpreter-1.5.2/bin/python')
   expect(await outputOf(python, join(import.meta.dirname, 'interpreter_older.py'))).toBe('all done\n')
+})
+
+test('arcade-e2b, a program with 1.5.2 inside', { timeout }, async () => {
+  const folder = join(import.meta.dirname, '../frameworks/domain')
+  expect(await runCheck(folder, 'arcade-e2b')).toMatch(/all done\n$/)
 })
 
 test('@e2b/code-interpreter 1.5.1', { timeout }, async () => {
