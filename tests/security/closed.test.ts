@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto'
 import { Sandbox, type SandboxOpts } from 'e2b'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { testedRuntime } from '../../scripts/test/runtime.mjs'
 import { neighbour } from '../../src/runtimes/docker/egress.fixture.ts'
 import { attacked } from './support/attacked.ts'
 import { attemptInside } from './support/inside.ts'
@@ -10,6 +11,13 @@ const { url, attackerKey } = attacked()
 const at = { apiUrl: url, sandboxUrl: url, apiKey: attackerKey, timeoutMs: 3_600_000 }
 const host = `203.0.113.${randomInt(1, 250)}`
 
+/** By what an engine answers inside its containers, which other runtimes don't have. */
+const engineWays: [string, string][] = [
+  ['a question to the engine', 'ask_engine(53)'],
+  ['a question to the engine, past port 53', "ask_engine(engine_port('udp'))"],
+  ['a connection to the engine’s resolver', "tcp('127.0.0.11', 53)"],
+  ['the same past port 53', "tcp('127.0.0.11', engine_port('tcp'))"],
+]
 /** `HOST` and `PORT` are those of a machine outside. The ways that lead there from a sandbox that is open: */
 const ways: [string, string][] = [
   ['TCP', "tcp('HOST', PORT)"],
@@ -18,12 +26,9 @@ const ways: [string, string][] = [
   ['UDP', "udp('HOST', PORT)"],
   ['an echo', "icmp('HOST')"],
   ['a name', "resolve('name.invalid')"],
-  ['a question to the engine', 'ask_engine(53)'],
-  ['a question to the engine, past port 53', "ask_engine(engine_port('udp'))"],
-  ['a connection to the engine’s resolver', "tcp('127.0.0.11', 53)"],
-  ['the same past port 53', "tcp('127.0.0.11', engine_port('tcp'))"],
   ['TCP from the agent’s port', "tcp_from_port(49982, 'HOST', PORT)"],
   ['a mark of an interface', "tcp_with(25, b'eth0', 'HOST', PORT)"],
+  ...(testedRuntime() === 'docker' ? engineWays : []),
 ]
 /** What leads nowhere in any sandbox. */
 const dead: [string, string][] = [
