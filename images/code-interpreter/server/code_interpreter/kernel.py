@@ -11,6 +11,7 @@ from typing import Any
 from jupyter_client import AsyncKernelManager
 from jupyter_client.asynchronous import AsyncKernelClient
 
+from . import swarm
 from .events import Event, error, event_of
 from .fork_server import ForkServer
 from .languages import Language
@@ -26,8 +27,6 @@ LAST_WORDS_S = 0.2
 """Time in which what a kernel said before its end is still read"""
 INTERRUPT_S = 3.0
 """Time between two interrupts of code that goes on regardless"""
-SWARM = 256
-"""Processes of one kernel that are ended by their number: the time to interrupt each may never come"""
 IDLE_VICTIM, RUNNING_VICTIM = "500", "700"
 """When memory runs out, kernels are ended before the server, and first those that run something, and its children"""
 
@@ -102,6 +101,7 @@ class Kernel:
         self._be_victim(RUNNING_VICTIM)
         msg_id, reply = self._send(code, silent=False)
         running = self._running = _Execution(msg_id)
+        watching = asyncio.create_task(swarm.watch(self._pid, self._kill_group))
         failed = False
         try:
             async for message in self._messages(running, reply):
@@ -113,6 +113,7 @@ class Kernel:
             if not failed and (event := await self._outcome(reply)) is not None:
                 yield event
         finally:
+            watching.cancel()
             self._be_victim(IDLE_VICTIM)
             self._running = None
             self._replies.pop(msg_id, None)
@@ -180,7 +181,7 @@ class Kernel:
 
     async def interrupt(self) -> None:
         """Interrupts what runs, again and again until the kernel is idle or has ended. Some kernels it can only end."""
-        if not self._language.interruptible or self._is_swarm():
+        if not self._language.interruptible or swarm.is_one(self._pid):
             self._kill_group()
             await self.dead.wait()
         while not self.dead.is_set():
@@ -190,7 +191,7 @@ class Kernel:
                 await asyncio.wait_for(asyncio.shield(reply), INTERRUPT_S)
                 return
             except TimeoutError:
-                if self._is_swarm():
+                if swarm.is_one(self._pid):
                     self._kill_group()
             except (OSError, RuntimeError):
                 return
@@ -284,9 +285,6 @@ class Kernel:
             if reply is not None and not reply.done():
                 reply.set_result(message["content"])
 
-    def _is_swarm(self) -> bool:
-        return sum(_group_of(int(name)) == self._pid for name in os.listdir("/proc") if name.isdecimal()) > SWARM
-
     def _kill_group(self) -> None:
         """Ends the kernel with all that it has started, at once: none of them forks meanwhile."""
         with contextlib.suppress(OSError):
@@ -315,10 +313,3 @@ class Kernel:
         except OSError:
             # The kernel has ended, or its sandbox forbids it: then it is as likely as the server.
             pass
-
-
-def _group_of(pid: int) -> int | None:
-    try:
-        return os.getpgid(pid)
-    except OSError:
-        return None
