@@ -54,8 +54,14 @@ export function createCatalog(folder: string, sharedFolder: string | undefined):
       for (const record of (await shared?.list()) ?? []) all.set(record.image, record)
       return [...all.values()].sort((one, other) => other.createdAt - one.createdAt)
     },
-    find: async (image) =>
-      (await load()).get(withTag(image)) ?? (isImageName(image) ? await shared?.read(image) : undefined),
+    async find(image) {
+      const all = await load()
+      const found = all.get(withTag(image))
+      if (found !== undefined || !isImageName(image)) return found
+      const written = await files.read(image)
+      if (written !== undefined) all.set(written.image, written)
+      return written ?? shared?.read(image)
+    },
     async put(record) {
       await files.put(record)
       ;(await load()).set(record.image, record)

@@ -26,7 +26,7 @@ export async function checkRegistry(
   allow: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const check = createCheck(registry, allow, signal)
+  const check = createAddressCheck(registry, allow, signal)
   await check(registry.replace(/:\d+$/, ''), `The registry ${registry}`)
   const bounded = linkSignals([signal], answerMs)
   try {
@@ -44,9 +44,14 @@ export async function checkRegistry(
 }
 
 /** Resolves with the addresses of a host, all of them allowed. Errors: `forbidden`, naming `what`. */
-type Check = (host: string, what: string) => Promise<string[]>
+export type AddressCheck = (host: string, what: string) => Promise<string[]>
 
-function createCheck(registry: string, allow: readonly string[], signal: AbortSignal): Check {
+/** `registry`: on whose account hosts are asked. */
+export function createAddressCheck(
+  registry: string,
+  allow: readonly string[],
+  signal: AbortSignal,
+): AddressCheck {
   const [closed, opened] = [closedRanges(), createRanges(allow)]
   return async (host, what) => {
     const addresses = await abortable(addressesOf(host), signal)
@@ -60,14 +65,14 @@ function createCheck(registry: string, allow: readonly string[], signal: AbortSi
 }
 
 /** None for a name that isn't found: the engine says so then. */
-async function addressesOf(host: string): Promise<string[]> {
+export async function addressesOf(host: string): Promise<string[]> {
   if (isIP(host) !== 0) return [host]
   const found = await lookup(host, { all: true }).catch(() => [])
   return found.map(({ address }) => address)
 }
 
 /** False where nobody answers. Errors: those of `check`. */
-async function lookAtAnswer(start: URL, check: Check, signal: AbortSignal): Promise<boolean> {
+async function lookAtAnswer(start: URL, check: AddressCheck, signal: AbortSignal): Promise<boolean> {
   let url = start
   for (let redirects = 0; redirects <= redirectsMax; redirects++) {
     const addresses = await check(hostOf(url), `The address that ${start.host} redirects to`)
@@ -82,18 +87,12 @@ async function lookAtAnswer(start: URL, check: Check, signal: AbortSignal): Prom
   return true
 }
 
-const hostOf = ({ hostname }: URL) => hostname.replace(/^\[|\]$/g, '')
+/** Without the brackets of IPv6. */
+export const hostOf = ({ hostname }: URL) => hostname.replace(/^\[|\]$/g, '')
 
 /** The head of an answer. Nothing secret is sent and nothing of the body is read, so the certificate doesn't matter. */
 function ask(url: URL, addresses: string[], signal: AbortSignal): Promise<IncomingMessage> {
-  const pinned: LookupFunction = (_host, options, callback) => {
-    const all = addresses.map((address) => ({ address, family: isIP(address) }))
-    const [first] = all
-    if (first === undefined) callback(new Error('no such name'), '')
-    else if (options.all) callback(null, all)
-    else callback(null, first.address, first.family)
-  }
-  const options = { lookup: pinned, signal, agent: false, rejectUnauthorized: false }
+  const options = { lookup: pinnedLookup(addresses), signal, agent: false, rejectUnauthorized: false }
   return new Promise((resolve, reject) => {
     const sent = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options, (answer) => {
       resolve(answer)
@@ -106,6 +105,17 @@ function ask(url: URL, addresses: string[], signal: AbortSignal): Promise<Incomi
     })
     sent.end()
   })
+}
+
+/** Connects to these addresses, whatever the name leads to by now. */
+export function pinnedLookup(addresses: readonly string[]): LookupFunction {
+  return (_host, options, callback) => {
+    const all = addresses.map((address) => ({ address, family: isIP(address) }))
+    const [first] = all
+    if (first === undefined) callback(new Error('no such name'), '')
+    else if (options.all) callback(null, all)
+    else callback(null, first.address, first.family)
+  }
 }
 
 /** Where the challenges of an answer have tokens fetched. The realm of others, as of `Basic`, is a text and no address. */

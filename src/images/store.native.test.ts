@@ -17,65 +17,26 @@ import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newId } from '../lib/ids.ts'
-import { silentLog } from '../lib/log.ts'
 import { patientSignal } from '../lib/patience.ts'
-import { createHostClient, type HostClient } from '../runtimes/native/host-client.ts'
-import { createLayerHost } from '../runtimes/native/layer-host.ts'
 import { openEngineArchive } from './engine-archive.ts'
-import { createImageStore, type ImageStoreOptions } from './store.ts'
+import { imageServer } from './store.fixture.ts'
+import type { ImageStoreOptions } from './store.ts'
 
-const build = join(import.meta.dirname, '../../build')
 const patience = () => patientSignal(30_000)
 let folder: string
-const clients: HostClient[] = []
+const servers: ReturnType<typeof imageServer>[] = []
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'e2b-images-'))
 })
 afterAll(async () => {
-  for (const client of clients) await client.close()
+  for (const each of servers) await each.close()
   rmSync(folder, { recursive: true })
 })
 
-/** A server's helper, and stores of its images as a restarted server makes them. */
 function server(provided?: ImageStoreOptions['provided']) {
-  const home = join(folder, newId())
-  mkdirSync(home)
-  const root = join(home, 'root')
-  const shared = join(folder, 'shared')
-  const client = createHostClient({
-    root,
-    program: {
-      file: join(build, 'e2b-host'),
-      agent: join(build, 'e2b-guest'),
-      instance: newId().slice(0, 12),
-      logFile: join(home, 'host.log'),
-      shared,
-    },
-    path: process.env.PATH ?? '',
-    network: async () => ({
-      open: true,
-      allow: [],
-      resolvers: [],
-      bounds: { connections: 64, connectionsPerSecond: 64, packetsPerSecond: 64 },
-    }),
-    log: silentLog,
-  })
-  clients.push(client)
-  const layers = createLayerHost(root, client)
-  return {
-    root,
-    layers,
-    store: () =>
-      createImageStore({
-        layers,
-        folder: join(home, 'images'),
-        shared: join(shared, 'images'),
-        ...(provided !== undefined && { provided }),
-        log: silentLog,
-      }),
-    /** Where a layer's file is */
-    file: (layer: string, path: string) => join(root, 'layers', layer, 'diff', path),
-  }
+  const made = imageServer(folder, provided)
+  servers.push(made)
+  return made
 }
 
 /** A tar of these files; a name that ends with `/` is a directory, content that is a list the target of a link. */

@@ -16,6 +16,9 @@ import { type ImageConfig, toInfo } from './image-record.ts'
 import { createIntake, fromArchive, fromTar } from './intake.ts'
 import { createLayerKeeper } from './layer-keeper.ts'
 import { checkImageName, imageNotFound, isImageName, splitImage, withTag } from './names.ts'
+import { readRegistry } from './pull.ts'
+import type { RegistryChoice } from './registry-choice.ts'
+import { ecrEndpoint } from './registry-login.ts'
 import { createSharedSweep } from './shared-sweep.ts'
 
 /** Images that are flattened or kept at once */
@@ -44,6 +47,8 @@ export interface ImageStoreOptions {
   shared?: string
   /** An image that is taken in, for all servers of the machine, when it is first looked for; none: it isn't there */
   provided?: { image: string; open: (signal: AbortSignal) => Promise<ImageSource | undefined> }
+  /** Default: every registry of the internet, as names say */
+  registries?: Partial<RegistryChoice>
   clock?: Clock
   log: Log
 }
@@ -51,6 +56,7 @@ export interface ImageStoreOptions {
 /** Touches nothing until it is used. */
 export function createImageStore(options: ImageStoreOptions): ImageStore {
   const { layers: host, folder, provided, clock = systemClock(), log } = options
+  const registries: RegistryChoice = { offline: false, allow: [], ecrEndpoint, ...options.registries }
   const catalog = createCatalog(folder, options.shared)
   const keeper = createLayerKeeper(host, (name) => catalog.layerNamed(name) !== undefined, clock)
   const parts: CopyParts = { host, catalog, keeper, log }
@@ -115,8 +121,20 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
       await catalog.create(recordOf(image, { layers, config: source.config, isOwn: true }))
     },
 
-    async pull(image) {
-      throw new ServerError('unimplemented', `The server has no registry that it could get ${image} from.`)
+    async pull(image, options, signal) {
+      checkImageName(image)
+      if (registries.offline) {
+        throw new ServerError(
+          'failed_precondition',
+          `The server asks no registry for ${image}, because it runs with --offline. Start it without --offline.`,
+        )
+      }
+      await intake(
+        image,
+        (coming) => readRegistry({ image, intake: coming, host }, registries, options, signal),
+        signal,
+      )
+      return toInfo(await obtain(parts, image, signal))
     },
 
     flatten: (image, target, signal) => copy(() => flattenImage(parts, image, target, signal), signal),

@@ -11,21 +11,10 @@ import {
   splitImage,
   withTag,
 } from '../../images/names.ts'
+import type { RegistryChoice } from '../../images/registry-choice.ts'
 import { type Login, loginOf } from '../../images/registry-login.ts'
 import { type Engine, reasonOf, statusOf, withSignal } from './engine.ts'
 import { jsonLines } from './json-lines.ts'
-
-/** Which registries the server asks, and how. */
-export interface RegistryChoice {
-  /** Asked in Docker Hub's place: `host[:port][/prefix]` */
-  mirror?: string
-  /** Asks none at all */
-  offline: boolean
-  /** Private ranges whose registries are asked all the same, besides the mirror */
-  allow: readonly string[]
-  /** Where AWS gives passwords for ECR, by region */
-  ecrEndpoint: (region: string) => string
-}
 
 /** Pulls, and resolves with a name by which the image is there. Errors: those of `Images.pull`. */
 export async function pullImage(
