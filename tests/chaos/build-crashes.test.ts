@@ -14,10 +14,10 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { abortable, sleep } from '../../src/lib/deadline.ts'
 import { forEachLimit } from '../../src/lib/for-each-limit.ts'
 import { silentLog } from '../../src/lib/log.ts'
-import { createDockerRuntime } from '../../src/runtimes/docker/runtime.ts'
+import { readConfig } from '../../src/main/config.ts'
+import { chooseRuntime } from '../../src/main/runtimes.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
 import { createBuilder } from '../../src/templates/builder.ts'
-import { agentBinary } from '../support/agent.ts'
 import { bundleCrashServer, type CrashServer, startCrashServer } from './support/crash-server-process.ts'
 import { disagreements } from './support/disagreements.ts'
 
@@ -119,14 +119,8 @@ test('kill -9 twice in bursts of builds: every image has an owner, and what nobo
 async function emptyCache(): Promise<Collected> {
   await server.end()
   const { instanceId } = store
-  const guestBinary = agentBinary
-  const runtime = createDockerRuntime({
-    stateDir,
-    guestBinary,
-    instanceId,
-    transport: 'auto',
-    log: silentLog,
-  })
+  const state = { instanceId, runtimes: await store.runtimes() }
+  const { runtime } = await chooseRuntime(readConfig({ stateDir }), state, silentLog)
   const builder = createBuilder({
     ...{
       runtime,

@@ -10,7 +10,7 @@ let proxy: EngineProxy
 let server: TestServer
 beforeAll(async () => {
   proxy = await startEngineProxy()
-  server = await startTestServer({ env: { DOCKER_HOST: proxy.dockerHost } })
+  server = await startTestServer({ env: { E2B_SERVER_RUNTIME: 'docker', DOCKER_HOST: proxy.dockerHost } })
 })
 afterAll(async () => {
   await proxy.resume()

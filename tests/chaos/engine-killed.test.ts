@@ -16,10 +16,12 @@ import { type OwnEngine, startOwnEngine } from './support/own-engine.ts'
 let engine: OwnEngine
 let server: TestServer
 let store: Store
+let env: Record<string, string>
 beforeAll(async () => {
   engine = await startOwnEngine(baseImage()!)
+  env = { E2B_SERVER_RUNTIME: 'docker', DOCKER_HOST: engine.dockerHost }
   // Rules made here would be none in the engine's own name space of networks.
-  server = await startTestServer({ flags: ['--open-egress'], env: { DOCKER_HOST: engine.dockerHost } })
+  server = await startTestServer({ flags: ['--open-egress'], env })
   store = await openSqliteStore({ path: join(server.stateDir, 'e2b-server.db') })
 }, 180_000)
 afterAll(async () => {
@@ -82,7 +84,7 @@ describe.each(operations)('the engine is killed during: $name', ({ prepare, run,
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
 
     await engine.start()
-    const parts = { store, docker: engine.docker, stateDir: server.stateDir }
+    const parts = { store, stateDir: server.stateDir, env }
     await expect.poll(() => disagreements(parts), { timeout: 60_000, interval: 200 }).toEqual([])
     const again = await Sandbox.connect(id, { timeoutMs: 600_000 })
     expect(await again.files.read('kept')).toBe('kept')
@@ -103,7 +105,7 @@ test('it is killed during a kill: the sandbox is gone in the end', patient, asyn
   await outcome
   expect(await sandbox.isRunning()).toBe(false)
   await engine.start()
-  const parts = { store, docker: engine.docker, stateDir: server.stateDir }
+  const parts = { store, stateDir: server.stateDir, env }
   await expect
     .poll(async () => [...(await disagreements(parts)), ...(await store.sandboxes.list({}))], {
       timeout: 60_000,

@@ -28,10 +28,11 @@ export interface Owner {
   instanceId: string
 }
 
-/** Of the server with that state directory, whether it runs or not. `env`: for the programs that are asked. */
+/** Of the server with that state directory, whether it runs or not. `env`: what the server was given beside the usual. */
 export async function holdingsOf(stateDir: string, env: Record<string, string> = {}): Promise<Holdings> {
   const store = await openSqliteStore({ path: databasePath(stateDir) })
   await store.close()
   const owner = { stateDir, instanceId: store.instanceId }
-  return testedRuntime() === 'native' ? nativeHoldings(owner) : dockerHoldings(owner, env)
+  const runtime = env.E2B_SERVER_RUNTIME ?? testedRuntime()
+  return runtime === 'native' ? nativeHoldings(owner) : dockerHoldings(owner, env)
 }

@@ -32,7 +32,12 @@ export function nativeHoldings({ stateDir, instanceId }: Owner): Holdings {
       )
       return new Map(found)
     },
-    images: async () => [],
+    async images() {
+      const folder = join(stateDir, 'image-records')
+      const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : []
+      const records = names.map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')))
+      return records.filter(({ isOwn }) => isOwn).map(({ image }) => image)
+    },
     directories: () => below('guests'),
     remainders() {
       const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n')

@@ -5,11 +5,14 @@ import { holdingsOf } from '../../support/holdings.ts'
 export async function disagreements({
   store,
   stateDir,
+  env = {},
 }: {
   store: Store
   stateDir: string
+  /** What the server was given beside the usual */
+  env?: Record<string, string>
 }): Promise<string[]> {
-  const holdings = await holdingsOf(stateDir)
+  const holdings = await holdingsOf(stateDir, env)
   const rows = await store.sandboxes.list({})
   const guests = await holdings.guests()
   const images = await holdings.images()
