@@ -41,11 +41,21 @@ export function createNative(
         folder: join(stateDir, 'image-records'),
         ...(startsHelper && { shared: join(sharedFolder, 'records') }),
         ...providedBy(config),
+        registries: registriesOf(config),
         log,
       }),
     egress: { open: openEgress, allow: egressAllow },
     log,
   })
+}
+
+/** Which registries are asked, by the server's flags. */
+export function registriesOf({ offline, registryAllow, registryMirror }: Config) {
+  return {
+    offline,
+    allow: registryAllow,
+    ...(registryMirror !== undefined && { mirror: registryMirror }),
+  }
 }
 
 /** The image that the setup has made with the machine's Docker engine. */

@@ -6,7 +6,7 @@ import { createDockerRuntime } from '../runtimes/docker/runtime.ts'
 import { createProcessRuntime } from '../runtimes/process/runtime.ts'
 import { type Config, ConfigError } from './config.ts'
 import { requireGuestBinary } from './installation.ts'
-import { createNative } from './native-runtime.ts'
+import { createNative, registriesOf } from './native-runtime.ts'
 
 /** How long the engine may take to say what it is, in ms. */
 const fingerprintTimeoutMs = 10_000
@@ -62,11 +62,6 @@ function boundTo({
 function createRuntime(name: RuntimeName, config: Config, instanceId: string, log: Log): Runtime {
   const shared = { guestBinary: requireGuestBinary(), instanceId, log }
   const { openEgress, egressAllow, stateDir } = config
-  const registries = {
-    offline: config.offline,
-    allow: config.registryAllow,
-    ...(config.registryMirror !== undefined && { mirror: config.registryMirror }),
-  }
   if (name === 'native') return createNative(config, shared)
   if (name === 'process') return createProcessRuntime({ ...shared, acknowledgeNoIsolation: true })
   return createDockerRuntime({
@@ -74,7 +69,7 @@ function createRuntime(name: RuntimeName, config: Config, instanceId: string, lo
     stateDir,
     transport: config.dockerTransport,
     startConcurrency: config.maxStarting,
-    registries,
+    registries: registriesOf(config),
     egress: openEgress ? { open: true } : { open: false, allow: egressAllow },
     ...(config.dockerHost !== undefined && { dockerHost: config.dockerHost }),
   })
