@@ -9,22 +9,34 @@ import { readServerState } from './server-state.ts'
 /** What came of closing a sandbox. */
 export type Closing = 'closed' | 'still open' | 'no such power' | Error
 
-/** Of a server that runs on Docker; the native runtime's helper sees to its own. Errors: those of `lookAtRules`. */
+/** What a running server's rules lack, and what is to be said of them otherwise. */
+export interface RunningRules {
+  lacking: string[]
+  said: string
+}
+
+/** Of a server that runs. Errors: those of `lookAtRules`. */
 export async function runningRules(
   { stateDir, dockerHost }: Config,
   runtime: string,
   running: Running | undefined,
-): Promise<{ hasNetwork: boolean; lacking: string[] } | undefined> {
+): Promise<RunningRules | undefined> {
   const instanceId = readServerState(stateDir)?.instanceId
-  if (running === undefined || runtime !== 'docker' || instanceId === undefined) return undefined
-  return await lookAtRules({ dockerHost, instanceId, log: silentLog }, AbortSignal.timeout(lookTimeoutMs))
+  if (running === undefined || instanceId === undefined || runtime === 'process') return undefined
+  if (runtime === 'native') return { lacking: [], said: 'the server’s helper looks after its own' }
+  const looking = { dockerHost, instanceId, log: silentLog }
+  const { hasNetwork, lacking } = await lookAtRules(looking, AbortSignal.timeout(lookTimeoutMs))
+  return {
+    lacking,
+    said: hasNetwork ? 'the server’s are complete' : 'the server’s come with its first sandbox',
+  }
 }
 
 /** `closing` is of the sandbox that was just tried, whose rules are made as those of any other are. */
 export function egressFinding(
   { openEgress }: Pick<Config, 'openEgress'>,
   closing: Closing,
-  rules: { hasNetwork: boolean; lacking: string[] } | undefined,
+  rules: RunningRules | undefined,
 ): Finding {
   const install = 'Install the package nftables, and run the server as root on the machine of the engine.'
   if (closing instanceof Error) throw new Trouble(`A sandbox can't be closed: ${closing.message}`, install)
@@ -52,11 +64,6 @@ export function egressFinding(
       'It makes them again within half a minute. If not, its log has the cause; look for programs that flush nftables.',
     )
   }
-  const running =
-    rules === undefined
-      ? ''
-      : rules.hasNetwork
-        ? '; the server’s are complete'
-        : '; the server’s come with its first sandbox'
+  const running = rules === undefined ? '' : `; ${rules.said}`
   return { detail: `sandboxes are kept out of inner networks, and single ones can be closed${running}` }
 }
