@@ -21,6 +21,8 @@ export interface Catalog {
   without<T>(image: string, task: () => Promise<T>): Promise<T>
   /** A layer as an image of this server's has it; none before the first of the other methods. */
   layerNamed(name: string): Layer | undefined
+  /** Whether it knows of all layers that are needed: there is no record that it can't read. */
+  isWhole(): Promise<boolean>
   readonly shared: RecordFiles | undefined
 }
 
@@ -30,11 +32,13 @@ export function createCatalog(folder: string, sharedFolder: string | undefined):
   const shared = sharedFolder === undefined ? undefined : createRecordFiles(sharedFolder)
   let known = new Map<string, ImageRecord>()
   let loading: Promise<void> | undefined
+  let isKnown = false
   const hidden = new Set<string>()
 
   const load = async () => {
-    loading ??= files.list().then((all) => {
-      known = new Map(all.map((record) => [record.image, record]))
+    loading ??= files.list().then(({ records, isWhole }) => {
+      known = new Map(records.map((record) => [record.image, record]))
+      isKnown = isWhole
     })
     try {
       await loading
@@ -51,7 +55,7 @@ export function createCatalog(folder: string, sharedFolder: string | undefined):
     own: load,
     async all() {
       const all = new Map(await load())
-      for (const record of (await shared?.list()) ?? []) all.set(record.image, record)
+      for (const record of (await shared?.list())?.records ?? []) all.set(record.image, record)
       return [...all.values()].sort((one, other) => other.createdAt - one.createdAt)
     },
     async find(image) {
@@ -61,6 +65,10 @@ export function createCatalog(folder: string, sharedFolder: string | undefined):
       const written = await files.read(image)
       if (written !== undefined) all.set(written.image, written)
       return written ?? shared?.read(image)
+    },
+    async isWhole() {
+      await load()
+      return isKnown
     },
     async put(record) {
       await files.put(record)

@@ -1,5 +1,6 @@
 /** Layers and images that come from elsewhere, through uploads to the helper. */
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { ServerError } from '../domain/error.ts'
 import type { LayerHost } from '../domain/layers.ts'
 import { newId } from '../lib/ids.ts'
@@ -32,6 +33,12 @@ export interface IntakeParts {
 /** Takes images in, some at a time: `read` brings the layers, lowest first; one of that name is replaced. */
 export function createIntake({ host, catalog, keeper }: IntakeParts) {
   const turns = createSemaphore(intakesMax)
+  let cleaned: Promise<void> | undefined
+  /** What a server that ended in the middle has left. */
+  const clean = async () => {
+    const spool = dirname(host.uploadPath('any'))
+    for (const name of await readdir(spool)) await rm(join(spool, name), { force: true })
+  }
   return async (
     image: string,
     read: (intake: Intake) => Promise<{ layers: Layer[]; config: ImageConfig }>,
@@ -44,6 +51,8 @@ export function createIntake({ host, catalog, keeper }: IntakeParts) {
       await catalog.own()
       // The place of uploads is there once the helper is.
       await host.layers(signal)
+      cleaned ??= clean()
+      await cleaned
       const intake: Intake = {
         newUpload() {
           const upload = newId()

@@ -10,8 +10,8 @@ import { withTag } from './names.ts'
 const recordMaxBytes = 4 << 20
 
 export interface RecordFiles {
-  /** Of what is no record there is none. Errors: those of the disk. */
-  list(): Promise<ImageRecord[]>
+  /** `isWhole`: there is none that this server can't read, as a later version may have written. Errors: those of the disk. */
+  list(): Promise<{ records: ImageRecord[]; isWhole: boolean }>
   read(image: string): Promise<ImageRecord | undefined>
   /** Creates it, and resolves with false where there is one of that image. */
   create(record: ImageRecord): Promise<boolean>
@@ -62,11 +62,13 @@ export function createRecordFiles(folder: string): RecordFiles {
         throw error
       })
       const records: ImageRecord[] = []
+      let isWhole = true
       for (const name of names.filter((each) => /^[0-9a-f]{64}\.json$/.test(each))) {
         const record = await load(join(folder, name))
         if (record !== undefined) records.push(record)
+        else isWhole = false
       }
-      return records
+      return { records, isWhole }
     },
     async read(image) {
       const record = await load(pathOf(image))

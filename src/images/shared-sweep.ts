@@ -21,7 +21,9 @@ export function createSharedSweep(
     if (now - last < pauseMs) return
     last = now
     const there = await host.sharedLayers(signal)
-    const needed = new Set((await shared.list()).flatMap(({ layers }) => layers.map(({ name }) => name)))
+    const { records, isWhole } = await shared.list()
+    if (!isWhole) return
+    const needed = new Set(records.flatMap(({ layers }) => layers.map(({ name }) => name)))
     for (const name of there) {
       if (needed.has(name)) continue
       await host.removeShared(name, signal).catch((error) => {

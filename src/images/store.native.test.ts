@@ -84,6 +84,9 @@ test('an archive becomes an image, is found by the next server, and goes with it
     ],
     config,
   )
+  // What a server has left that ended in the middle goes.
+  await layers.layers(patience())
+  writeFileSync(join(root, 'spool/left'), '')
   await one.take('team/image:1', { archive: archive.stream() }, patience())
   expect(readdirSync(join(root, 'spool'))).toEqual([])
   const info = await one.inspect('team/image:1', patience())

@@ -154,7 +154,7 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
 
     async list(signal) {
       const all = await catalog.own()
-      await keeper.sweep(signal)
+      if (await catalog.isWhole()) await keeper.sweep(signal)
       await sweepShared?.(signal)
       return [...all.values()].flatMap(({ image, isOwn }) => (isOwn ? [image] : []))
     },

@@ -63,8 +63,10 @@ impl Layers {
         let spool = root.join("spool");
         make_dir(&spool)?;
         sys::chown(File::open(&spool)?.as_fd(), owner, 0)?;
-        let own = Place::open(&root.join("layers"))?;
-        own.sweep()?;
+        let own = Arc::new(Place::open(&root.join("layers"))?);
+        for name in own.remainders()? {
+            own.remove_behind(name);
+        }
         let shared = match shared {
             Some(path) => Some(Arc::new(Place::open(&path.join("layers"))?)),
             None => None,
@@ -72,11 +74,12 @@ impl Layers {
         if let Some(shared) = &shared {
             // Another helper's drafts are there while it makes them.
             if let Ok(_lock) = shared.lock(libc::LOCK_EX | libc::LOCK_NB) {
-                // What another is removing behind its back is on its way already.
-                let _ = shared.sweep();
+                for name in shared.remainders()? {
+                    shared.remove_behind(name);
+                }
             }
         }
-        Ok(Layers { own: Arc::new(own), shared, spool, program: PathBuf::from("/proc/self/exe") })
+        Ok(Layers { own, shared, spool, program: PathBuf::from("/proc/self/exe") })
     }
 
     /// Where the layer's files are, for a mount. Errors: `not_found`.
@@ -249,14 +252,12 @@ impl Place {
         std::thread::spawn(move || drop(remove_tree(place.dir.as_fd(), &name)));
     }
 
-    /// Removes what has no layer's name.
-    fn sweep(&self) -> io::Result<()> {
-        for name in sys::names(self.dir.as_fd())? {
-            if name.to_bytes().starts_with(b".draft-") || name.to_bytes().starts_with(b".gone-") {
-                remove_tree(self.dir.as_fd(), &name)?;
-            }
-        }
-        Ok(())
+    /// What is neither whole nor being made: nobody may be at work here.
+    fn remainders(&self) -> io::Result<Vec<CString>> {
+        let names = sys::names(self.dir.as_fd())?;
+        let is_one =
+            |name: &CString| [".draft-", ".gone-"].iter().any(|start| name.to_bytes().starts_with(start.as_bytes()));
+        Ok(names.into_iter().filter(is_one).collect())
     }
 
     fn hidden_name(&self, what: &str) -> CString {
