@@ -94,7 +94,7 @@ export function withServerOptions(command: Command): Command {
     )
     .option(
       '--start-wait <seconds>',
-      'how long a start may wait for its turn [E2B_SERVER_START_WAIT] (default: 30)',
+      'how long a start may wait for its turn [E2B_SERVER_START_WAIT] (default: 50)',
     )
     .option(
       '--min-free-memory-mb <n>',

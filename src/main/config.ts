@@ -194,7 +194,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
       'E2B_SERVER_MAX_STARTING',
       String(Math.max(4, 2 * availableParallelism())),
     ),
-    startWaitS: pick('startWait', 'E2B_SERVER_START_WAIT', '30'),
+    startWaitS: pick('startWait', 'E2B_SERVER_START_WAIT', '50'),
     keepFree: {
       memoryMb: pick('minFreeMemoryMb', 'E2B_SERVER_MIN_FREE_MEMORY_MB'),
       diskMb: pick('minFreeDiskMb', 'E2B_SERVER_MIN_FREE_DISK_MB', '1024'),
