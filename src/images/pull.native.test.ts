@@ -14,6 +14,6 @@ afterAll(async () => {
 })
 
 testRegistries(({ registries } = { registries: {} }) => {
-  const images = one.store(registries)
+  const images = one.store({ registries })
   return { images, close: () => images.close() }
 })

@@ -47,12 +47,12 @@ export function imageServer(folder: string, provided?: ImageStoreOptions['provid
       const late = AbortSignal.timeout(endMs)
       while (existsSync(`/proc/${pid}`)) await sleep(10, late)
     },
-    store: (registries: ImageStoreOptions['registries'] = {}) =>
+    store: (more: Pick<ImageStoreOptions, 'registries' | 'clock'> = {}) =>
       createImageStore({
         layers,
         folder: join(home, 'images'),
         shared: join(shared, 'images'),
-        registries,
+        ...more,
         ...(provided !== undefined && { provided }),
         log: silentLog,
       }),

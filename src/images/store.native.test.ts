@@ -132,7 +132,7 @@ test('a kept image is taken over by another server, and outlives what it is of',
   const [one, other] = [server(), server()]
   const maker = one.store()
   const tar = tarOf({ file: 'kept' })
-  await maker.take('base:1', { tar: createReadable(tar), config: rootfs }, patience())
+  await maker.take('base:1', { tar: inPieces(tar), config: rootfs }, patience())
   const name = `kept:${newId()}`
   await maker.keep('base:1', name, 'a "note"', patience())
   await expect(maker.keep('base:1', name, '', patience())).rejects.toMatchObject({ code: 'conflict' })
@@ -157,6 +157,31 @@ test('a kept image is taken over by another server, and outlives what it is of',
   expect(await other.store().list(patience())).toEqual(['e2b-server/made:1'])
 })
 
+test('a layer that no image has goes after ten minutes, unless there is a record that this server does not know', async () => {
+  const { store, layers, root } = server()
+  let now = 1000
+  const images = store({ clock: { now: () => now } })
+  await images.take('base', { tar: inPieces(tarOf({ file: '' })), config: rootfs }, patience())
+  const [needed] = await images.layersOf('base', patience())
+  await layers.flatten([needed!], 'nobodys', patience())
+  await images.list(patience())
+  now += 9 * 60_000
+  await images.list(patience())
+  expect(await layers.layers(patience())).toContain('nobodys')
+
+  const later = join(dirname(root), 'images', `${'0'.repeat(64)}.json`)
+  writeFileSync(later, '{"version":2}')
+  const other = store({ clock: { now: () => now } })
+  for (const step of [0, 20 * 60_000]) {
+    now += step
+    await other.list(patience())
+  }
+  expect(await layers.layers(patience())).toContain('nobodys')
+  rmSync(later)
+  await images.list(patience())
+  expect(await layers.layers(patience())).toEqual([needed])
+})
+
 test('an archive reaches nothing but its own layer, and what is none is refused', async () => {
   const { store, layers, file } = server()
   const images = store()
@@ -173,7 +198,7 @@ test('an archive reaches nothing but its own layer, and what is none is refused'
   expect(readdirSync(outside)).toEqual([])
   for (const layer of await layers.layers(patience())) expect(existsSync(file(layer, 'way'))).toBe(true)
 
-  const text = createReadable(Buffer.alloc(4096, 'no archive '))
+  const text = inPieces(Buffer.alloc(4096, 'no archive '))
   await expect(images.take('none', { tar: text, config: rootfs }, patience())).rejects.toMatchObject({
     code: 'invalid_argument',
   })
@@ -215,6 +240,6 @@ test('an image of the Docker engine is taken over when it is first needed, once 
   ])
 })
 
-async function* createReadable(bytes: Buffer): AsyncGenerator<Buffer> {
+async function* inPieces(bytes: Buffer): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += 1000) yield bytes.subarray(at, at + 1000)
 }
