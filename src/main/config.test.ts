@@ -20,7 +20,7 @@ test('limits are off until they are set; hours become seconds', () => {
   const { limits, keepFree, startWaitS, maxStarting } = readConfig({}, {})
   expect(Object.values(limits)).toEqual([null, null, null, null, null])
   expect(keepFree).toEqual({ memoryMb: null, diskMb: 1024 })
-  expect(startWaitS).toBe(30)
+  expect(startWaitS).toBe(50)
   expect(maxStarting).toBeGreaterThanOrEqual(4)
   const env = { E2B_SERVER_LIMIT_SANDBOXES: '20', E2B_SERVER_LIMIT_VCPU: 'unlimited' }
   expect(readConfig({ maxLifetimeHours: '1.5', limitCreatesPerSecond: '0.5' }, env).limits).toEqual({
