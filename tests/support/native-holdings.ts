@@ -61,8 +61,11 @@ export function nativeHoldings({ stateDir, instanceId }: Owner): Holdings {
     },
     async reboot() {
       for (const name of below('guests')) {
-        const { pid } = await find(name)
-        if (typeof pid === 'number' && pid > 0) process.kill(pid, 'SIGKILL')
+        const { pid, state } = await find(name)
+        if (typeof pid !== 'number') continue
+        process.kill(pid, 'SIGKILL')
+        // A frozen one ends when it is thawed.
+        if (state === 'frozen') await askHelper(root, 'thaw', { sandbox: name }).catch(() => {})
       }
     },
     // They are files of the state directory.

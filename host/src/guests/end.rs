@@ -84,7 +84,15 @@ impl Guests {
         if !is_it || guest.is_ending {
             return;
         }
-        match self.end_live(sandbox, &mut guest) {
+        let ended = self.end_live(sandbox, &mut guest).and_then(|()| {
+            // What it wrote is kept, as after a stop.
+            if let Phase::Running(..) = guest.record.phase {
+                guest.record.phase = Phase::Stopped;
+                guest.record.write(&self.root.guest(sandbox))?;
+            }
+            Ok(())
+        });
+        match ended {
             Ok(()) => (self.on_gone)(sandbox),
             Err(failure) => {
                 crate::log::warn("A sandbox that ended can't be freed.", json!({ "error": failure.message }))

@@ -188,6 +188,8 @@ impl Guests {
                 known(json!({ "state": state, "pid": live.process.pid, "startTime": live.process.start_time }))
             }
             (None, Phase::Stopped) => known(json!({ "state": "stopped" })),
+            // It has ended by itself, and is about to be stopped.
+            (Some(_), Phase::Running(..)) => known(json!({ "state": "cut-off" })),
             _ => json!({ "state": "gone" }),
         }
     }

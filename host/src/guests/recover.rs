@@ -56,7 +56,12 @@ impl Guests {
             Phase::Starting(_) => return Err(Failure::internal("Its start broke off.")),
             Phase::Running(place, process) => match self.find_process(&sandbox, &place, &process)? {
                 Some(live) => (Some(live), Some(place)),
-                None => (None, None),
+                // As after a restart of the machine: what it wrote is kept.
+                None => {
+                    record.phase = Phase::Stopped;
+                    record.write(&directory)?;
+                    (None, None)
+                }
             },
             Phase::Stopped => (None, None),
             // Its processes end with the groups that nobody has; what it wrote is kept.

@@ -59,7 +59,7 @@ export async function server(options: Partial<NativeRuntimeOptions> = {}) {
   /** Ends a guest's first process, and with it all others, behind the helper's back. */
   const kill = async (handle: GuestHandle) => {
     process.kill(wholeOf(await find(handle), 'pid'), 'SIGKILL')
-    while ((await find(handle)).state === 'running') await sleep(10)
+    while (!['stopped', 'gone'].includes(String((await find(handle)).state))) await sleep(10)
   }
   const dispose = async () => {
     const runtime = create()
