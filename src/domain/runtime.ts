@@ -35,6 +35,8 @@ export interface Fingerprint {
   versions: Record<string, string>
   cpuCount: number
   memoryMb: number
+  /** What sandboxes do without that they have on other runtimes, in sentences; absent: nothing */
+  lacks?: string
   /** What holds guests in, by name, and whether it is there; absent where nothing does */
   isolation?: Record<string, boolean>
   /** Where guests are kept, as the engine names it; absent where it doesn't say */

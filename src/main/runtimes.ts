@@ -32,10 +32,10 @@ export async function chooseRuntime(config: Config, state: ServerState, log: Log
   const bound = boundTo(state.runtimes)
   if (bound !== undefined) return { runtime: create(bound.name), why: bound.why }
   const native = create('native')
-  const { usable, detail } = await native.fingerprint(patientSignal(fingerprintTimeoutMs))
-  if (usable) return { runtime: native, why: detail }
+  const { usable, detail, lacks } = await native.fingerprint(patientSignal(fingerprintTimeoutMs))
+  if (usable && lacks === undefined) return { runtime: native, why: detail }
   await native.close()
-  return { runtime: create('docker'), why: `The native runtime can't be used: ${detail}` }
+  return { runtime: create('docker'), why: `The native runtime can't be used: ${lacks ?? detail}` }
 }
 
 /** What `auto` has to go on with: no runtime can use another's sandboxes and images. */

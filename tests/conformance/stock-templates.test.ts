@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Sandbox } from 'e2b'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { holdingsOf } from '../support/holdings.ts'
 import { pointSdksAt } from '../support/mode.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
@@ -73,8 +74,7 @@ async function ask(template: string) {
 }
 
 async function images(name: string): Promise<string[]> {
-  const { stdout } = await promisify(execFile)('docker', ['images', '--quiet', `e2b-server/${name}`])
-  return stdout.split('\n').filter(Boolean)
+  return await (await holdingsOf(server.stateDir)).named(`e2b-server/${name}`)
 }
 
 test('two who ask first are told that it is being built, and by any of its names it is there then', {

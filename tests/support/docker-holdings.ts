@@ -18,6 +18,10 @@ export function dockerHoldings({ stateDir, instanceId }: Owner, env: Record<stri
 
   return {
     images,
+    async named(repository) {
+      const found = await docker.listImages({ filters: { reference: [repository] } })
+      return found.flatMap(({ RepoTags }) => RepoTags ?? [])
+    },
     async guests() {
       const found = await containers()
       return new Map(

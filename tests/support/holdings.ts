@@ -12,6 +12,8 @@ export interface Holdings {
   guests(): Promise<Map<string, GuestState>>
   /** Names of the images that are its own */
   images(): Promise<string[]>
+  /** Names of the images that are called `<repository>:<anything>`, whoever made them */
+  named(repository: string): Promise<string[]>
   /** Sandboxes that have a directory */
   directories(): string[]
   /** What is mounted for guests where this process sees it, and whatever else may be left of them, in words */

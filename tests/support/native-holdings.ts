@@ -7,10 +7,13 @@ import type { GuestState, Holdings, Owner } from './holdings.ts'
 
 const states: Record<string, GuestState> = { running: 'running', frozen: 'paused', stopped: 'stopped' }
 const groupsRoot = '/sys/fs/cgroup'
+/** Of images that are kept for all servers of this machine */
+const sharedRecords = '/var/lib/e2b-server/images/records'
 
 /** What a helper and the kernel have of a server. */
 export function nativeHoldings({ stateDir, instanceId }: Owner): Holdings {
   const root = join(stateDir, 'native')
+  const ownRecords = join(stateDir, 'image-records')
   const below = (folder: string) => (existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [])
   /** A helper without a server ends after a while: then there is nobody to ask what is frozen, or to freeze anything. */
   const isHere = () =>
@@ -32,11 +35,10 @@ export function nativeHoldings({ stateDir, instanceId }: Owner): Holdings {
       )
       return new Map(found)
     },
-    async images() {
-      const folder = join(stateDir, 'image-records')
-      const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : []
-      const records = names.map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')))
-      return records.filter(({ isOwn }) => isOwn).map(({ image }) => image)
+    images: async () => recordsIn(ownRecords).flatMap(({ image, isOwn }) => (isOwn ? [image] : [])),
+    async named(repository) {
+      const all = [...recordsIn(ownRecords), ...recordsIn(sharedRecords)].map(({ image }) => image)
+      return [...new Set(all)].filter((image) => image.startsWith(`${repository}:`))
     },
     directories: () => below('guests'),
     remainders() {
@@ -71,4 +73,9 @@ export function nativeHoldings({ stateDir, instanceId }: Owner): Holdings {
     // They are files of the state directory.
     removeImages: async () => {},
   }
+}
+
+function recordsIn(folder: string): { image: string; isOwn: boolean }[] {
+  const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : []
+  return names.map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')))
 }

@@ -5,6 +5,7 @@ import type { HostClient, HostHello } from './host-client.ts'
 
 /** Without these there is no sandbox. */
 const required = ['cgroup', 'network', 'seccomp'] as const
+const noViews = 'Sandboxes see memory, CPUs, load and boot id of the machine.'
 
 /** Never throws. */
 export async function fingerprintNative(client: HostClient, signal: AbortSignal): Promise<Fingerprint> {
@@ -32,6 +33,7 @@ export async function fingerprintNative(client: HostClient, signal: AbortSignal)
     ...machine,
     versions: { helper: version, ...machine.versions, cgroups: `v${cgroups}` },
     usable: true,
+    ...(features.views?.has !== true && { lacks: features.views?.why ?? noViews }),
     detail: 'Sandboxes are made of name spaces of this kernel, without an engine.',
     isolation: {
       seccomp: true,

@@ -30,6 +30,13 @@ test('the fingerprint has what the machine has, and names what it lacks', async 
   await using poor = await startPeer(noGuests, { ...hello, features })
   await using other = runtimeOf(poor)
   expect(await other.fingerprint(patience())).toMatchObject({ usable: false, detail: 'There is no nft.' })
+  const ofMachine = { has: false, why: 'They see all of it.' }
+  await using seen = await startPeer(noGuests, {
+    ...hello,
+    features: { ...hello.features, views: ofMachine },
+  })
+  await using last = runtimeOf(seen)
+  expect(await last.fingerprint(patience())).toMatchObject({ usable: true, lacks: 'They see all of it.' })
   await using nowhere = runtimeOf({ root: '/nonexistent' })
   expect(await nowhere.fingerprint(patience())).toMatchObject({
     usable: false,
