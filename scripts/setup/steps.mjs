@@ -49,7 +49,7 @@ export function stepsFor(purpose) {
     name: 'host helper',
     does: 'the helper that makes sandboxes without an engine',
     folder: 'host',
-    shared: ['spec/system-calls.json'],
+    shared: ['spec/system-calls.json', 'src/network/rules.json'],
     binary: paths.hostBinary,
     stamp: join(paths.stamps, 'host-helper'),
   })
