@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { root } from '../setup/paths.mjs'
 import { findCargo } from '../setup/step-rust.mjs'
 import { readCargoResults, readVitestResults, skippedTests } from './results.mjs'
+import { runtimeOf } from './runtime.mjs'
 
 /**
  * @typedef {import('./results.mjs').Results} Results
@@ -114,7 +115,9 @@ async function runVitest({ runProgram }, project, { keepAs, prefix = [], env = {
       join(root, 'node_modules', '.bin', 'vitest'),
       ...['run', '--project', project, ...reporters, ...args, ...files],
     ]
-    const { code } = await runProgram(command, more, { env: { ...env, E2B_TEST_RESULTS: ours } })
+    const { code } = await runProgram(command, more, {
+      env: { E2B_SERVER_RUNTIME: runtimeOf(project), ...env, E2B_TEST_RESULTS: ours },
+    })
     if (keepAs !== undefined && readJson(theirs) !== undefined) {
       mkdirSync(dirname(keepAs), { recursive: true })
       copyFileSync(theirs, keepAs)

@@ -8,6 +8,22 @@
 /** @type {TestedRuntime} */
 const defaultRuntime = 'docker'
 
+/**
+ * Suites that run on another, by name.
+ *
+ * @type {Record<string, TestedRuntime>}
+ */
+const ofSuite = {}
+
+/**
+ * What a suite of `npm test` runs on.
+ *
+ * @param {string} suite
+ */
+export function runtimeOf(suite) {
+  return process.env.E2B_SERVER_RUNTIME ?? ofSuite[suite] ?? defaultRuntime
+}
+
 /** As it was asked for, for this process and its children. Errors: one that these suites don't know. */
 export function testedRuntime() {
   const name = process.env.E2B_SERVER_RUNTIME ?? defaultRuntime

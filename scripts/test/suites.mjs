@@ -8,6 +8,7 @@ import { root } from '../setup/paths.mjs'
 import { inDomainMode } from './domain-mode.mjs'
 import { requireAtLeast } from './results.mjs'
 import { cargoSuite, check, checkByScript, vitest, vitestAlone } from './runners.mjs'
+import { runtimeOf } from './runtime.mjs'
 
 /**
  * @typedef {import('./results.mjs').Results} Results
@@ -51,7 +52,8 @@ export const suites = [
     async run(context) {
       const script = join(root, 'tests', 'support', 'build-stock.ts')
       const names = ['code-interpreter-v1', 'desktop', 'mcp-gateway']
-      await promisify(execFile)(process.execPath, ['--import', 'tsx', script, ...names], { cwd: root })
+      const env = { ...process.env, E2B_SERVER_RUNTIME: runtimeOf('stock-domain') }
+      await promisify(execFile)(process.execPath, ['--import', 'tsx', script, ...names], { cwd: root, env })
       return await inDomainMode((around) => vitest(context, 'stock-domain', around))
     },
     again: (context, test) => inDomainMode((around) => vitestAlone(context, 'stock-domain', test, around)),

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { testedRuntime } from '../../scripts/test/runtime.mjs'
 import { holdingsOf } from './holdings.ts'
 import { modeFlags, pointResolverAt, pointSdksAt, prepareState, sharedUrl } from './mode.ts'
 
@@ -110,7 +111,13 @@ export async function startTestServer({
     ]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, E2B_SERVER_LOG_LEVEL: 'warn', ...noneAhead, ...env },
+      env: {
+        ...process.env,
+        E2B_SERVER_RUNTIME: testedRuntime(),
+        E2B_SERVER_LOG_LEVEL: 'warn',
+        ...noneAhead,
+        ...env,
+      },
     })
     let printed = ''
     child.stdout.on('data', (text) => (printed += text))
