@@ -98,7 +98,6 @@ impl Helper {
             }),
         }));
         guests.recover(&cgroups)?;
-        guests.slots.begin();
         let server = Arc::new(Server::new(serve::Parts {
             guests: guests.clone(),
             instance: options.instance,

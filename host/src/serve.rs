@@ -219,7 +219,9 @@ impl Server {
                 let server = self.clone();
                 self.do_in(&self.long, connection, id, move |_| {
                     server.guests.network.prepare(&settings)?;
-                    server.prepared.store(true, Ordering::Release);
+                    if !server.prepared.swap(true, Ordering::AcqRel) {
+                        server.guests.slots.begin();
+                    }
                     Ok(json!({}))
                 });
             }

@@ -111,7 +111,9 @@ impl Slots {
         state.note_take();
         let failures = state.failures;
         state.waiting += 1;
-        self.0.changed.notify_all();
+        if state.ready.is_empty() {
+            self.0.changed.notify_all();
+        }
         let taken = loop {
             if let Err(failure) = cancel.check() {
                 break Err(failure);
@@ -134,6 +136,11 @@ impl Slots {
         };
         state.waiting -= 1;
         taken
+    }
+
+    /// Has others made for those that were taken. Apart from that, so that it doesn't take a start's processor.
+    pub fn refill(&self) {
+        self.0.changed.notify_all();
     }
 
     /// The slot of a guest that an earlier helper started; `pid` is the guest's. Errors: `not_found`.

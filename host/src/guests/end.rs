@@ -23,8 +23,18 @@ const END_MOST: Duration = Duration::from_secs(20);
 pub(super) struct Trash(Option<PathBuf>);
 
 impl Trash {
+    pub fn of(path: PathBuf) -> Trash {
+        Trash(Some(path))
+    }
+
+    /// It may be a file, of whoever else writes there.
     pub fn remove(self) -> Result<(), Failure> {
-        match self.0.map_or(Ok(()), fs::remove_dir_all) {
+        let removed = match &self.0 {
+            Some(path) if path.is_dir() => fs::remove_dir_all(path),
+            Some(path) => fs::remove_file(path),
+            None => Ok(()),
+        };
+        match removed {
             Err(error) => Err(Failure::from_io("Files can't be removed", &error)),
             Ok(()) => Ok(()),
         }
@@ -61,7 +71,12 @@ impl Guests {
         let found = self.table().get(sandbox).map(|entry| entry.guest.clone());
         let entry = match found {
             Some(entry) => entry,
-            None => return Ok(json!({})),
+            None => {
+                // Nothing that anybody knows, but it may have the name.
+                let trash = self.throw_away(sandbox)?;
+                self.go_on(move |_| trash.remove());
+                return Ok(json!({}));
+            }
         };
         let mut guest = lock(&entry);
         // First, so that a helper that starts after a crash knows nothing of this guest, and ends it.

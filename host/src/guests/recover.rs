@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::end::Trash;
 use super::{files, Entry, Guest, Guests, Live};
 use crate::cgroups::Cgroups;
 use crate::error::Failure;
@@ -142,8 +143,7 @@ impl Guests {
 
 fn remove_trash(guests: &Guests, names: &[String]) -> Result<(), Failure> {
     for name in names {
-        let removed = fs::remove_dir_all(guests.root.trash().join(name));
-        removed.map_err(|error| Failure::from_io("Files can't be removed", &error))?;
+        Trash::of(guests.root.trash().join(name)).remove()?;
     }
     Ok(())
 }

@@ -115,6 +115,7 @@ impl Guests {
                 Err(failure) => Err(self.end_processes(&held.group, &pidfd).err().unwrap_or(failure)),
             }
         });
+        self.slots.refill();
         match launched {
             Ok(live) => {
                 phases.end("launch");
@@ -161,7 +162,11 @@ impl Guests {
         let spec = &guest.record.spec;
         let memory_bytes = spec.memory_mb * MEBIBYTE;
         held.group.limit(&Limits { memory_bytes, cpu_count: spec.cpu_count, pids: spec.pids })?;
-        self.network.set_egress(&held.link, guest.record.egress)?;
+        phases.end("limits");
+        // It is made open.
+        if guest.record.egress == Egress::Closed {
+            self.network.set_egress(&held.link, Egress::Closed)?;
+        }
         phases.end("network");
         let views = self.make_views(sandbox, held)?;
         let opened = files::open(&directory).and_then(|opened| Ok((opened, files::listen(&self.root, sandbox)?)));

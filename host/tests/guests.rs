@@ -1,0 +1,127 @@
+//! The life of guests, as the server asks for it.
+
+mod support;
+
+use serde_json::json;
+use support::{agent_answers, is_deep, start, until, Helper};
+
+#[test]
+fn a_guest_lives_through_all_that_is_asked_of_it() {
+    let helper = Helper::start();
+    let mut client = helper.connect();
+    let started = client.ask(start("a"));
+    assert!(started["pid"].as_u64().unwrap() > 1);
+    assert!(agent_answers(&helper.root, "a"));
+    assert_eq!(client.refused(start("a")), "conflict");
+    let found = client.ask(json!({ "op": "find", "sandbox": "a" }));
+    assert_eq!((&found["state"], &found["note"]), (&json!("running"), &json!("a note")));
+    assert_eq!((&found["layers"], &found["pid"]), (&json!(["base"]), &started["pid"]));
+    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": ["a"] }));
+    assert!(client.ask(json!({ "op": "stats", "sandbox": "a" }))["pids"].as_u64().unwrap() >= 1);
+    assert_eq!(client.refused(json!({ "op": "remove-layer", "layer": "base" })), "conflict");
+
+    client.ask(json!({ "op": "freeze", "sandbox": "a" }));
+    client.ask(json!({ "op": "freeze", "sandbox": "a" }));
+    assert_eq!(client.state("a"), "frozen");
+    client.ask(json!({ "op": "set-egress", "sandbox": "a", "egress": "closed" }));
+    client.ask(json!({ "op": "thaw", "sandbox": "a" }));
+    client.ask(json!({ "op": "thaw", "sandbox": "a" }));
+    assert_eq!(client.state("a"), "running");
+    assert!(agent_answers(&helper.root, "a"));
+
+    client.ask(json!({ "op": "freeze", "sandbox": "a" }));
+    client.ask(json!({ "op": "stop", "sandbox": "a" }));
+    client.ask(json!({ "op": "stop", "sandbox": "a" }));
+    assert_eq!(client.state("a"), "stopped");
+    assert_eq!(client.refused(json!({ "op": "freeze", "sandbox": "a" })), "failed_precondition");
+    let booted = client.ask(json!({ "op": "boot", "sandbox": "a", "egress": "open" }));
+    assert_ne!(booted["pid"], started["pid"]);
+    assert!(agent_answers(&helper.root, "a"));
+    assert_eq!(client.refused(json!({ "op": "boot", "sandbox": "a", "egress": "open" })), "conflict");
+
+    client.ask(json!({ "op": "kill", "sandbox": "a" }));
+    client.ask(json!({ "op": "kill", "sandbox": "a" }));
+    assert_eq!(client.state("a"), "gone");
+    for op in ["freeze", "thaw", "stop", "stats"] {
+        assert_eq!(client.refused(json!({ "op": op, "sandbox": "a" })), "not_found", "{}", op);
+    }
+    client.ask(start("a"));
+    client.ask(json!({ "op": "freeze", "sandbox": "a" }));
+    client.ask(json!({ "op": "kill", "sandbox": "a" }));
+    client.ask(json!({ "op": "remove-layer", "layer": "base" }));
+    assert_eq!(client.refused(start("a")), "not_found");
+    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [] }));
+}
+
+#[test]
+fn an_end_that_nobody_asked_for_is_told_once() {
+    let helper = Helper::start();
+    let mut client = helper.connect();
+    client.ask(json!({ "op": "watch" }));
+    for sandbox in ["a", "b"] {
+        let pid = client.ask(start(sandbox))["pid"].as_i64().unwrap();
+        if sandbox == "b" {
+            // SAFETY: no pointers are passed; the guest is alive.
+            unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
+        }
+    }
+    assert_eq!(client.next_event(), json!({ "event": "gone", "sandbox": "b" }));
+    assert_eq!(client.state("b"), "gone");
+    client.ask(json!({ "op": "kill", "sandbox": "a" }));
+    client.ask(json!({ "op": "kill", "sandbox": "b" }));
+    // Whatever there is to tell comes before the reply to what is asked after it.
+    assert!(client.events.is_empty());
+    until("nothing is left", || helper.remains().iter().all(|name| name.contains("/e2bn-")));
+}
+
+#[test]
+fn a_kill_goes_before_what_waits_and_ends_it() {
+    let helper = Helper::start();
+    let mut client = helper.connect();
+    // More than are ready, so that some wait for a slot.
+    let starts: Vec<u64> = (0..40).map(|number| client.send(start(&format!("s{}", number)))).collect();
+    let kills: Vec<u64> =
+        (0..40).map(|number| client.send(json!({ "op": "kill", "sandbox": format!("s{}", number) }))).collect();
+    let canceled = client.send(start("c"));
+    client.ask(json!({ "op": "cancel", "of": canceled }));
+    for id in starts {
+        let reply = client.reply_to(id);
+        assert!(reply["error"].is_null() || reply["error"]["code"] == "not_found", "{}", reply);
+    }
+    for id in kills {
+        assert!(client.reply_to(id)["error"].is_null());
+    }
+    let reply = client.reply_to(canceled);
+    assert!(reply["error"].is_null() || reply["error"]["code"] == "canceled", "{}", reply);
+    client.ask(json!({ "op": "kill", "sandbox": "c" }));
+    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [] }));
+}
+
+#[test]
+fn guests_that_come_and_go_leave_nothing() {
+    let mut helper = Helper::start();
+    let mut client = helper.connect();
+    let rounds = if is_deep() { 100 } else { 5 };
+    let at_once = 10;
+    let mut descriptors = 0;
+    for round in 0..rounds {
+        let names: Vec<String> = (0..at_once).map(|number| format!("r{}n{}", round, number)).collect();
+        let starts: Vec<u64> = names.iter().map(|name| client.send(start(name))).collect();
+        for id in starts {
+            let reply = client.reply_to(id);
+            assert!(reply["error"].is_null(), "{}", reply);
+        }
+        let kills: Vec<u64> = names.iter().map(|name| client.send(json!({ "op": "kill", "sandbox": name }))).collect();
+        for id in kills {
+            assert!(client.reply_to(id)["error"].is_null());
+        }
+        if round == 1 {
+            descriptors = helper.descriptors();
+        }
+    }
+    // Slots that are ready have some; there are as many of these as after the first rounds, or fewer.
+    until("descriptors are freed", || helper.descriptors() <= descriptors + 64);
+    drop(client);
+    helper.end();
+    assert_eq!(helper.remains(), Default::default());
+}

@@ -1,0 +1,122 @@
+//! The helper ends at any time, and the next one finds every guest as it is.
+
+mod support;
+
+use std::fs;
+
+use serde_json::json;
+use support::{agent_answers, start, until, Helper};
+
+#[test]
+fn guests_outlive_the_helper_and_what_is_half_made_does_not() {
+    let mut helper = Helper::start();
+    let mut client = helper.connect();
+    let pid = client.ask(start("runs"))["pid"].clone();
+    for sandbox in ["frozen", "stopped", "ends", "cut"] {
+        client.ask(start(sandbox));
+    }
+    client.ask(json!({ "op": "freeze", "sandbox": "frozen" }));
+    client.ask(json!({ "op": "stop", "sandbox": "stopped" }));
+    let ends = client.ask(json!({ "op": "find", "sandbox": "ends" }))["pid"].as_i64().unwrap();
+    helper.crash();
+    // SAFETY: no pointers are passed; the guest is alive.
+    unsafe { libc::kill(ends as libc::pid_t, libc::SIGKILL) };
+    // As if the helper had ended between the record of a start and its process.
+    let record = helper.root.join("guests/cut/record.json");
+    let text = fs::read_to_string(&record).unwrap().replace("\"running\"", "\"starting\"");
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let cut = value["pid"].as_u64().unwrap();
+    for field in ["pid", "startTime", "bootId"] {
+        value.as_object_mut().unwrap().remove(field);
+    }
+    fs::write(&record, value.to_string()).unwrap();
+    fs::create_dir(helper.root.join("guests/norecord")).unwrap();
+
+    helper.start_again();
+    let mut client = helper.connect();
+    assert_eq!(client.state("runs"), "running");
+    assert_eq!(client.ask(json!({ "op": "find", "sandbox": "runs" }))["pid"], pid);
+    assert_eq!(client.state("frozen"), "frozen");
+    assert_eq!(client.state("stopped"), "stopped");
+    assert_eq!(client.state("ends"), "gone");
+    assert_eq!(client.state("cut"), "gone");
+    assert!(fs::metadata(format!("/proc/{}", cut)).is_err());
+    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": ["ends", "frozen", "runs", "stopped"] }));
+    assert!(agent_answers(&helper.root, "runs"));
+    client.ask(json!({ "op": "thaw", "sandbox": "frozen" }));
+    assert!(agent_answers(&helper.root, "frozen"));
+    client.ask(json!({ "op": "boot", "sandbox": "stopped", "egress": "open" }));
+    client.ask(json!({ "op": "set-egress", "sandbox": "runs", "egress": "closed" }));
+    client.ask(json!({ "op": "watch" }));
+    client.ask(json!({ "op": "kill", "sandbox": "runs" }));
+    let pid = client.ask(json!({ "op": "find", "sandbox": "frozen" }))["pid"].as_i64().unwrap();
+    // SAFETY: no pointers are passed; the guest is alive.
+    unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
+    assert_eq!(client.next_event(), json!({ "event": "gone", "sandbox": "frozen" }));
+    for sandbox in ["ends", "frozen", "stopped"] {
+        client.ask(json!({ "op": "kill", "sandbox": sandbox }));
+    }
+    drop(client);
+    helper.end();
+    assert_eq!(helper.remains(), Default::default());
+}
+
+#[test]
+fn a_crash_at_any_time_leaves_each_guest_whole_or_gone() {
+    let mut helper = Helper::start();
+    for round in 0..8u64 {
+        let mut client = helper.connect();
+        for number in 0..6 {
+            let sandbox = format!("r{}n{}", round, number);
+            client.send(start(&sandbox));
+            if number % 2 == 0 {
+                client.send(json!({ "op": "stop", "sandbox": sandbox }));
+                client.send(json!({ "op": "boot", "sandbox": sandbox, "egress": "open" }));
+            }
+            if number % 3 == 0 {
+                client.send(json!({ "op": "kill", "sandbox": sandbox }));
+            }
+        }
+        // Different steps of these are under way in each round.
+        std::thread::sleep(std::time::Duration::from_millis(round * 7));
+        helper.crash();
+        helper.start_again();
+        let mut client = helper.connect();
+        let list = client.ask(json!({ "op": "list" }));
+        for sandbox in list["sandboxes"].as_array().unwrap() {
+            let sandbox = sandbox.as_str().unwrap();
+            match client.state(sandbox).as_str() {
+                "running" => assert!(agent_answers(&helper.root, sandbox)),
+                "stopped" => {
+                    client.ask(json!({ "op": "boot", "sandbox": sandbox, "egress": "open" }));
+                }
+                // Its end was under way when the helper's came.
+                "gone" => {}
+                state => panic!("{} is {}", sandbox, state),
+            }
+            client.ask(json!({ "op": "kill", "sandbox": sandbox }));
+        }
+        assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [] }));
+    }
+    helper.end();
+    assert_eq!(helper.remains(), Default::default());
+}
+
+#[test]
+fn one_helper_has_a_root() {
+    let helper = Helper::start();
+    let agent = concat!(env!("CARGO_MANIFEST_DIR"), "/../build/e2b-guest");
+    let second = std::process::Command::new(env!("CARGO_BIN_EXE_e2b-host"))
+        .args(["serve", "--instance", &helper.instance, "--agent", agent, "--root"])
+        .arg(&helper.root)
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(second.code(), Some(75));
+    let mut client = helper.connect();
+    client.ask(start("a"));
+    assert_eq!(client.refused(json!({ "op": "end" })), "conflict");
+    client.ask(json!({ "op": "kill", "sandbox": "a" }));
+    client.ask(json!({ "op": "end" }));
+    until("the connection ends", || client.read().is_none());
+}

@@ -1,0 +1,266 @@
+//! A real helper with a root in a temporary directory, and a client of its protocol. As root: nothing of it works without.
+#![allow(dead_code)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{json, Value};
+
+/// Longest that any test waits for one thing.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Helper {
+    child: Child,
+    pub root: PathBuf,
+    pub instance: String,
+}
+
+impl Helper {
+    /// With a layer `base` that has what an agent needs and no more.
+    pub fn start() -> Helper {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let instance = format!("t{}x{}", std::process::id(), number);
+        let root = std::env::temp_dir().join(format!("e2b-host-{}", instance));
+        let child = spawn(&root, &instance);
+        let helper = Helper { child, root, instance };
+        let mut client = helper.connect();
+        make_base_archive(&helper.root.join("spool/base"));
+        client.ask(json!({ "op": "unpack", "upload": "base", "layer": "base", "format": "tar" }));
+        helper
+    }
+
+    /// A client that has said hello and what sandboxes may reach.
+    pub fn connect(&self) -> Client {
+        let mut client = Client::connect(&self.root);
+        client.ask(json!({ "op": "hello", "protocol": 1 }));
+        client.ask(json!({ "op": "prepare", "network": network() }));
+        client
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// As a crash would: nothing is put in order.
+    pub fn crash(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn start_again(&mut self) {
+        self.child = spawn(&self.root, &self.instance);
+    }
+
+    /// By SIGTERM.
+    pub fn end(&mut self) {
+        // SAFETY: no pointers are passed, and the child isn't reaped yet.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    /// What the machine has of this helper: control groups, interfaces, rules, mounts, files in its root.
+    pub fn remains(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let name = format!("e2bn-{}", self.instance);
+        for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+            for directory in [hierarchy.path().join(&name), PathBuf::from("/sys/fs/cgroup").join(&name)] {
+                if let Ok(groups) = fs::read_dir(&directory) {
+                    let groups = groups.flatten().filter(|entry| entry.path().is_dir());
+                    found.extend(groups.map(|entry| entry.path().display().to_string()));
+                }
+            }
+        }
+        for directory in ["guests", "trash", "sockets"] {
+            let entries = fs::read_dir(self.root.join(directory)).unwrap().flatten();
+            found.extend(entries.map(|entry| entry.path().display().to_string()));
+        }
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let root = self.root.display().to_string();
+        let is_ours = |line: &&str| line.contains(&format!("{}/guests", root)) || line.contains("lowerdir");
+        found.extend(mounts.lines().filter(is_ours).filter(|line| line.contains(&root)).map(str::to_owned));
+        found
+    }
+
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
+    /// Direct children: guests, and processes that wait in slots.
+    pub fn children(&self) -> usize {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().flatten();
+        let of = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        tasks.map(|task| of(task).split_whitespace().count()).sum()
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        if self.child.try_wait().map_or(true, |status| status.is_some()) {
+            self.start_again();
+        }
+        let mut client = self.connect();
+        let list = client.ask(json!({ "op": "list" }));
+        for sandbox in list["sandboxes"].as_array().unwrap() {
+            client.ask(json!({ "op": "kill", "sandbox": sandbox }));
+        }
+        drop(client);
+        self.end();
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+fn spawn(root: &Path, instance: &str) -> Child {
+    let agent = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../build/e2b-guest");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_e2b-host"))
+        .args(["serve", "--instance", instance, "--build", "test", "--root"])
+        .arg(root)
+        .arg("--agent")
+        .arg(agent)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n", "the helper has to be run as root, after `node scripts/setup.mjs test`");
+    child
+}
+
+fn network() -> Value {
+    let bounds = json!({ "connections": 1000, "connectionsPerSecond": 100, "packetsPerSecond": 10000 });
+    json!({ "open": false, "allow": [], "resolvers": [], "bounds": bounds })
+}
+
+fn make_base_archive(path: &Path) {
+    let tree = path.with_extension("tree");
+    for directory in ["etc", "proc", "sys", "dev", "tmp", "run", "root"] {
+        fs::create_dir_all(tree.join(directory)).unwrap();
+    }
+    fs::write(tree.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
+    let made = Command::new("tar").arg("-C").arg(&tree).arg("-cf").arg(path).arg(".").status().unwrap();
+    assert!(made.success());
+    fs::remove_dir_all(tree).unwrap();
+}
+
+pub struct Client {
+    stream: UnixStream,
+    next_id: u64,
+    pub events: Vec<Value>,
+    replies: Vec<Value>,
+}
+
+impl Client {
+    pub fn connect(root: &Path) -> Client {
+        let stream = UnixStream::connect(root.join("host.sock")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client { stream, next_id: 0, events: Vec::new(), replies: Vec::new() }
+    }
+
+    /// The `ok` of its reply.
+    pub fn ask(&mut self, request: Value) -> Value {
+        let text = request.to_string();
+        let reply = self.try_ask(request);
+        assert!(reply["error"].is_null(), "{}: {}", text, reply);
+        reply["ok"].clone()
+    }
+
+    /// The code of its error.
+    pub fn refused(&mut self, request: Value) -> String {
+        let reply = self.try_ask(request);
+        reply["error"]["code"].as_str().unwrap_or_else(|| panic!("{}", reply)).to_owned()
+    }
+
+    pub fn try_ask(&mut self, request: Value) -> Value {
+        let id = self.send(request);
+        self.reply_to(id)
+    }
+
+    pub fn send(&mut self, mut request: Value) -> u64 {
+        self.next_id += 1;
+        request["id"] = self.next_id.into();
+        self.send_bytes(request.to_string().as_bytes());
+        self.next_id
+    }
+
+    pub fn send_bytes(&mut self, payload: &[u8]) {
+        let mut bytes = (payload.len() as u32).to_be_bytes().to_vec();
+        bytes.extend(payload);
+        self.stream.write_all(&bytes).unwrap();
+    }
+
+    pub fn reply_to(&mut self, id: u64) -> Value {
+        loop {
+            if let Some(index) = self.replies.iter().position(|reply| reply["id"] == id) {
+                return self.replies.swap_remove(index);
+            }
+            let message = self.read().expect("the helper ended the connection");
+            match message["event"].is_null() {
+                true => self.replies.push(message),
+                false => self.events.push(message),
+            }
+        }
+    }
+
+    pub fn next_event(&mut self) -> Value {
+        while self.events.is_empty() {
+            let message = self.read().expect("the helper ended the connection");
+            match message["event"].is_null() {
+                true => self.replies.push(message),
+                false => self.events.push(message),
+            }
+        }
+        self.events.remove(0)
+    }
+
+    /// None: the helper has ended the connection.
+    pub fn read(&mut self) -> Option<Value> {
+        let mut head = [0; 4];
+        self.stream.read_exact(&mut head).ok()?;
+        let mut payload = vec![0; u32::from_be_bytes(head) as usize];
+        self.stream.read_exact(&mut payload).ok()?;
+        Some(serde_json::from_slice(&payload).unwrap())
+    }
+
+    pub fn state(&mut self, sandbox: &str) -> String {
+        self.ask(json!({ "op": "find", "sandbox": sandbox }))["state"].as_str().unwrap().to_owned()
+    }
+}
+
+pub fn start(sandbox: &str) -> Value {
+    json!({
+        "op": "start", "sandbox": sandbox, "layers": ["base"], "hostname": "e2b.local", "cpuCount": 1,
+        "memoryMb": 128, "diskMb": 512, "pids": 200, "egress": "open", "note": "a note",
+    })
+}
+
+/// What its agent says to a connection first, or to a frame that is none: anything shows that it runs.
+pub fn agent_answers(root: &Path, sandbox: &str) -> bool {
+    let mut stream = match UnixStream::connect(root.join(format!("sockets/{}.sock", sandbox))) {
+        Ok(stream) => stream,
+        Err(_) => return false,
+    };
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"nothing that an agent knows").unwrap();
+    // It ends the connection, or says why it does.
+    let _ = stream.read_to_end(&mut Vec::new());
+    true
+}
+
+/// Turns until it is so, or for `PATIENCE`.
+pub fn until(what: &str, is_so: impl FnMut() -> bool) {
+    let (mut is_so, deadline) = (is_so, Instant::now() + PATIENCE);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{}", what);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub fn is_deep() -> bool {
+    std::env::var_os("E2B_TEST_DEEP").is_some()
+}
