@@ -30,7 +30,7 @@ const BEHIND_THREADS: usize = 8;
 /// What is under way at the end gets so long.
 const DRAIN_MOST: Duration = Duration::from_secs(20);
 /// Whoever doesn't take the last replies by then has none.
-const REPLIES_MOST: Duration = Duration::from_secs(1);
+const REPLIES_MOST: Duration = Duration::from_secs(5);
 
 /// The status that the process ends with.
 pub fn run(options: Serve) -> i32 {

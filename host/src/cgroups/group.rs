@@ -163,8 +163,11 @@ impl Group {
                 before = pids;
             }
         }
-        // What is frozen in version 1 ends only once it goes on.
-        self.set_frozen(false)
+        // What is frozen in version 1 ends only once it goes on. A group that a crash left may lack where that is said.
+        match self.set_frozen(false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
     }
 
     pub fn usage(&self) -> Result<Usage, Failure> {
