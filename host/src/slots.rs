@@ -156,6 +156,17 @@ impl Slots {
         self.0.lock().taken.insert(number);
     }
 
+    /// The number of a slot of which nothing is in use.
+    pub fn release(&self, number: u32) {
+        self.0.lock().taken.remove(&number);
+    }
+
+    /// Of a guest that has ended and whose slot couldn't be adopted whole. Its address is free after the next start.
+    pub fn give_back_remainder(&self, number: u32) {
+        self.0.remove_group(self.0.cgroups.remainder(&number.to_string()));
+        self.release(number);
+    }
+
     /// After its guest has ended. Takes some milliseconds.
     pub fn give_back(&self, held: Held) {
         self.0.give_back(held, true);

@@ -66,7 +66,7 @@ fn an_end_that_nobody_asked_for_is_told_once() {
         }
     }
     assert_eq!(client.next_event(), json!({ "event": "gone", "sandbox": "b" }));
-    assert_eq!(client.state("b"), "gone");
+    assert_eq!(client.state("b"), "stopped");
     client.ask(json!({ "op": "kill", "sandbox": "a" }));
     client.ask(json!({ "op": "kill", "sandbox": "b" }));
     // Whatever there is to tell comes before the reply to what is asked after it.

@@ -135,12 +135,15 @@ impl Guests {
         if let Some(views) = &self.views {
             views.remove(sandbox);
         }
-        if let Some(held) = guest.live.take().and_then(|live| live.held) {
-            self.go_on(move |guests| {
-                guests.slots.give_back(held);
-                Ok(())
-            });
-        }
+        let slot = live.slot;
+        let held = guest.live.take().and_then(|live| live.held);
+        self.go_on(move |guests| {
+            match held {
+                Some(held) => guests.slots.give_back(held),
+                None => guests.slots.give_back_remainder(slot),
+            }
+            Ok(())
+        });
         Ok(())
     }
 

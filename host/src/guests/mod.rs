@@ -67,6 +67,7 @@ struct Guest {
 struct Live {
     pidfd: Arc<OwnedFd>,
     process: Process,
+    slot: u32,
     /// None: it runs, but what it had of the machine wasn't found again
     held: Option<Held>,
 }

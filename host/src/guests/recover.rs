@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::os::unix::io::AsFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -91,12 +92,17 @@ impl Guests {
             self.views.as_ref().map_or(Ok(()), |views| views.adopt(sandbox))?;
             Ok(held)
         });
+        if held.is_err() && processes::is_ended(pidfd.as_fd()) {
+            // It was ending when it was found.
+            self.slots.release(place.slot);
+            return Ok(None);
+        }
         let held = held.map_err(|failure| {
             let fields = json!({ "sandbox": sandbox.as_str(), "error": failure.message });
             log::warn("A sandbox is cut off from what it had of the machine.", fields);
         });
         self.watch.add(sandbox, &pidfd)?;
-        Ok(Some(Live { pidfd, process: process.clone(), held: held.ok() }))
+        Ok(Some(Live { pidfd, process: process.clone(), slot: place.slot, held: held.ok() }))
     }
 
     fn with_processes(&self) -> Vec<Sandbox> {

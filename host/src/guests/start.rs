@@ -111,7 +111,7 @@ impl Guests {
                 self.watch.add(sandbox, &pidfd)
             });
             match kept {
-                Ok(()) => Ok(Live { pidfd, process, held: None }),
+                Ok(()) => Ok(Live { pidfd, process, slot: held.place().slot, held: None }),
                 Err(failure) => Err(self.end_processes(&held.group, &pidfd).err().unwrap_or(failure)),
             }
         });

@@ -58,11 +58,16 @@ impl Helper {
         self.child = spawn(&self.root, &self.instance);
     }
 
+    /// After it was asked to end.
+    pub fn wait(&mut self) {
+        assert!(self.child.wait().unwrap().success());
+    }
+
     /// By SIGTERM.
     pub fn end(&mut self) {
         // SAFETY: no pointers are passed, and the child isn't reaped yet.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
-        assert!(self.child.wait().unwrap().success());
+        self.wait();
     }
 
     /// What the machine has of this helper: control groups, interfaces, rules, mounts, files in its root.
