@@ -44,6 +44,34 @@ export async function freeze(parts: Parts, guest: DockerGuest, timeoutMs = freez
   })
 }
 
+/** Freezes a container by one call. False where the engine refuses, whatever the container is then. Never rejects. */
+export async function freezeAtOnce({ engine }: Parts, { containerId }: DockerGuest): Promise<boolean> {
+  if (containerId === '') return false
+  return await asked(
+    engine.call(patientSignal(freezeMs), (docker, both) =>
+      docker.getContainer(containerId).pause({ abortSignal: both }),
+    ),
+  )
+}
+
+/** Thaws one that its engine knows as frozen, by one call. As `freezeAtOnce`. */
+export async function thawAtOnce({ engine, reclaim }: Parts, guest: DockerGuest): Promise<boolean> {
+  if (guest.containerId === '') return false
+  reclaim.end(guest.sandboxId)
+  return await asked(
+    engine.call(patientSignal(freezeMs), (docker, both) =>
+      docker.getContainer(guest.containerId).unpause({ abortSignal: both }),
+    ),
+  )
+}
+
+async function asked(call: Promise<unknown>): Promise<boolean> {
+  return await call.then(
+    () => true,
+    () => false,
+  )
+}
+
 /** Thaws a frozen container; one that runs stays as it is. Errors as `freeze`. */
 export async function thaw(parts: Parts, guest: DockerGuest): Promise<void> {
   parts.reclaim.end(guest.sandboxId)

@@ -17,8 +17,8 @@ const reclaimMs = 60_000
 const parallel = 1
 
 export interface MemoryReclaim {
-  /** Begins for a frozen guest whose first process is `pid`. */
-  begin(sandboxId: string, pid: number): void
+  /** Begins for a frozen guest. `pidOf` says which its first process is, 0 for none; it is asked only where that matters. */
+  begin(sandboxId: string, pidOf: () => Promise<number>): void
   /** Ends it, as the guest is about to run again or to go. */
   end(sandboxId: string): void
   close(): void
@@ -34,11 +34,13 @@ export function createMemoryReclaim({
   const running = new Map<string, AbortController>()
   const slots = createSemaphore(parallel)
 
-  const reclaim = async (pid: number, signal: AbortSignal) => {
+  const reclaim = async (pidOf: () => Promise<number>, signal: AbortSignal) => {
     if (!(await hasSwap()) || !(await engineHost.isOurs(signal))) return
     const release = await slots.acquire(signal)
     try {
-      const cgroup = await cgroupOf('memory', pid)
+      const pid = await pidOf()
+      signal.throwIfAborted()
+      const cgroup = pid === 0 ? undefined : await cgroupOf('memory', pid)
       if (cgroup !== undefined) await reclaimMemory(cgroup, signal)
     } finally {
       release()
@@ -46,11 +48,11 @@ export function createMemoryReclaim({
   }
 
   return {
-    begin(sandboxId, pid) {
-      if (pid === 0 || running.has(sandboxId)) return
+    begin(sandboxId, pidOf) {
+      if (running.has(sandboxId)) return
       const ending = new AbortController()
       running.set(sandboxId, ending)
-      void reclaim(pid, ending.signal)
+      void reclaim(pidOf, ending.signal)
         .catch((error) => {
           if (!ending.signal.aborted)
             log.debug({ err: error, sandboxId }, 'a frozen sandbox keeps its memory')

@@ -1,6 +1,6 @@
 import { patientSignal } from '../../lib/patience.ts'
 import { findContainer, getContainer } from './find-container.ts'
-import { freeze, thaw, trueCondition } from './freeze.ts'
+import { freeze, freezeAtOnce, thaw, trueCondition } from './freeze.ts'
 import type { DockerGuest } from './handle.ts'
 import type { DockerParts } from './parts.ts'
 import { stopContainer } from './stop-container.ts'
@@ -20,6 +20,12 @@ export async function pauseGuest(
   { memory }: { memory: boolean },
   signal: AbortSignal,
 ): Promise<void> {
+  signal.throwIfAborted()
+  // As a rule it runs and can be frozen: what else it may be is found out only where the engine refuses.
+  if (memory && (await freezeAtOnce(parts, guest))) {
+    const pid = async () => (await getContainer(parts, guest, patientSignal(findMs))).pid
+    return parts.reclaim.begin(guest.sandboxId, pid)
+  }
   const found = await getContainer(parts, guest, signal)
   const condition = await trueCondition(parts, found, signal)
   signal.throwIfAborted()
@@ -33,7 +39,7 @@ export async function pauseGuest(
   // Where it is frozen and the engine doesn't know, it is told.
   if (condition !== found.condition) await thaw(parts, guest)
   if (found.condition === 'running') await freeze(parts, guest)
-  if (condition !== 'stopped') parts.reclaim.begin(guest.sandboxId, found.pid)
+  if (condition !== 'stopped') parts.reclaim.begin(guest.sandboxId, async () => found.pid)
 }
 
 /** After a failed stop: the death of a guest that still runs is news again. */

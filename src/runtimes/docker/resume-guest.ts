@@ -3,7 +3,7 @@ import type { Egress } from '../../domain/network.ts'
 import { abortable } from '../../lib/deadline.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import { getContainer } from './find-container.ts'
-import { freeze, thaw, trueCondition } from './freeze.ts'
+import { freeze, thaw, thawAtOnce, trueCondition } from './freeze.ts'
 import type { DockerGuest } from './handle.ts'
 import type { DockerParts } from './parts.ts'
 import { endShim, isStaleTask } from './stale-task.ts'
@@ -25,6 +25,10 @@ export async function resumeGuest(
   egress: Egress | undefined,
   signal: AbortSignal,
 ): Promise<{ guest: DockerGuest; booted: boolean }> {
+  signal.throwIfAborted()
+  // As a rule it is frozen, and nothing is to be changed before it runs.
+  if (egress === undefined && (await thawAtOnce(parts, known)))
+    return await reached(parts, known, 'paused', signal)
   const found = await getContainer(parts, known, signal)
   const { guest } = found
   const condition = await trueCondition(parts, found, signal)
@@ -40,14 +44,24 @@ export async function resumeGuest(
   // Its rules are there, unless a crash came between their change and its record.
   if (egress !== undefined) await parts.egress.set(guest, egress, signal)
   if (condition === 'paused') await thaw(parts, guest)
+  return await reached(parts, guest, condition, signal)
+}
+
+/** Waits for the agent of a guest that runs by now. */
+async function reached(
+  parts: DockerParts,
+  guest: DockerGuest,
+  was: 'paused' | 'running' | 'unreachable' | 'cut-off',
+  signal: AbortSignal,
+): Promise<{ guest: DockerGuest; booted: boolean }> {
   try {
     // One that runs already may have come from a boot that a crash interrupted.
-    const bound = condition === 'running' ? parts.views.bind(guest) : undefined
+    const bound = was === 'running' ? parts.views.bind(guest) : undefined
     await Promise.all([awaitAgent(guest, agentOptions(parts, guest), signal), bound])
     parts.ends.unexpect(guest.sandboxId)
     return { guest, booted: false }
   } catch (error) {
-    if (condition === 'paused') await freeze(parts, guest)
+    if (was === 'paused') await freeze(parts, guest)
     throw error
   }
 }
