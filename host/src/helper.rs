@@ -147,6 +147,9 @@ impl Helper {
         if self.guests.count() == 0 {
             self.cgroups.remove();
             self.guests.network.dispose();
+            if let Some(views) = &self.guests.views {
+                views.dispose();
+            }
         }
         connections.iter().for_each(|connection| connection.wait_sent(REPLIES_MOST));
         log::info("The helper ends.", json!({ "guests": self.guests.count(), "allDone": is_all }));

@@ -4,6 +4,7 @@
 mod args;
 mod cancel;
 mod cgroups;
+mod engine;
 mod error;
 mod fields;
 mod guests;
@@ -23,6 +24,8 @@ mod root;
 mod serve;
 mod signals;
 mod slots;
+#[cfg(test)]
+mod test_dir;
 mod views;
 mod watch;
 
@@ -36,6 +39,12 @@ fn main() {
             Err(message) => usage(&message),
         },
         Some("layer-worker") => exit(layers::worker::main(&args.collect::<Vec<_>>())),
+        Some("host") => {
+            if let Err(message) = engine::run(args) {
+                eprintln!("e2b-host: {}", message);
+                exit(1)
+            }
+        }
         Some("--version") => println!("e2b-host {}", env!("CARGO_PKG_VERSION")),
         _ => usage(args::USAGE),
     }
