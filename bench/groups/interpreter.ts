@@ -15,7 +15,15 @@ export const benchInterpreter: Group = async ({ server, report }) => {
   const [own = ''] = await sandboxContainers(server)
   const image = await docker('inspect', '--format', '{{.Image}}', own)
   await benchStart(image, report)
-  const container = await docker('run', '-d', '--cpus=2', '--memory=1g', image, 'sleep', 'infinity')
+  const container = await docker(
+    'run',
+    '-d',
+    '--cpus=2',
+    '--memory=1g',
+    '--entrypoint=sleep',
+    image,
+    'infinity',
+  )
   const jupyter = JSON.parse(
     await docker('exec', container, '/opt/code-interpreter/venv/bin/python', '-c', jupyterAlone),
   ) as JupyterAlone
@@ -61,7 +69,15 @@ async function benchStart(image: string, report: Report): Promise<void> {
   )
   const theirs = await sample(
     async () => {
-      const container = await docker('run', '-d', '--cpus=2', '--memory=1g', image, 'sleep', 'infinity')
+      const container = await docker(
+        'run',
+        '-d',
+        '--cpus=2',
+        '--memory=1g',
+        '--entrypoint=sleep',
+        image,
+        'infinity',
+      )
       await docker('exec', container, 'python3', '-c', '1')
       void dockerRemove([container])
     },
