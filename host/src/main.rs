@@ -35,7 +35,10 @@ fn main() {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
         Some("serve") => match args::parse(args) {
-            Ok(options) => exit(helper::run(options)),
+            Ok(options) => {
+                close_inherited();
+                exit(helper::run(options))
+            }
             Err(message) => usage(&message),
         },
         Some("layer-worker") => exit(layers::worker::main(&args.collect::<Vec<_>>())),
@@ -48,6 +51,13 @@ fn main() {
         Some("--version") => println!("e2b-host {}", env!("CARGO_PKG_VERSION")),
         _ => usage(args::USAGE),
     }
+}
+
+/// What whoever started this had open isn't the helper's to hold: it outlives them, and their locks and connections would.
+fn close_inherited() {
+    const CLOSE_RANGE: libc::c_long = 436;
+    // Nothing has been opened yet, so no descriptor above the standard streams is anybody's here.
+    unsafe { libc::syscall(CLOSE_RANGE, 3, u32::MAX, 0) };
 }
 
 fn usage(message: &str) -> ! {
