@@ -29,13 +29,6 @@ impl Fields {
         }
     }
 
-    pub fn boolean(&mut self, name: &str) -> Result<bool, Failure> {
-        match self.required(name)? {
-            Value::Bool(value) => Ok(value),
-            _ => Err(ill_typed(name, "true or false")),
-        }
-    }
-
     /// A whole number from `min` to `max`.
     pub fn number(&mut self, name: &str, min: u64, max: u64) -> Result<u64, Failure> {
         match self.required(name)?.as_u64() {

@@ -106,6 +106,7 @@ mod tests {
         assert!(!wait(&pidfd, Duration::from_millis(1)).unwrap());
         child.kill().unwrap();
         assert!(wait(&pidfd, Duration::from_secs(60)).unwrap());
+        let _ = child.wait();
         assert!(open(child.id(), started).is_none());
     }
 }

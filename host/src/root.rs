@@ -9,7 +9,7 @@ use std::os::unix::io::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use crate::error::Failure;
-use crate::names::{Layer, Sandbox, Upload};
+use crate::names::Sandbox;
 
 pub struct Root {
     path: PathBuf,
@@ -83,15 +83,6 @@ impl Root {
 
     pub fn layers(&self) -> PathBuf {
         self.path.join("layers")
-    }
-
-    /// What the layer shows, the directory that is mounted.
-    pub fn layer_diff(&self, layer: &Layer) -> PathBuf {
-        self.layers().join(layer.as_str()).join("diff")
-    }
-
-    pub fn upload(&self, upload: &Upload) -> PathBuf {
-        self.path.join("spool").join(upload.as_str())
     }
 
     /// Where what has no name any more waits to be removed.

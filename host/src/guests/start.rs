@@ -103,6 +103,8 @@ impl Guests {
         phases.end("slot");
         let launched = self.become_guest(sandbox, guest, root, &held, parked, &layers, cancel, &mut phases);
         let launched = launched.and_then(|launched| {
+            let parts = launched.phases.iter().map(|(name, micros)| ((*name).to_owned(), (*micros).into()));
+            phases.phases.extend(parts);
             let process = Process { pid: launched.pid, start_time: launched.start_time, boot_id: self.boot_id.clone() };
             guest.record.phase = Phase::Running(held.place(), process.clone());
             let pidfd = Arc::new(launched.pidfd);

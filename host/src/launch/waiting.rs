@@ -78,7 +78,7 @@ fn become_root(script: &mut Script, has_ids: bool) {
 
 /// Changes the root for an empty one. `/proc` is mounted before, as the kernel allows that only who sees all of another.
 fn leave_the_machine(script: &mut Script) {
-    let private = (libc::MS_REC | libc::MS_PRIVATE) as u64;
+    let private: u64 = libc::MS_REC | libc::MS_PRIVATE;
     script.call("keep mounts to itself", libc::SYS_mount, &[Text("none"), Text("/"), Value(0), Value(private)]);
     script.keep("make /proc", sys::FSOPEN, &[Text("proc"), Value(1)], &[], 0);
     let source = [Arg::Result(0), Value(sys::FSCONFIG_SET_STRING.into()), Text("source"), Text("proc"), Value(0)];

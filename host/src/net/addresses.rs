@@ -42,10 +42,6 @@ impl Addresses {
         }
     }
 
-    pub fn is_taken(&self, number: u32) -> bool {
-        self.taken.contains(&number)
-    }
-
     pub fn is_any_taken(&self) -> bool {
         !self.taken.is_empty()
     }

@@ -96,19 +96,11 @@ impl Network {
         Ok(Network { root: root.to_owned(), names, making: Mutex::new(None), router })
     }
 
-    /// Puts rules in place, in one transaction: at no time are there none. Idempotent. Errors: `failed_precondition`.
+    /// Puts rules in place, in one transaction: at no time are there none. Makes anew what somebody else has removed of them.
+    /// Idempotent. Errors: `failed_precondition`.
     pub fn prepare(&self, settings: &Settings) -> Result<(), Failure> {
         let mut making = lock(&self.making);
         self.bring_up(&mut making, settings.clone())
-    }
-
-    /// Makes anew what somebody else has removed of what `prepare` made. Errors: as `prepare`.
-    pub fn repair(&self) -> Result<(), Failure> {
-        let mut making = lock(&self.making);
-        match making.as_ref().map(|applied| applied.settings.clone()) {
-            Some(settings) => self.bring_up(&mut making, settings),
-            None => Ok(()),
-        }
     }
 
     fn bring_up(&self, making: &mut Option<Applied>, settings: Settings) -> Result<(), Failure> {

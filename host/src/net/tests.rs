@@ -342,7 +342,11 @@ fn only_a_name_space_that_no_packet_passed_is_used_again() {
         }]
     {
         let link = instance.make().unwrap();
-        let touched = space::within(link.namespace(), || Ok(drop(touch()))).is_ok();
+        let touched = space::within(link.namespace(), || {
+            touch();
+            Ok(())
+        })
+        .is_ok();
         assert!(touched && instance.recycle(link).is_none());
     }
     // What lives in one still is no reason to keep it.
@@ -397,11 +401,11 @@ fn what_others_remove_is_made_anew() {
     nft::apply(&format!("flush chain inet {} outwards\n", instance.names.table), None).unwrap();
     uplink::remove(&instance.names);
     assert!(!whole() && reaches(&link, open) == [false; 3]);
-    instance.repair().unwrap();
+    instance.prepare(&settings(&[])).unwrap();
     assert!(whole());
     assert_eq!(reaches(&link, open), [true; 3]);
     nft::apply(&rules::removal_of(&instance.names.table), None).unwrap();
-    instance.repair().unwrap();
+    instance.prepare(&settings(&[])).unwrap();
     assert!(whole());
 }
 

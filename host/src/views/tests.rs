@@ -57,7 +57,7 @@ fn a_guest_sees_its_own_memory_and_cpus_as_they_are_when_it_looks() {
     views.adopt(&sandbox).unwrap();
     groups(group.path(), 3 << 20);
     while !read(&mounts, "proc/meminfo").contains("MemFree:          259072 kB\n") {}
-    views.keep_only(&[sandbox.clone()]);
+    views.keep_only(std::slice::from_ref(&sandbox));
     let left = || fs::read_dir(root.path().join("views")).unwrap().count();
     assert_eq!(left(), 1);
     views.remove(&sandbox);
