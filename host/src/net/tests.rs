@@ -343,7 +343,7 @@ fn only_a_name_space_that_no_packet_passed_is_used_again() {
     {
         let link = instance.make().unwrap();
         let touched = space::within(link.namespace(), || {
-            touch();
+            let _ = touch();
             Ok(())
         })
         .is_ok();

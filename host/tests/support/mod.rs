@@ -82,6 +82,8 @@ impl Helper {
                 }
             }
         }
+        let interface = format!("/sys/class/net/e2bn{}", self.instance);
+        found.extend(Path::new(&interface).exists().then_some(interface));
         for directory in ["guests", "trash", "sockets"] {
             let entries = fs::read_dir(self.root.join(directory)).unwrap().flatten();
             found.extend(entries.map(|entry| entry.path().display().to_string()));
