@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { type PrivateMachine, startPrivateMachine } from '../support/private-machine.ts'
 import { pythonVersions } from '../support/python.ts'
 
@@ -22,6 +22,8 @@ let machine: PrivateMachine
 let server: ChildProcess
 beforeAll(async () => {
   machine = await startPrivateMachine()
+  await machine.run(['update-ca-certificates'])
+  before = await filesOf()
   server = await startServer()
 })
 afterAll(async () => {
@@ -67,15 +69,13 @@ const domain = (...words: string[]) =>
 
 /** Every file that a change could be in, with its name, kind, mode and content. */
 async function filesOf(): Promise<string> {
-  const list = `cd / && find etc usr/local/share/ca-certificates \\( -type f -printf '%p %m ' -exec sha256sum {} \\; \\) -o -printf '%p %m %l %y\\n' | sort`
+  const all = 'find etc usr/local/share/ca-certificates'
+  const list = `cd / && { ${all} -printf '%p %m %l %y\\n'; ${all} -type f -exec sha256sum {} +; } | sort`
   return (await machine.run(['sh', '-c', list])).stdout
 }
 
+/** As they are before each test, since each leaves them so. */
 let before: string
-beforeEach(async () => {
-  await machine.run(['update-ca-certificates'])
-  before = await filesOf()
-})
 afterEach(async () => {
   const { code, stderr } = await domain('off')
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
