@@ -13,7 +13,6 @@ mod error;
 mod fields;
 mod files;
 mod frame;
-mod host;
 mod http;
 mod init;
 mod interfaces;
@@ -48,12 +47,6 @@ const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(5);
 fn main() -> ExitCode {
     if sudo::is_asked_for() {
         return sudo::run().map_or_else(|message| say("sudo", &message), |()| ExitCode::SUCCESS);
-    }
-    if std::env::args().nth(1).as_deref() == Some("host") {
-        return match host::run(std::env::args().skip(2)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(message) => fail(&message),
-        };
     }
     let args = match args::parse(std::env::args().skip(1)) {
         Ok(args) => args,

@@ -14,13 +14,19 @@ function installationRoot(): string {
 
 export const guestBinary = () => join(installationRoot(), 'build/e2b-guest')
 
-/** The helper of the native runtime. */
+/** The helper on this machine: makes sandboxes of the native runtime, and does for Docker's what Node.js can't. */
 export const hostBinary = () => join(installationRoot(), 'build/e2b-host')
 
 /** Errors: `ConfigError` when setup hasn't run. */
 export function requireGuestBinary(): string {
   if (existsSync(guestBinary())) return guestBinary()
   throw new ConfigError('The guest agent is not built. Run "npm start", which builds it.')
+}
+
+/** Errors: `ConfigError` when setup hasn't run. */
+export function requireHostBinary(): string {
+  if (existsSync(hostBinary())) return hostBinary()
+  throw new ConfigError('The helper is not built. Run "npm start", which builds it.')
 }
 
 /** Programs for images that have no shell or no package manager; there is no such file where setup could not get them. */

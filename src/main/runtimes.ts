@@ -5,7 +5,7 @@ import { patientSignal } from '../lib/patience.ts'
 import { createDockerRuntime } from '../runtimes/docker/runtime.ts'
 import { createProcessRuntime } from '../runtimes/process/runtime.ts'
 import { type Config, ConfigError } from './config.ts'
-import { requireGuestBinary } from './installation.ts'
+import { requireGuestBinary, requireHostBinary } from './installation.ts'
 import { createNative, registriesOf } from './native-runtime.ts'
 
 /** How long the engine may take to say what it is, in ms. */
@@ -73,6 +73,7 @@ function createRuntime(name: RuntimeName, config: Config, instanceId: string, lo
   if (name === 'process') return createProcessRuntime({ ...shared, acknowledgeNoIsolation: true })
   return createDockerRuntime({
     ...shared,
+    hostBinary: requireHostBinary(),
     stateDir,
     transport: config.dockerTransport,
     startConcurrency: config.maxStarting,

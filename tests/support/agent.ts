@@ -9,6 +9,8 @@ import type { Guest } from '../../src/guest/guest.ts'
 import { connectTo } from './peer.ts'
 
 export const agentBinary = fileURLToPath(new URL('../../guest/target/release/e2b-guest', import.meta.url))
+/** The helper on the machine */
+export const hostBinary = fileURLToPath(new URL('../../build/e2b-host', import.meta.url))
 
 export interface TestAgent extends AsyncDisposable {
   guest: Guest

@@ -1,10 +1,8 @@
 //! File metadata: extended attributes `user.e2b.*`. A file system without them has no metadata.
 
-use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::unix::io::RawFd;
-use std::ptr;
 
 use crate::fields::StringMap;
 
@@ -51,52 +49,6 @@ pub fn replace(fd: RawFd, metadata: &StringMap) -> io::Result<()> {
         supported(unsafe { libc::fsetxattr(fd, name.as_ptr(), value.as_ptr().cast(), value.len(), 0) })?;
     }
     Ok(())
-}
-
-/// Names and values as they are on disk.
-pub type RawMetadata = BTreeMap<CString, Vec<u8>>;
-
-/// All the metadata of what `path` resolves to, as it is. A file system without extended attributes has none.
-pub fn read_raw(path: &CStr) -> io::Result<RawMetadata> {
-    let list = |buffer: &mut [u8]| unsafe { libc::listxattr(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
-    let mut metadata = RawMetadata::new();
-    for name in names(list) {
-        let value = fetch(VALUE_MAX_BYTES, |buffer| unsafe {
-            libc::getxattr(path.as_ptr(), name.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len())
-        });
-        metadata.insert(name, value.ok_or_else(io::Error::last_os_error)?);
-    }
-    Ok(metadata)
-}
-
-/// Adds to the metadata of what `path` resolves to.
-pub fn write_raw(path: &CStr, metadata: &RawMetadata) -> io::Result<()> {
-    for (name, value) in metadata {
-        let (bytes, length) = (value.as_ptr().cast(), value.len());
-        if unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), bytes, length, 0) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
-}
-
-/// Whether an open file has this attribute, which may be one of any name.
-pub fn has(fd: RawFd, name: &CStr) -> io::Result<bool> {
-    if unsafe { libc::fgetxattr(fd, name.as_ptr(), ptr::null_mut(), 0) } >= 0 {
-        return Ok(true);
-    }
-    match io::Error::last_os_error() {
-        error if error.raw_os_error() == Some(libc::ENODATA) => Ok(false),
-        error => Err(error),
-    }
-}
-
-/// Gives an open file an attribute without a value.
-pub fn mark(fd: RawFd, name: &CStr) -> io::Result<()> {
-    if unsafe { libc::fsetxattr(fd, name.as_ptr(), ptr::null(), 0, 0) } == 0 {
-        return Ok(());
-    }
-    Err(io::Error::last_os_error())
 }
 
 fn supported(result: libc::c_int) -> io::Result<()> {

@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../../images/base/build.mjs'
-import { agentBinary } from '../../../tests/support/agent.ts'
+import { hostBinary } from '../../../tests/support/agent.ts'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
 import { hello } from '../../guest/hello.ts'
 import { guestOf, guestSpec, run } from '../tools.suite.ts'
@@ -153,13 +153,13 @@ while True:
 
   test('isn’t started, booted or left running where it can’t be closed', async () => {
     // A program that looks for nft in directories that aren't there.
-    const guestBinary = join(one.stateDir, 'other-agent')
+    const otherBinary = join(one.stateDir, 'other-host')
     const path = '/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin'
-    const bytes = await readFile(agentBinary, 'latin1')
+    const bytes = await readFile(hostBinary, 'latin1')
     expect(bytes).toContain(path)
     const lost = bytes.replaceAll(path, path.replaceAll('bin', 'nib'))
-    await writeFile(guestBinary, lost, { encoding: 'latin1', mode: 0o755 })
-    const lacking = one.create({ guestBinary })
+    await writeFile(otherBinary, lost, { encoding: 'latin1', mode: 0o755 })
+    const lacking = one.create({ hostBinary: otherBinary })
     const refusal = { code: 'failed_precondition', message: expect.stringContaining('egress rules') }
     await expect(start('closed', lacking)).rejects.toMatchObject(refusal)
     expect(await lacking.list(patience())).toEqual([])

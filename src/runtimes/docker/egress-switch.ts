@@ -25,9 +25,9 @@ export function createEgressSwitch(options: {
   engine: Engine
   engineHost: EngineHost
   instanceId: string
-  guestBinary: string
+  hostBinary: string
 }): EgressSwitch {
-  const { engineHost, guestBinary } = options
+  const { engineHost, hostBinary } = options
   /** By sandbox: what was done in the namespace of which first process, as each boot has another */
   const done = new Map<string, string>()
 
@@ -46,7 +46,7 @@ export function createEgressSwitch(options: {
       // Until it is known what it came to, nothing is.
       done.delete(sandboxId)
       try {
-        await runHostTool(guestBinary, args, { timeoutMs: applyMs, signal, input })
+        await runHostTool(hostBinary, args, { timeoutMs: applyMs, signal, input })
       } catch (cause) {
         signal.throwIfAborted()
         throw new ServerError('failed_precondition', refused, { cause })

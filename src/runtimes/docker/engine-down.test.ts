@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import Docker from 'dockerode'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../../images/base/build.mjs'
-import { agentBinary } from '../../../tests/support/agent.ts'
+import { agentBinary, hostBinary } from '../../../tests/support/agent.ts'
 import { type EngineProxy, startEngineProxy } from '../../../tests/support/engine-proxy.ts'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
 import { hello } from '../../guest/hello.ts'
@@ -36,6 +36,7 @@ beforeEach(async () => {
   const shared = {
     stateDir,
     guestBinary: agentBinary,
+    hostBinary,
     instanceId,
     transport: 'auto',
     log: silentLog,
@@ -135,6 +136,7 @@ test('an engine that was never there is unavailable, and its place is named', as
   const options = {
     stateDir,
     guestBinary: agentBinary,
+    hostBinary,
     instanceId,
     transport: 'auto',
     log: silentLog,
@@ -149,6 +151,7 @@ test('a closed runtime refuses', async () => {
   const options = {
     stateDir,
     guestBinary: agentBinary,
+    hostBinary,
     instanceId,
     transport: 'auto',
     log: silentLog,

@@ -24,7 +24,7 @@ const copyMs = 30 * 60_000
 /** Longest time for removing what a copy went through, in milliseconds */
 const cleanMs = 60_000
 
-type Parts = Pick<DockerParts, 'engine' | 'engineHost' | 'instanceId' | 'guestBinary' | 'log'>
+type Parts = Pick<DockerParts, 'engine' | 'engineHost' | 'instanceId' | 'hostBinary' | 'log'>
 
 /** As `Images.flatten`, but that a target which is there gives its name away. Runs to its end or to `copyMs`. */
 export async function flattenImage(parts: Parts, image: string, target: string): Promise<void> {
@@ -142,7 +142,7 @@ async function copyFiles(
 }
 
 async function copyMetadata(
-  { engineHost, guestBinary, log }: Parts,
+  { engineHost, hostBinary, log }: Parts,
   source: Docker.ImageInspectInfo,
   target: Docker.ImageInspectInfo,
   deadline: AbortSignal,
@@ -156,7 +156,7 @@ async function copyMetadata(
     return
   }
   const args = ['copy-image-metadata', '--from', dirname(top), '--to', to]
-  await runHostTool(guestBinary, args, { timeoutMs: copyMs, signal: deadline })
+  await runHostTool(hostBinary, args, { timeoutMs: copyMs, signal: deadline })
 }
 
 async function inspect(engine: Engine, image: string, signal: AbortSignal): Promise<Docker.ImageInspectInfo> {

@@ -4,12 +4,12 @@ import { execFile } from 'node:child_process'
 const outputMaxBytes = 64 * 1024
 
 /**
- * Has the agent's program do on this machine what Node.js can't (spec/guest.md, On the host). Rejects with what it says
+ * Has the helper's program do on this machine what Node.js can't (spec/host.md, For containers of an engine). Rejects with what it says
  * when it fails, when it can't be run, and when it is killed because the time is over or the signal aborts. `input` is what
  * it reads.
  */
 export function runHostTool(
-  guestBinary: string,
+  hostBinary: string,
   args: string[],
   { timeoutMs, signal, input = '' }: { timeoutMs: number; signal?: AbortSignal; input?: string },
 ): Promise<void> {
@@ -21,7 +21,7 @@ export function runHostTool(
     signal,
   } as const
   return new Promise((resolve, reject) => {
-    const child = execFile(guestBinary, ['host', ...args], options, (error, _, stderr) => {
+    const child = execFile(hostBinary, ['host', ...args], options, (error, _, stderr) => {
       if (error === null) resolve()
       else reject(new Error(stderr.trim() || error.message, { cause: error }))
     })

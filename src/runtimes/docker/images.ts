@@ -23,7 +23,7 @@ const copiesMax = 1
 const undoMs = 60_000
 const undoWaitMs = 5_000
 
-type Parts = Pick<DockerParts, 'engine' | 'engineHost' | 'instanceId' | 'guestBinary' | 'log'>
+type Parts = Pick<DockerParts, 'engine' | 'engineHost' | 'instanceId' | 'hostBinary' | 'log'>
 
 /** The engine's images. */
 export function createImages(parts: Parts, registries: RegistryChoice): Images {

@@ -19,6 +19,8 @@ export interface DockerParts {
   instanceId: string
   /** Path of the agent on the host */
   guestBinary: string
+  /** Path of the helper on the host, which does what Node.js can't */
+  hostBinary: string
   cpuSets: CpuSets
   network: InstanceNetwork
   dirs: RunDirs

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { baseImageName, buildBaseImage } from '../../../images/base/build.mjs'
-import { agentBinary } from '../../../tests/support/agent.ts'
+import { hostBinary } from '../../../tests/support/agent.ts'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
 import { guestOf, guestSpec, run } from '../tools.suite.ts'
 import { runHostTool } from './host-tool.ts'
@@ -61,7 +61,7 @@ describe.runIf(process.getuid?.() === 0)('the run directory of a guest', () => {
     const handle = await start()
     await inside(handle, 'mkdir -p /run/e2b-guest/socket/deep; mknod /run/e2b-guest/socket/disk b 8 0')
     await runtime.pause(handle, { memory: false }, patience())
-    await runHostTool(agentBinary, ['unmount-run-dir', '--directory', directory(handle)], {
+    await runHostTool(hostBinary, ['unmount-run-dir', '--directory', directory(handle)], {
       timeoutMs: 10_000,
     })
     expect(await mounted(handle)).toEqual([])
@@ -89,7 +89,7 @@ describe.runIf(process.getuid?.() === 0)('the run directory of a guest', () => {
   test('that a crash left without a container is found and taken off', async () => {
     const left = { ...(await start()), sandboxId: 'ileftbyacrash0000000' }
     await mkdir(directory(left), { recursive: true })
-    await runHostTool(agentBinary, ['mount-run-dir', '--directory', directory(left)], { timeoutMs: 10_000 })
+    await runHostTool(hostBinary, ['mount-run-dir', '--directory', directory(left)], { timeoutMs: 10_000 })
     const found = (await runtime.list(patience())).find(({ sandboxId }) => sandboxId === left.sandboxId)
     await runtime.destroy(found!, patience())
     expect(await mounted(left)).toEqual([])

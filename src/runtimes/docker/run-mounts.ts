@@ -1,5 +1,5 @@
 /**
- * Run directories as small file systems of their own in memory (guest/src/host/run_dir.rs): what a guest's root writes
+ * Run directories as small file systems of their own in memory (host/src/engine/run_dir.rs): what a guest's root writes
  * there costs at most some KiB and doesn't outlive the guest. Where we aren't root on the engine's machine, or it doesn't
  * see our mounts, they are plain directories, and `doctor` says so.
  */
@@ -26,12 +26,12 @@ export interface RunMounts {
 export function createRunMounts(options: {
   engine: Engine
   engineHost: EngineHost
-  guestBinary: string
+  hostBinary: string
   log: Log
 }): RunMounts {
-  const { engine, engineHost, guestBinary, log } = options
+  const { engine, engineHost, hostBinary, log } = options
   const tool = (args: string[], signal: AbortSignal) =>
-    runHostTool(guestBinary, args, { timeoutMs: mountMs, signal })
+    runHostTool(hostBinary, args, { timeoutMs: mountMs, signal })
   let shared: Promise<boolean> | undefined
   engine.health.onChange(() => {
     shared = undefined

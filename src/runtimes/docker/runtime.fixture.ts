@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Docker from 'dockerode'
-import { agentBinary } from '../../../tests/support/agent.ts'
+import { agentBinary, hostBinary } from '../../../tests/support/agent.ts'
 import type { GuestHandle } from '../../domain/runtime.ts'
 import { newId } from '../../lib/ids.ts'
 import { silentLog } from '../../lib/log.ts'
@@ -22,6 +22,7 @@ export async function server(options: Partial<DockerRuntimeOptions> = {}) {
     createDockerRuntime({
       stateDir,
       guestBinary: agentBinary,
+      hostBinary,
       instanceId,
       transport: 'auto',
       log: silentLog,

@@ -63,6 +63,8 @@ export interface DockerRuntimeOptions {
   stateDir: string
   /** Path of the agent on the host */
   guestBinary: string
+  /** Path of the helper on the host, which does what Node.js can't */
+  hostBinary: string
   /** The server's id (`Store.instanceId`): what carries it as a label is ours */
   instanceId: string
   transport: 'auto' | TransportName
@@ -79,16 +81,16 @@ export interface DockerRuntimeOptions {
 
 /** Touches nothing until it is used. Errors: `invalid_argument` for an engine that isn't on this machine. */
 export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
-  const { instanceId, guestBinary, log } = options
+  const { instanceId, guestBinary, hostBinary, log } = options
   const engine = createEngine({ socketPath: enginePath(options.dockerHost), log })
   const engineHost = createEngineHost(engine)
   const egress = options.egress ?? { open: false, allow: [] }
   const network = createInstanceNetwork(engine, instanceId, createFirewall(instanceId, egress, engineHost))
-  const mounts = createRunMounts({ engine, engineHost, guestBinary, log })
+  const mounts = createRunMounts({ engine, engineHost, hostBinary, log })
   const dirs = createRunDirs(options.stateDir, mounts)
   const transports = createTransports(engineHost, mounts, options.transport)
   const ends = createExpectedEnds()
-  const views = createViews({ engine, engineHost, guestBinary, instanceId, log })
+  const views = createViews({ engine, engineHost, hostBinary, instanceId, log })
   const cpuSets = createCpuSets({ engine, engineHost, instanceId })
   const reclaim = createMemoryReclaim({ engineHost, log })
   const slots = createSemaphore(options.startConcurrency ?? Math.max(4, 2 * availableParallelism()))
@@ -108,12 +110,13 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     engineHost,
     instanceId,
     guestBinary,
+    hostBinary,
     cpuSets,
     network,
     dirs,
     transports,
     ends,
-    egress: createEgressSwitch({ engine, engineHost, instanceId, guestBinary }),
+    egress: createEgressSwitch({ engine, engineHost, instanceId, hostBinary }),
     views,
     reclaim,
     freezer: createFreezer({ engineHost }),

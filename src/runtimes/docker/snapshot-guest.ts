@@ -88,7 +88,7 @@ async function copy(
 
 /** File metadata (extended attributes) from the container's layer to the image's, which nobody uses yet. */
 async function copyMetadata(
-  { engine, engineHost, guestBinary, log }: DockerParts,
+  { engine, engineHost, hostBinary, log }: DockerParts,
   layer: string | undefined,
   image: string,
   deadline: AbortSignal,
@@ -105,7 +105,7 @@ async function copyMetadata(
     return
   }
   const args = ['copy-metadata', '--from', layer, '--to', target]
-  await runHostTool(guestBinary, args, { timeoutMs: copyMs, signal: deadline })
+  await runHostTool(hostBinary, args, { timeoutMs: copyMs, signal: deadline })
 }
 
 /** Once the engine is done, so that nothing appears afterwards. Never rejects: reconciliation finds what is left. */

@@ -1,6 +1,6 @@
 /**
  * What a sandbox sees of its machine: a boot id of its own for every boot, and its memory, CPUs and load in the kernel's
- * files that programs read (guest/src/host/view.rs). The engine doesn't let a container's description say all of that, so
+ * files that programs read (host/src/views/view.rs). The engine doesn't let a container's description say all of that, so
  * it is done from this machine as soon as the container runs. A process of ours keeps the changing figures true while
  * somebody reads them; without it they stay as they were last. Where the engine's kernel isn't ours, or we aren't root,
  * sandboxes see the engine's machine.
@@ -40,14 +40,14 @@ export interface Views {
 export function createViews(options: {
   engine: Engine
   engineHost: EngineHost
-  guestBinary: string
+  hostBinary: string
   instanceId: string
   log: Log
 }): Views {
-  const { engine, engineHost, guestBinary, log } = options
+  const { engine, engineHost, hostBinary, log } = options
   const directory = join(viewsDir, options.instanceId)
   const path = (sandboxId: string) => join(directory, checkSandboxId(sandboxId))
-  const keeper = createKeeper(guestBinary, directory, log)
+  const keeper = createKeeper(hostBinary, directory, log)
   let hasWarned = false
 
   const tryBind = async ({ sandboxId, containerId }: DockerGuest) => {
@@ -60,7 +60,7 @@ export function createViews(options: {
     if (State.Pid === 0) return
     await mkdir(path(sandboxId), { recursive: true, mode: 0o700 })
     const args = ['--pid', String(State.Pid), '--container', containerId, '--directory', path(sandboxId)]
-    await runHostTool(guestBinary, ['bind-view', ...args], { timeoutMs: bindMs })
+    await runHostTool(hostBinary, ['bind-view', ...args], { timeoutMs: bindMs })
     keeper.add(sandboxId)
   }
 
@@ -92,7 +92,7 @@ export function createViews(options: {
 }
 
 /** The process that writes before others read. It looks at all of the directory when it starts. */
-function createKeeper(guestBinary: string, directory: string, log: Log) {
+function createKeeper(hostBinary: string, directory: string, log: Log) {
   let child: ChildProcess | undefined
   let restart: NodeJS.Timeout | undefined
   let isClosed = false
@@ -101,7 +101,7 @@ function createKeeper(guestBinary: string, directory: string, log: Log) {
     if (child !== undefined || isClosed) return
     clearTimeout(restart)
     const args = ['host', 'keep-views', '--directory', directory]
-    const started = spawn(guestBinary, args, { stdio: ['pipe', 'ignore', 'pipe'], env: {} })
+    const started = spawn(hostBinary, args, { stdio: ['pipe', 'ignore', 'pipe'], env: {} })
     child = started
     let complaint = ''
     started.stderr.setEncoding('utf8').on('data', (text: string) => {
