@@ -4,6 +4,7 @@
  */
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
+import { testedRuntime } from '../scripts/test/runtime.mjs'
 import { reachRegistries } from '../tests/support/registries.ts'
 import { startTestServer } from '../tests/support/server.ts'
 import { baseImage, docker } from './docker-cli.ts'
@@ -43,7 +44,9 @@ const chosen = chooseGroups(process.argv.slice(2))
 console.log(
   `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`,
 )
-console.log(`engine ${await docker('version', '--format', '{{.Server.Version}}')}, image ${baseImage}\n`)
+console.log(
+  `engine ${await docker('version', '--format', '{{.Server.Version}}')}, image ${baseImage}, sandboxes of ${testedRuntime()}\n`,
+)
 
 using registries = await reachRegistries()
 // Baselines reach containers at their addresses.

@@ -1,14 +1,15 @@
 import { Sandbox } from 'e2b'
-import { dockerRemove, dockerRun } from '../docker-cli.ts'
+import { docker, dockerRemove, dockerRun } from '../docker-cli.ts'
 import type { Group } from '../group.ts'
 import { sample } from '../measure.ts'
-import { spread } from '../report.ts'
+import { type Report, spread } from '../report.ts'
 
-/** Creating and killing sandboxes, beside `docker run` and `docker rm`. */
+/** Creating sandboxes, a first command in them, and killing them, beside `docker run`, `docker exec` and `docker rm`. */
 export const benchCreate: Group = async ({ report }) => {
   for (const [count, parallel] of [
     [30, 1],
     [40, 10],
+    [100, 100],
   ] as const) {
     const sandboxes: Sandbox[] = []
     const ours = await sample(async () => sandboxes.push(await Sandbox.create({ timeoutMs: 600_000 })), {
@@ -25,4 +26,24 @@ export const benchCreate: Group = async ({ report }) => {
     report(`create, ${parallel} at once | docker run -d`, spread(ours), spread(baseline))
     report(`kill, ${parallel} at once | docker rm -f`, spread(kills), spread(removals))
   }
+  await benchFirstCommand(report)
+}
+
+async function benchFirstCommand(report: Report): Promise<void> {
+  const sandboxes: Sandbox[] = []
+  const containers: string[] = []
+  const options = { count: 15, parallel: 1, warmUp: 1 }
+  const ours = await sample(async () => {
+    const sandbox = await Sandbox.create({ timeoutMs: 600_000 })
+    sandboxes.push(sandbox)
+    await sandbox.commands.run('true')
+  }, options)
+  const theirs = await sample(async () => {
+    const id = await dockerRun()
+    containers.push(id)
+    await docker('exec', id, 'true')
+  }, options)
+  await Promise.all(sandboxes.map((sandbox) => sandbox.kill()))
+  await dockerRemove(containers)
+  report('create and first command | docker run -d and docker exec', spread(ours), spread(theirs))
 }
