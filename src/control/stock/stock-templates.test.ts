@@ -244,6 +244,7 @@ test('a template whose recipe is gone is given to nobody, and goes with its imag
   const again = await create(control, 'tiny')
   expect(again.image).toBe(sandbox.image)
   for (const { id } of [sandbox, again]) await killSandbox(control, { teamId: 'team', id }, signal())
+  await control.endings.idle()
   control.stock = createTestStock({ ...control, runtime })
   await control.stock.open()
   clock.move(-8 * 24 * 3600_000)

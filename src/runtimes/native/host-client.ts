@@ -10,7 +10,7 @@ import { linkSignals } from '../../lib/linked-signal.ts'
 import type { Log } from '../../lib/log.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import type { Bounds } from '../../network/rules.ts'
-import { type Answer, isAnswer, textOf, wholeOf } from './answers.ts'
+import { type Answer, isAnswer, textOf, textsOf, wholeOf } from './answers.ts'
 import { createHostConnection, type HostConnection, unavailable } from './host-connection.ts'
 import { buildOf, type HostProgram, startHostProcess } from './host-process.ts'
 
@@ -221,8 +221,20 @@ async function dial(root: string, signal: AbortSignal): Promise<Open> {
 /** Resolves when it has ended, with all that it had of the machine. Errors: `conflict` while somebody needs it, the signal's reason. */
 async function endUnused({ connection, hello }: Open): Promise<void> {
   const signal = patientSignal(endMs)
-  await connection.call('end', {}, signal)
+  while (!(await isEnding(connection, signal))) await sleep(againMs, signal)
   while (isAlive(hello.pid)) await sleep(againMs, signal)
+}
+
+/** False while it only hasn't seen yet that another connection has ended. Errors: as `endUnused`. */
+async function isEnding(connection: HostConnection, signal: AbortSignal): Promise<boolean> {
+  try {
+    await connection.call('end', {}, signal)
+    return true
+  } catch (error) {
+    const isInUse = error instanceof ServerError && error.code === 'conflict'
+    if (!isInUse || textsOf(await connection.call('list', {}, signal), 'sandboxes').length > 0) throw error
+    return false
+  }
 }
 
 function isAlive(pid: number): boolean {
