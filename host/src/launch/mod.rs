@@ -191,6 +191,9 @@ fn start(spec: &ParkSpec) -> io::Result<(Process, OwnedFd, Script)> {
         let prepared = Prepared { system: mounts::system()?, devices, groups };
         let script = waiting::script(&prepared, spec.uid_base.is_some());
         let (socket, theirs) = sys::socket_pair()?;
+        // What the kernel counts by user it counts for the owner of a user name space as well: a guest has limits of its own,
+        // whatever others and the machine's root have taken, as no other has that owner.
+        spec.uid_base.map_or(Ok(()), sys::assume_ids)?;
         let process = clone(spec, &prepared.descriptors(), theirs.as_fd(), script.bytes())?;
         Ok((process, socket, script))
     })

@@ -225,6 +225,14 @@ pub fn kill_and_reap(pidfd: BorrowedFd) {
     }
 }
 
+/// Has the calling thread be this user and group in effect, with the rights it has: a user name space that it makes is theirs.
+pub fn assume_ids(id: u32) -> io::Result<()> {
+    check(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, NO_SETUID_FIXUP) }.into())?;
+    // The C library's functions would change all threads.
+    check(unsafe { libc::syscall(libc::SYS_setresgid, -1, id, -1) })?;
+    check(unsafe { libc::syscall(libc::SYS_setresuid, -1, id, -1) }).map(|_| ())
+}
+
 /// Has the calling thread make files as this user and group, with the rights it has. Undone when dropped.
 pub struct FileIds(());
 

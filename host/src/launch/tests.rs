@@ -18,6 +18,7 @@ use super::*;
 use client::Client;
 
 const BASE: u32 = 0x6ffe_0000;
+const NS_GET_OWNER_UID: libc::c_ulong = 0xb704;
 /// What the tests' commands are made of, and what they link.
 const PROGRAMS: [&str; 8] = ["sh", "cat", "grep", "id", "ls", "mknod", "mount", "stat"];
 
@@ -157,6 +158,10 @@ fn a_guest_has_a_root_a_name_and_an_agent() {
     // On the machine its root is nobody.
     let ids = fs::read_to_string(format!("/proc/{}/status", guest.launched.pid)).unwrap();
     assert!(ids.contains(&format!("Uid:\t{0}\t{0}\t{0}\t{0}\n", BASE)), "{}", ids);
+    let namespace = File::open(format!("/proc/{}/ns/user", guest.launched.pid)).unwrap();
+    let mut owner = 0u32;
+    assert_eq!(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_OWNER_UID, &mut owner) }, 0);
+    assert_eq!(owner, BASE);
     assert_eq!(start_time(guest.launched.pid).unwrap(), guest.launched.start_time);
 }
 
