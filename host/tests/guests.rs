@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::fs;
+
 use serde_json::json;
 use support::{agent_answers, is_deep, start, until, Helper};
 
@@ -51,6 +53,48 @@ fn a_guest_lives_through_all_that_is_asked_of_it() {
     client.ask(json!({ "op": "remove-layer", "layer": "base" }));
     assert_eq!(client.refused(start("a")), "not_found");
     assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [] }));
+}
+
+#[test]
+fn a_guest_goes_however_deep_its_directories_are() {
+    let helper = Helper::start();
+    let mut client = helper.connect();
+    client.ask(start("a"));
+    client.ask(json!({ "op": "stop", "sandbox": "a" }));
+    // Each is put into a new one: no path would be long enough to make the innermost by.
+    let upper = helper.root.join("guests/a/upper");
+    let (deep, outer) = (upper.join("deep"), upper.join("outer"));
+    fs::create_dir(&deep).unwrap();
+    for _ in 0..5000 {
+        fs::create_dir(&outer).unwrap();
+        fs::rename(&deep, outer.join("deep")).unwrap();
+        fs::rename(&outer, &deep).unwrap();
+    }
+    client.ask(json!({ "op": "kill", "sandbox": "a" }));
+    until("its files are gone", || fs::read_dir(helper.root.join("trash")).unwrap().next().is_none());
+    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [] }));
+}
+
+#[test]
+fn of_entries_of_an_archive_with_one_name_the_last_counts() {
+    let helper = Helper::start();
+    let mut client = helper.connect();
+    let mut archive = tar::Builder::new(fs::File::create(helper.root.join("spool/twice")).unwrap());
+    for (kind, name) in
+        [(tar::EntryType::Directory, "a"), (tar::EntryType::Regular, "a/b"), (tar::EntryType::Regular, "a")]
+    {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(0o755);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(0);
+        archive.append_data(&mut header, name, std::io::empty()).unwrap();
+    }
+    drop(archive.into_inner().unwrap());
+    client.ask(json!({ "op": "unpack", "upload": "twice", "layer": "twice", "format": "tar" }));
+    assert!(helper.root.join("layers/twice/diff/a").is_file());
 }
 
 #[test]

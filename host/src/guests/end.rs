@@ -29,15 +29,8 @@ impl Trash {
 
     /// It may be a file, of whoever else writes there.
     pub fn remove(self) -> Result<(), Failure> {
-        let removed = match &self.0 {
-            Some(path) if path.is_dir() => fs::remove_dir_all(path),
-            Some(path) => fs::remove_file(path),
-            None => Ok(()),
-        };
-        match removed {
-            Err(error) => Err(Failure::from_io("Files can't be removed", &error)),
-            Ok(()) => Ok(()),
-        }
+        let removed = self.0.map_or(Ok(()), |path| files::remove(&path));
+        removed.map_err(|error| Failure::from_io("Files can't be removed", &error))
     }
 }
 

@@ -1,13 +1,16 @@
 //! A guest's directory and its agent's socket.
 
+use std::ffi::CString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::os::unix::io::{AsRawFd, OwnedFd};
+use std::os::unix::io::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use crate::error::Failure;
+use crate::layers::remove_tree;
 use crate::names::Sandbox;
 use crate::root::{chown, Root};
 
@@ -32,10 +35,7 @@ pub fn make(guest: &Path) -> io::Result<()> {
 /// Opens a guest's directory, with an empty one in it for the overlay to work in.
 pub fn open(guest: &Path) -> io::Result<OwnedFd> {
     let work = guest.join("work");
-    match fs::remove_dir_all(&work) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove(&work)?;
     DirBuilder::new().mode(0o700).create(&work)?;
     open_directory(guest)
 }
@@ -62,6 +62,13 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// With all that is in it. A guest can have directories in one another that no stack is deep enough for, and more names in one
+/// than fit the memory.
+pub fn remove(path: &Path) -> io::Result<()> {
+    let (parent, name) = path.parent().zip(path.file_name()).ok_or(io::ErrorKind::InvalidInput)?;
+    remove_tree(open_directory(parent)?.as_fd(), &CString::new(name.as_bytes())?)
 }
 
 /// All of the file system that this directory is on is on the disk by then.

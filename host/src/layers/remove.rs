@@ -1,5 +1,6 @@
-//! Removes whole directories, also such that somebody hostile has filled: however deep they are, it takes two descriptors
-//! and no recursion, because what lies in a directory is moved up to the top before the directory goes.
+//! Removes whole directories, also such that somebody hostile has filled: however deep they are, it takes a few descriptors
+//! and no recursion, because what lies in a directory is moved up to the top before the directory goes; however wide, it
+//! takes one name at a time.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -18,15 +19,8 @@ pub fn remove_tree(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
     }
     let top = sys::open_dir(dir, name)?;
     let mut moved = 0u64;
-    loop {
-        let names = sys::names(top.as_fd())?;
-        if names.is_empty() {
-            break;
-        }
-        for each in names {
-            remove_one(top.as_fd(), &each, &mut moved)?;
-        }
-    }
+    // What is moved up meanwhile is found by the next look, where this one doesn't.
+    while sys::each_name(top.as_fd(), |each| remove_one(top.as_fd(), each, &mut moved))? > 0 {}
     sys::rmdir(dir, name)
 }
 
@@ -35,20 +29,16 @@ fn remove_one(top: BorrowedFd<'_>, name: &CStr, moved: &mut u64) -> io::Result<(
         return sys::unlink(top, name);
     }
     let inner = sys::open_dir(top, name)?;
-    for each in sys::names(inner.as_fd())? {
-        if !is_dir(inner.as_fd(), &each)? {
-            sys::unlink(inner.as_fd(), &each)?;
-            continue;
+    let mut clear = |each: &CStr| -> io::Result<()> {
+        if !is_dir(inner.as_fd(), each)? {
+            return sys::unlink(inner.as_fd(), each);
         }
-        match sys::rmdir(inner.as_fd(), &each) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOTEMPTY) => {}
-            other => {
-                other?;
-                continue;
-            }
+        match sys::rmdir(inner.as_fd(), each) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOTEMPTY) => move_up(inner.as_fd(), each, top, moved),
+            other => other,
         }
-        move_up(inner.as_fd(), &each, top, moved)?;
-    }
+    };
+    while sys::each_name(inner.as_fd(), &mut clear)? > 0 {}
     sys::rmdir(top, name)
 }
 

@@ -1,10 +1,9 @@
 //! System calls that std doesn't have, on descriptors of directories and single names: nothing here follows a link that
 //! somebody else may have put there.
 
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, CString};
 use std::io;
-use std::os::unix::ffi::OsStringExt;
-use std::os::unix::io::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::io::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 /// The longest target of a link, in bytes, as the kernel has it.
 const LINK_MAX_BYTES: usize = 4096;
@@ -174,13 +173,64 @@ pub fn lock(file: BorrowedFd<'_>, kind: i32) -> io::Result<()> {
 /// The names in a directory, without `.` and `..`.
 pub fn names(dir: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(proc_path(dir))? {
-        names.push(CString::new(OsString::into_vec(entry?.file_name()))?);
-    }
+    each_name(dir, |name| {
+        names.push(name.to_owned());
+        Ok(())
+    })?;
     Ok(names)
 }
 
-/// A path that leads to what the descriptor is of, for calls that take paths only.
-pub fn proc_path(file: BorrowedFd<'_>) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
+/// Calls `each` with one name after the other, as there may be more than fit the memory, and says how many there were. Of
+/// names that come or go meanwhile it has some.
+pub fn each_name(dir: BorrowedFd<'_>, mut each: impl FnMut(&CStr) -> io::Result<()>) -> io::Result<u64> {
+    // Opened anew, since how far one has been read is the same for all copies of a descriptor; and not by way of /proc, which
+    // a worker that sees nothing but a layer doesn't have.
+    let stream = Stream::of(open_dir(dir, &CString::new(".")?)?)?;
+    let mut count = 0;
+    while let Some(name) = stream.read()? {
+        if !matches!(name.to_bytes(), b"." | b"..") {
+            each(name)?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// An open directory that is read.
+struct Stream(*mut libc::DIR);
+
+impl Stream {
+    fn of(dir: OwnedFd) -> io::Result<Stream> {
+        // SAFETY: the descriptor is a directory's, and becomes the stream's where that is made.
+        let stream = unsafe { libc::fdopendir(dir.as_raw_fd()) };
+        if stream.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        let _ = dir.into_raw_fd();
+        Ok(Stream(stream))
+    }
+
+    /// The text is there until the next call.
+    fn read(&self) -> io::Result<Option<&CStr>> {
+        // SAFETY: the stream is open and this thread's alone. An entry's name ends with a zero; the entry may be shorter than its
+        // type, so there is no reference to the whole of it.
+        unsafe {
+            *libc::__errno_location() = 0;
+            let entry = libc::readdir(self.0);
+            if !entry.is_null() {
+                return Ok(Some(CStr::from_ptr(std::ptr::addr_of!((*entry).d_name).cast())));
+            }
+        }
+        match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(0) => Ok(None),
+            error => Err(error),
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // SAFETY: it is open, and nobody's any more.
+        unsafe { libc::closedir(self.0) };
+    }
 }

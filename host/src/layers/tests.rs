@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{symlink, FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::io::{AsFd, OwnedFd};
+use std::os::unix::io::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -303,8 +303,9 @@ fn what_is_deeper_than_a_path_is_long_is_copied_and_removed() {
         sys::mkdir(dir.as_fd(), &name, 0o755).unwrap();
         sys::open_dir(dir.as_fd(), &name).unwrap()
     });
-    fs::write(sys::proc_path(bottom.as_fd()) + "/file", "").unwrap();
-    fs::hard_link(sys::proc_path(bottom.as_fd()) + "/file", sys::proc_path(bottom.as_fd()) + "/same").unwrap();
+    let path = format!("/proc/self/fd/{}", bottom.as_raw_fd());
+    fs::write(path.clone() + "/file", "").unwrap();
+    fs::hard_link(path.clone() + "/file", path + "/same").unwrap();
     assert_eq!(copied(&[&source], &target, Files::Copied, false).unwrap().entries, 62);
     let (dir, top) = (File::open(source.path("..")).unwrap(), source.0.file_name().unwrap().as_bytes().to_vec());
     remove_tree(dir.as_fd(), &CString::new(top).unwrap()).unwrap();
