@@ -46,7 +46,10 @@ impl Guests {
         let before = guest.record.phase.clone();
         if let Phase::Running(place, _) = &before {
             guest.record.phase = Phase::Stopping(place.clone());
-            guest.record.write(&directory)?;
+            if let Err(failure) = guest.record.write(&directory) {
+                guest.record.phase = before;
+                return Err(failure);
+            }
         }
         if let Err(failure) = self.end_live(sandbox, &mut guest) {
             guest.record.phase = before;
@@ -92,16 +95,12 @@ impl Guests {
         if !is_it || guest.is_ending {
             return;
         }
-        let ended = self.end_live(sandbox, &mut guest).and_then(|()| {
-            // What it wrote is kept, as after a stop.
-            if let Phase::Running(..) = guest.record.phase {
-                guest.record.phase = Phase::Stopped;
-                guest.record.write(&self.root.guest(sandbox))?;
+        match self.end_live(sandbox, &mut guest) {
+            Ok(()) => {
+                // What it wrote is kept, as after a stop.
+                self.record_stopped(sandbox, &mut guest.record);
+                (self.on_gone)(sandbox)
             }
-            Ok(())
-        });
-        match ended {
-            Ok(()) => (self.on_gone)(sandbox),
             Err(failure) => {
                 crate::log::warn("A sandbox that ended can't be freed.", json!({ "error": failure.message }))
             }

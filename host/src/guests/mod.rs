@@ -225,6 +225,16 @@ impl Guests {
         Ok(guest)
     }
 
+    /// Of one that has stopped by itself. Without a record of that the next helper comes to the same by what is on the disk, so
+    /// a disk that is full costs nobody their files.
+    fn record_stopped(&self, sandbox: &Sandbox, record: &mut Record) {
+        record.phase = Phase::Stopped;
+        if let Err(failure) = record.write(&self.root.guest(sandbox)) {
+            let fields = json!({ "sandbox": sandbox.as_str(), "error": failure.message });
+            log::warn("That a sandbox has stopped isn't recorded.", fields);
+        }
+    }
+
     fn table(&self) -> MutexGuard<'_, HashMap<Sandbox, Entry>> {
         lock(&self.table)
     }

@@ -59,20 +59,15 @@ impl Guests {
             Phase::Running(place, process) => match self.find_process(&sandbox, &place, &process)? {
                 Some(live) => (Some(live), Some(place)),
                 // As after a restart of the machine: what it wrote is kept.
-                None => {
-                    record.phase = Phase::Stopped;
-                    record.write(&directory)?;
-                    (None, None)
-                }
+                None => (None, None),
             },
             Phase::Stopped => (None, None),
             // Its processes end with the groups that nobody has; what it wrote is kept.
-            Phase::Stopping(_) | Phase::Booting(_) => {
-                record.phase = Phase::Stopped;
-                record.write(&directory)?;
-                (None, None)
-            }
+            Phase::Stopping(_) | Phase::Booting(_) => (None, None),
         };
+        if live.is_none() && record.phase != Phase::Stopped {
+            self.record_stopped(&sandbox, &mut record);
+        }
         let layers = record.spec.layers.clone();
         let guest = Arc::new(Mutex::new(Guest { record, live, is_ending: false }));
         self.table().insert(sandbox, Entry { layers, guest });
