@@ -14,7 +14,7 @@ use crate::cgroups::{Cgroups, Group};
 use crate::error::{Code, Failure};
 use crate::launch::{self, ParkSpec, Parked, IDS};
 use crate::log;
-use crate::net::{Link, Network};
+use crate::net::{Egress, Link, Network};
 use crate::pool::lock;
 use crate::processes;
 use crate::records::Place;
@@ -144,9 +144,9 @@ impl Slots {
     }
 
     /// The slot of a guest that an earlier helper started; `pid` is the guest's. Errors: `not_found`.
-    pub fn adopt(&self, place: &Place, pid: u32) -> Result<Held, Failure> {
+    pub fn adopt(&self, place: &Place, pid: u32, egress: Egress) -> Result<Held, Failure> {
         let group = self.0.cgroups.adopt(&place.slot.to_string())?;
-        let link = self.0.network.adopt(place.address, pid as libc::pid_t)?;
+        let link = self.0.network.adopt(place.address, pid as libc::pid_t, egress)?;
         self.0.lock().taken.insert(place.slot);
         Ok(Held { number: place.slot, group, link })
     }

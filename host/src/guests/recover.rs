@@ -14,6 +14,7 @@ use crate::cgroups::Cgroups;
 use crate::error::Failure;
 use crate::log;
 use crate::names::Sandbox;
+use crate::net::Egress;
 use crate::processes;
 use crate::records::{Phase, Place, Process, Record};
 
@@ -56,7 +57,7 @@ impl Guests {
         let mut record = Record::read(&directory)?;
         let (live, place) = match record.phase.clone() {
             Phase::Starting(_) => return Err(Failure::internal("Its start broke off.")),
-            Phase::Running(place, process) => match self.find_process(&sandbox, &place, &process)? {
+            Phase::Running(place, process) => match self.find_process(&sandbox, &place, &process, record.egress)? {
                 Some(live) => (Some(live), Some(place)),
                 // As after a restart of the machine: what it wrote is kept.
                 None => (None, None),
@@ -74,7 +75,13 @@ impl Guests {
         Ok(place)
     }
 
-    fn find_process(&self, sandbox: &Sandbox, place: &Place, process: &Process) -> Result<Option<Live>, Failure> {
+    fn find_process(
+        &self,
+        sandbox: &Sandbox,
+        place: &Place,
+        process: &Process,
+        egress: Egress,
+    ) -> Result<Option<Live>, Failure> {
         if process.boot_id != self.boot_id {
             return Ok(None);
         }
@@ -83,7 +90,7 @@ impl Guests {
             None => return Ok(None),
         };
         self.slots.reserve(place.slot);
-        let held = self.slots.adopt(place, process.pid).and_then(|held| {
+        let held = self.slots.adopt(place, process.pid, egress).and_then(|held| {
             self.views.as_ref().map_or(Ok(()), |views| views.adopt(sandbox))?;
             Ok(held)
         });

@@ -149,14 +149,19 @@ impl Network {
 
     /// The link of a guest that an earlier helper made: `pid` is one of its processes. Made anew in its name space where the
     /// router is a new one. Errors: `not_found`.
-    pub fn adopt(&self, address: Ipv4Addr, pid: libc::pid_t) -> Result<Link, Failure> {
+    pub fn adopt(&self, address: Ipv4Addr, pid: libc::pid_t, egress: Egress) -> Result<Link, Failure> {
         let unknown = |_| Failure::not_found("There is no such network name space.");
         let router = self.router()?;
         let namespace = space::of_process(pid).map_err(unknown)?;
         if !router.take_this_address(address) {
             return Err(Failure::not_found("The address is none of this instance's, or another guest's."));
         }
-        let connected = router.reconnect(address, &namespace);
+        let connected = match egress {
+            // A router that is a new one has no guest in its set.
+            Egress::Closed => router.set_closed(address, true),
+            Egress::Open => Ok(()),
+        };
+        let connected = connected.and_then(|()| router.reconnect(address, &namespace));
         connected.map_err(cant("A guest's network can't be made anew"))?;
         Ok(Link { address, namespace, new: None })
     }

@@ -369,9 +369,9 @@ fn guests_live_on_when_the_helper_ends_and_the_rest_is_taken_back() {
     instance.reopen();
     // The rules didn't go with the helper, nor did which guests are closed.
     assert_eq!(reaches(&link, open), [false; 3]);
-    let adopted = instance.adopt(address, pid).unwrap();
-    assert!(instance.adopt(address, pid).is_err());
-    assert!(instance.adopt(other, std::process::id() as libc::pid_t).is_err());
+    let adopted = instance.adopt(address, pid, Egress::Closed).unwrap();
+    assert!(instance.adopt(address, pid, Egress::Open).is_err());
+    assert!(instance.adopt(other, std::process::id() as libc::pid_t, Egress::Open).is_err());
     instance.keep_only(&[address]).unwrap();
     instance.prepare(&settings(&[])).unwrap();
     assert_eq!(reaches(&lost, open), [false; 3]);
@@ -382,8 +382,10 @@ fn guests_live_on_when_the_helper_ends_and_the_rest_is_taken_back() {
     instance.network = None;
     unpin(&instance.root);
     instance.reopen();
-    let again = instance.adopt(address, pid).unwrap();
+    let again = instance.adopt(address, pid, Egress::Closed).unwrap();
     instance.prepare(&settings(&[])).unwrap();
+    assert_eq!(reaches(&again, open), [false; 3]);
+    instance.set_egress(&again, Egress::Open).unwrap();
     assert_eq!(reaches(&again, open), [true; 3]);
     process.kill().unwrap();
     process.wait().unwrap();
