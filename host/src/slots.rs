@@ -163,8 +163,7 @@ impl Slots {
 
     /// Of a guest that has ended and whose slot couldn't be adopted whole. Its address is free after the next start.
     pub fn give_back_remainder(&self, number: u32) {
-        self.0.remove_group(self.0.cgroups.remainder(&number.to_string()));
-        self.release(number);
+        self.0.free(number, self.0.cgroups.remainder(&number.to_string()));
     }
 
     /// After its guest has ended. Takes some milliseconds.
@@ -282,25 +281,23 @@ impl Inner {
             state.taken.insert(number);
             (number, state.links.pop())
         };
-        let made = self.make_numbered(number, link);
-        if made.is_err() {
-            self.lock().taken.remove(&number);
-        }
-        made
+        self.make_numbered(number, link)
     }
 
     fn make_numbered(&self, number: u32, link: Option<Link>) -> Result<(Held, Parked), Failure> {
         let group = match self.cgroups.create(&number.to_string()) {
             Ok(group) => group,
             Err(failure) => {
-                self.lock().links.extend(link);
+                let mut state = self.lock();
+                state.links.extend(link);
+                state.taken.remove(&number);
                 return Err(failure);
             }
         };
         let link = match link.map_or_else(|| self.network.make(), Ok) {
             Ok(link) => link,
             Err(failure) => {
-                self.remove_group(group);
+                self.free(number, group);
                 return Err(failure);
             }
         };
@@ -317,7 +314,7 @@ impl Inner {
             Ok(parked) => Ok((held, parked)),
             Err(failure) => {
                 self.network.remove(held.link);
-                self.remove_group(held.group);
+                self.free(number, held.group);
                 Err(failure)
             }
         }
@@ -328,9 +325,8 @@ impl Inner {
             true => self.network.recycle(held.link),
             false => Some(held.link),
         };
-        self.remove_group(held.group);
+        self.free(held.number, held.group);
         let mut state = self.lock();
-        state.taken.remove(&held.number);
         let surplus = match link {
             Some(link) if !state.closed && state.links.len() < READY_MAX => {
                 state.links.push(link);
@@ -344,9 +340,12 @@ impl Inner {
         }
     }
 
-    fn remove_group(&self, group: Group) {
-        if let Err(failure) = group.remove(REMOVE_MOST) {
-            log::warn("A control group stays behind.", json!({ "error": failure.message }));
+    /// Removes a slot's group. Its number is free then, and not before: the next slot could have no group by that name, and what
+    /// may still run in it has the ids that go with the number.
+    fn free(&self, number: u32, group: Group) {
+        match group.remove(REMOVE_MOST) {
+            Ok(()) => drop(self.lock().taken.remove(&number)),
+            Err(failure) => log::warn("A control group stays behind.", json!({ "error": failure.message })),
         }
     }
 }
