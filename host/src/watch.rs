@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::unix::io::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::io::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::error::Failure;
 use crate::names::Sandbox;
 use crate::pool::lock;
+use crate::processes;
 
 const EVENTS_AT_ONCE: usize = 64;
 
@@ -38,7 +39,7 @@ impl Watch {
         let inner = self.0.clone();
         let made = thread::Builder::new().name("watch".to_owned()).spawn(move || loop {
             for descriptor in inner.wait() {
-                if let Some((sandbox, pidfd)) = inner.remove(descriptor) {
+                if let Some((sandbox, pidfd)) = inner.take_ended(descriptor) {
                     ended(sandbox, pidfd);
                 }
             }
@@ -68,7 +69,21 @@ impl Watch {
 
 impl Inner {
     fn remove(&self, descriptor: RawFd) -> Option<(Sandbox, Arc<OwnedFd>)> {
-        let removed = lock(&self.watched).remove(&descriptor)?;
+        self.remove_if(descriptor, |_| true)
+    }
+
+    /// The number may be another guest's by now, who lives: that the one before ended was seen, and its descriptor closed since.
+    fn take_ended(&self, descriptor: RawFd) -> Option<(Sandbox, Arc<OwnedFd>)> {
+        self.remove_if(descriptor, |pidfd| processes::is_ended(pidfd.as_fd()))
+    }
+
+    fn remove_if(&self, descriptor: RawFd, is_it: impl Fn(&OwnedFd) -> bool) -> Option<(Sandbox, Arc<OwnedFd>)> {
+        let mut watched = lock(&self.watched);
+        if !is_it(&watched.get(&descriptor)?.1) {
+            return None;
+        }
+        let removed = watched.remove(&descriptor)?;
+        drop(watched);
         // SAFETY: the descriptor is open, as it is held; for this call no structure is needed.
         unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_DEL, descriptor, std::ptr::null_mut()) };
         Some(removed)
