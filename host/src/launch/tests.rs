@@ -136,6 +136,9 @@ fn guest(uid_base: Option<u32>) -> (Scene, Guest) {
     fs::write(scene.path("view"), "MemTotal: 7 kB\n").unwrap();
     let made = Command::new("mknod").arg(scene.path("layer/null-of-image")).args(["-m", "666", "c", "1", "3"]).status();
     assert!(made.unwrap().success());
+    // Where an earlier run of it could have put it.
+    fs::create_dir_all(scene.path("layer/run/e2b-guest")).unwrap();
+    assert!(Command::new("mkfifo").arg(scene.path("layer/run/e2b-guest/agent")).status().unwrap().success());
     let parked = scene.park(uid_base);
     let guest = scene.launch(parked).unwrap();
     (scene, guest)
