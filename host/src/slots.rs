@@ -125,7 +125,8 @@ impl Slots {
                 // Somebody has ended the process that waited.
                 drop(parked);
                 let inner = self.0.clone();
-                thread::spawn(move || inner.give_back(held, false));
+                // Without a thread its number stays taken until the next start.
+                let _ = thread::Builder::new().spawn(move || inner.give_back(held, false));
                 continue;
             }
             let left = deadline.saturating_duration_since(Instant::now());

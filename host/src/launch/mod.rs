@@ -201,7 +201,10 @@ fn start(spec: &ParkSpec) -> io::Result<(Process, OwnedFd, Script)> {
 
 /// Does what changes the name spaces of the thread that does it: that thread is thrown away.
 fn in_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-    std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+    std::thread::scope(|scope| {
+        let ended = std::thread::Builder::new().spawn_scoped(scope, work)?.join();
+        ended.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+    })
 }
 
 fn clone(spec: &ParkSpec, keep: &[RawFd], socket: BorrowedFd, script: &[u8]) -> io::Result<Process> {

@@ -249,7 +249,9 @@ impl Place {
     /// What can't be removed now is at the next start.
     fn remove_behind(self: &Arc<Place>, name: CString) {
         let place = Arc::clone(self);
-        std::thread::spawn(move || drop(remove_tree(place.dir.as_fd(), &name)));
+        // Nor is that without a thread a reason to end.
+        let remove = move || drop(remove_tree(place.dir.as_fd(), &name));
+        let _ = std::thread::Builder::new().name("layers".to_owned()).spawn(remove);
     }
 
     /// What is neither whole nor being made: nobody may be at work here.

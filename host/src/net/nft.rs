@@ -108,13 +108,18 @@ fn run(program: &str, arguments: &[&str], input: &str, space: Option<BorrowedFd<
     let handle = (handle >= 0).then(|| unsafe { OwnedFd::from_raw_fd(handle) });
     let (ended, waiting) = mpsc::channel::<()>();
     thread::scope(|scope| {
-        scope.spawn(move || {
+        let end = move || {
             if waiting.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
                 let none = std::ptr::null::<libc::siginfo_t>();
                 let handle = handle.as_ref().map_or(-1, AsRawFd::as_raw_fd);
                 unsafe { libc::syscall(libc::SYS_pidfd_send_signal, handle, libc::SIGKILL, none, 0) };
             }
-        });
+        };
+        if let Err(error) = thread::Builder::new().spawn_scoped(scope, end) {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(error);
+        }
         if let Some(mut stdin) = child.stdin.take() {
             // One that ends before it has read all says why by itself.
             let _ = stdin.write_all(input.as_bytes());
