@@ -217,7 +217,8 @@ impl Server {
             Op::List => connection.reply(id, self.guests.list()),
             Op::Prepare { settings } => {
                 let server = self.clone();
-                self.do_in(&self.long, connection, id, move |_| {
+                // Starts wait for it, and copies of layers may take long.
+                self.do_in(&self.quick, connection, id, move |_| {
                     server.guests.network.prepare(&settings)?;
                     if !server.prepared.swap(true, Ordering::AcqRel) {
                         server.guests.slots.begin();

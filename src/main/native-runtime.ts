@@ -9,7 +9,7 @@ import { createNativeRuntime } from '../runtimes/native/runtime.ts'
 import type { Config } from './config.ts'
 import { baseImage, hostBinary } from './installation.ts'
 
-/** The helper's directory for servers that aren't root, unless they say so: systemd makes it (deploy/systemd) */
+/** The helper's directory for servers that aren't root, unless they say so: that of `deploy/systemd` */
 const usualHostRoot = '/var/lib/e2b-host'
 /** What servers of this machine share: images that are kept, and their layers */
 const sharedFolder = '/var/lib/e2b-server/images'

@@ -126,6 +126,7 @@ async function runtime(config: Config): Promise<string> {
 }
 
 function remedyOf(runtime: string): string {
-  if (runtime === 'native') return 'Run the server as root, or start its helper: README.md, "Without Docker".'
+  if (runtime === 'native')
+    return 'Run the server as root, or start its helper: README.md, "As an ordinary user".'
   return 'Start the engine, e.g. "systemctl start docker", or see "docker info".'
 }

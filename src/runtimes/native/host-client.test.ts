@@ -1,6 +1,6 @@
 /** The client's half of spec/host.md, against a helper's side that answers what each test is about. */
 import { getEventListeners } from 'node:events'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { RuntimeEvent } from '../../domain/runtime.ts'
 import { silentLog } from '../../lib/log.ts'
 import { createHostClient } from './host-client.ts'
@@ -40,6 +40,17 @@ test('one connection greets, says what sandboxes may reach, and has answers in w
   })
   await client.prepare(patience())
   expect(peer.asked).toHaveLength(5)
+})
+
+test('what sandboxes may reach is said again after a while, once for all who ask', async () => {
+  await using peer = await startPeer(() => {})
+  await using client = clientOf(peer)
+  await client.prepare(patience())
+  const later = performance.now() + 11_000
+  using _clock = vi.spyOn(performance, 'now').mockReturnValue(later)
+  await Promise.all([1, 2, 3].map(() => client.prepare(patience())))
+  await client.prepare(patience())
+  expect(peer.asked).toEqual(['hello', 'prepare', 'prepare'])
 })
 
 test('errors are those of the vocabulary; what is none, or says more than clients may know, is internal', async () => {

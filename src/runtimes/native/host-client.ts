@@ -88,21 +88,31 @@ export function createHostClient(options: HostOptions): HostClient {
   let opening: Promise<Open> | undefined
   let isClosed = false
   let preparedAt = Number.NEGATIVE_INFINITY
+  /** Once for all who ask at a time */
+  let preparing: Promise<void> | undefined
   let build: Promise<string> | undefined
+
+  const buildKnown = (of: HostProgram) => {
+    build ??= buildOf(of).catch((error) => {
+      // The next one looks again.
+      build = undefined
+      throw error
+    })
+    return build
+  }
 
   /** A connection to a helper that is ours to use, if need be to one that is started for it. */
   const reach = async (signal: AbortSignal): Promise<Open> => {
+    const wanted = program && (await buildKnown(program))
     const found = await dial(root, signal).catch((error: NodeJS.ErrnoException) => {
       signal.throwIfAborted()
       if (isAway(error)) return undefined
       throw unavailable(error)
     })
-    if (program === undefined) {
+    if (program === undefined || wanted === undefined) {
       if (found === undefined) throw notThere(root)
       return found
     }
-    build ??= buildOf(program)
-    const wanted = await build
     if (found?.build === wanted) return found
     if (found !== undefined) {
       log.info({}, 'the helper is one of another build, and is replaced')
@@ -173,7 +183,9 @@ export function createHostClient(options: HostOptions): HostClient {
     call: async (op, fields, signal) => (await open(signal)).connection.call(op, fields, signal),
     async prepare(signal) {
       const there = await open(signal)
-      if (performance.now() - preparedAt >= preparedMs) await prepareOn(there, signal)
+      if (performance.now() - preparedAt < preparedMs) return
+      preparing ??= prepareOn(there, patientSignal(openMs)).finally(() => (preparing = undefined))
+      await abortable(preparing, signal)
     },
     hello: async (signal) => (await open(signal)).hello,
     async hear(onGone, signal) {
@@ -278,6 +290,6 @@ function readHello(answer: Answer): HostHello {
 function notThere(root: string): ServerError {
   return new ServerError(
     'unavailable',
-    `No helper listens at ${join(root, 'host.sock')}. Start it: see docs/operations.md.`,
+    `No helper listens at ${join(root, 'host.sock')}. Start it, as deploy/systemd does.`,
   )
 }

@@ -89,6 +89,7 @@ export function createHostConnection(
     async call(op, fields, signal) {
       const release = await room.acquire(signal)
       try {
+        signal.throwIfAborted()
         if (over !== undefined) throw over
         return await ask(op, fields, signal)
       } finally {

@@ -1,7 +1,7 @@
 /** Starts the helper where this server may: detached, as it outlives the server. */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { open, readFile } from 'node:fs/promises'
+import { open, readFile, rename, stat } from 'node:fs/promises'
 import { ServerError } from '../../domain/error.ts'
 import { abortable } from '../../lib/deadline.ts'
 
@@ -9,6 +9,8 @@ import { abortable } from '../../lib/deadline.ts'
 const lingerSeconds = 10
 /** Most that is read of what it says on standard output, in bytes: it is one word */
 const saidMaxBytes = 1024
+/** A log of so many bytes is not gone on with */
+const logMaxBytes = 8 * 2 ** 20
 /** Exit status of one that found another for the same root (spec/host.md) */
 const statusTaken = 75
 
@@ -26,10 +28,15 @@ export interface HostProgram {
   logFile: string
 }
 
-/** Tells programs apart by what is in their files, for `--build`. Errors: a system error where one is missing. */
+/** Tells programs apart by what is in their files, for `--build`. Errors: `failed_precondition` where one is missing. */
 export async function buildOf({ file, agent }: HostProgram): Promise<string> {
   const hash = createHash('sha256')
-  for (const path of [file, agent]) hash.update(await readFile(path))
+  try {
+    for (const path of [file, agent]) hash.update(await readFile(path))
+  } catch (cause) {
+    const message = 'The helper that makes sandboxes is not built. Run "npm start", which builds it.'
+    throw new ServerError('failed_precondition', message, { cause })
+  }
   return hash.digest('hex').slice(0, 32)
 }
 
@@ -42,7 +49,7 @@ export async function startHostProcess(
   { root, build, path }: { root: string; build: string; path: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const log = await open(program.logFile, 'a', 0o600)
+  const log = await openLog(program.logFile)
   const { instance, agent, shared } = program
   const options = { instance, agent, root, build, ...(shared !== undefined && { shared }) }
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
@@ -85,4 +92,11 @@ export async function startHostProcess(
   } finally {
     await log.close()
   }
+}
+
+/** The log to go on with; one that has become long gives way to a new one, and is kept until that is long too. */
+async function openLog(path: string) {
+  const found = await stat(path).catch(() => undefined)
+  if (found !== undefined && found.size >= logMaxBytes) await rename(path, `${path}.1`)
+  return open(path, 'a', 0o600)
 }

@@ -18,7 +18,7 @@ import { boundsFor } from '../../network/rules.ts'
 import { trackedMax } from '../../network/tracked-max.ts'
 import { createAgentSockets } from './agent-socket.ts'
 import { textsOf, wholeOf } from './answers.ts'
-import { findGuest, getGuest } from './find-guest.ts'
+import { getGuest } from './find-guest.ts'
 import { fingerprintNative } from './fingerprint.ts'
 import { fromHandle, runtimeName, toHandle } from './handle.ts'
 import { createHostClient, type HostClient } from './host-client.ts'
@@ -189,8 +189,7 @@ async function resumeGuest(
   signal: AbortSignal,
 ): Promise<boolean> {
   const sandbox = sandboxId
-  const found = await findGuest(client, sandboxId, signal)
-  if (found === undefined) throw new ServerError('not_found', `There is no sandbox ${sandboxId}.`)
+  const found = await getGuest(client, sandboxId, signal)
   if (found.state === 'stopped') {
     await client.prepare(signal)
     await client.call('boot', { sandbox, egress: egress ?? 'open' }, signal)
