@@ -85,7 +85,11 @@ async function unzipped(reader: ArchiveReader, packed: Upload): Promise<Upload> 
   if (buffer.readUInt16BE() !== gzipMagic) return packed
   const [source, gunzip] = [createReadStream(path), createGunzip()]
   source.on('error', (error) => gunzip.destroy(error))
-  return spool(reader, source.pipe(gunzip))
+  try {
+    return await spool(reader, source.pipe(gunzip))
+  } finally {
+    source.destroy()
+  }
 }
 const gzipMagic = 0x1f8b
 

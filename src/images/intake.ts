@@ -51,7 +51,11 @@ export function createIntake({ host, catalog, keeper }: IntakeParts) {
       await catalog.own()
       // The place of uploads is there once the helper is.
       await host.layers(signal)
-      cleaned ??= clean()
+      cleaned ??= clean().catch((error) => {
+        // The next one tries again.
+        cleaned = undefined
+        throw error
+      })
       await cleaned
       const intake: Intake = {
         newUpload() {

@@ -31,12 +31,24 @@ export function createLayerKeeper(
 ): LayerKeeper {
   const held = new Map<string, number>()
   const making = new Map<string, Promise<number>>()
+  const removing = new Map<string, Promise<void>>()
   /** Since when nobody needs a layer */
   const unneeded = new Map<string, number>()
   const isFree = (name: string) => !isNeeded(name) && !held.has(name) && !making.has(name)
 
+  /** Unless somebody needs it by now; who wants to make it again waits for the end of this. */
+  const remove = async (name: string, signal: AbortSignal) => {
+    if (!isFree(name)) return
+    const removal = host.removeLayer(name, signal)
+    removing.set(name, removal)
+    try {
+      await removal
+    } finally {
+      if (removing.get(name) === removal) removing.delete(name)
+    }
+  }
   const removeUnused = async (name: string, signal: AbortSignal) => {
-    await host.removeLayer(name, signal).catch((error) => {
+    await remove(name, signal).catch((error) => {
       if (!(error instanceof ServerError) || error.code !== 'conflict') throw error
     })
   }
@@ -57,7 +69,8 @@ export function createLayerKeeper(
     },
 
     async make(name, make, signal) {
-      const running = making.get(name) ?? make().finally(() => making.delete(name))
+      const removed = Promise.resolve(removing.get(name)).catch(() => {})
+      const running = making.get(name) ?? removed.then(make).finally(() => making.delete(name))
       making.set(name, running)
       return { name, sizeBytes: await abortable(running, signal) }
     },
@@ -65,7 +78,7 @@ export function createLayerKeeper(
     async release(names, signal) {
       // From the top: a guest of the image has all of its layers. One that is of fewer has kept those it has.
       const [top, ...others] = names.toReversed().filter(isFree)
-      if (top !== undefined) await host.removeLayer(top, signal)
+      if (top !== undefined) await remove(top, signal)
       for (const name of others) await removeUnused(name, signal)
     },
 

@@ -103,8 +103,10 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       return await follow(url(), headers)
     } catch (error) {
       // As engines have it: without TLS on this machine alone.
-      const isHere = async () =>
-        (await addressesOf(hostOf(url()))).every((address) => /^(127\.|::1$)/.test(address))
+      const isHere = async () => {
+        const addresses = await addressesOf(hostOf(url()))
+        return addresses.length > 0 && addresses.every((address) => /^(127\.|::1$)/.test(address))
+      }
       if (error instanceof ServerError || signal.aborted || protocol === 'http:' || !(await isHere()))
         throw error
       protocol = 'http:'
