@@ -1,11 +1,12 @@
 /** Servers of their own with the real helper. */
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { baseImageName } from '../../../images/base/build.mjs'
 import { agentBinary } from '../../../tests/support/agent.ts'
-import { askHelper } from '../../../tests/support/helper.ts'
+import { askHelper, helloOf } from '../../../tests/support/helper.ts'
 import type { LayerHost } from '../../domain/layers.ts'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
 import { openEngineArchive } from '../../images/engine-archive.ts'
@@ -65,8 +66,11 @@ export async function server(options: Partial<NativeRuntimeOptions> = {}) {
     const runtime = create()
     for (const handle of await runtime.list(patience())) await runtime.destroy(handle, patience())
     for (const name of await runtime.images.list(patience())) await runtime.images.remove(name, patience())
-    // The helper ends with the last who could need it.
+    const { pid } = await helloOf(root)
+    // The helper ends with the last who could need it, or a while later where it has seen another's connection still.
     for (const each of created) await each.close()
+    const late = patience()
+    while (existsSync(`/proc/${pid}`)) await sleep(10, late)
     await rm(stateDir, { recursive: true })
   }
   return { instance, stateDir, root, create, kill, dispose }
