@@ -62,17 +62,17 @@ export const sections: Section[] = [
       claim(
         'works',
         'Sandbox.pause sandbox.pause Sandbox.betaPause sandbox.betaPause',
-        'with memory and without; on Docker memory is kept in RAM (or swap), so a restart of the host loses it and the sandbox resumes from its files',
+        'with memory and without; memory is kept in RAM (on Docker also in swap), so a restart of the host loses it and the sandbox resumes from its files',
       ),
       claim(
         'works',
         'Sandbox.fork sandbox.fork',
-        'on Docker forks boot from the copied files; running processes are not in them',
+        'forks boot from the copied files; running processes are not in them',
       ),
       claim(
         'works',
         'Sandbox.createSnapshot sandbox.createSnapshot Sandbox.listSnapshots sandbox.listSnapshots snapshotPaginator.nextItems Sandbox.deleteSnapshot',
-        'on Docker of the files alone: running processes are not in them, and `mode: "full"` is refused',
+        'of the files alone: running processes are not in them, and `mode: "full"` is refused',
       ),
       {
         ...claim('works', 'Sandbox.getMetrics sandbox.getMetrics', 'a sample every 5 s'),
