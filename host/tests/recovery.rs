@@ -31,6 +31,10 @@ fn guests_outlive_the_helper_and_what_is_half_made_does_not() {
     }
     fs::write(&record, value.to_string()).unwrap();
     fs::create_dir(helper.root.join("guests/norecord")).unwrap();
+    // As a later version would have it.
+    let strange = helper.root.join("guests/strange");
+    fs::create_dir_all(strange.join("upper")).unwrap();
+    fs::write(strange.join("record.json"), r#"{"version": 4000000000}"#).unwrap();
 
     helper.start_again();
     let mut client = helper.connect();
@@ -41,7 +45,12 @@ fn guests_outlive_the_helper_and_what_is_half_made_does_not() {
     assert_eq!(client.state("ends"), "stopped");
     assert_eq!(client.state("cut"), "gone");
     assert!(has_ended(cut));
-    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": ["ends", "frozen", "runs", "stopped"] }));
+    let names = json!(["ends", "frozen", "runs", "stopped", "strange"]);
+    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": names }));
+    assert_eq!(client.refused(json!({ "op": "find", "sandbox": "strange" })), "unavailable");
+    assert!(strange.join("upper").is_dir());
+    client.ask(json!({ "op": "kill", "sandbox": "strange" }));
+    assert_eq!(client.state("strange"), "gone");
     assert!(agent_answers(&helper.root, "runs"));
     client.ask(json!({ "op": "thaw", "sandbox": "frozen" }));
     assert!(agent_answers(&helper.root, "frozen"));

@@ -70,6 +70,7 @@ impl Guests {
             None => {
                 // Nothing that anybody knows, but it may have the name.
                 let trash = self.throw_away(sandbox)?;
+                lock(&self.unreadable).remove(sandbox);
                 self.go_on(move |_| trash.remove());
                 return Ok(json!({}));
             }

@@ -8,7 +8,7 @@ mod files;
 mod recover;
 mod start;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::io::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -47,6 +47,8 @@ pub struct Guests {
     pub behind: Pool,
     pub on_gone: Box<dyn Fn(&Sandbox) + Send + Sync>,
     table: Mutex<HashMap<Sandbox, Entry>>,
+    /// Whose records an earlier helper wrote and this one can't read: they keep their files, and nothing is done with them but an end
+    unreadable: Mutex<HashSet<Sandbox>>,
     next_trash: AtomicU64,
 }
 
@@ -90,8 +92,22 @@ impl Guests {
         let Parts { root, network, slots, views, layers, watch, agent, boot_id, behind, on_gone } = parts;
         // Differs from what earlier helpers have put there.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_nanos() as u64);
-        let (table, next_trash) = (Mutex::default(), AtomicU64::new(now));
-        Guests { root, network, slots, views, layers, watch, agent, boot_id, behind, on_gone, table, next_trash }
+        let (table, unreadable, next_trash) = (Mutex::default(), Mutex::default(), AtomicU64::new(now));
+        Guests {
+            root,
+            network,
+            slots,
+            views,
+            layers,
+            watch,
+            agent,
+            boot_id,
+            behind,
+            on_gone,
+            table,
+            unreadable,
+            next_trash,
+        }
     }
 
     /// Does one operation; the lane sees to it that no other of this sandbox is under way.
@@ -109,7 +125,7 @@ impl Guests {
             GuestOp::Kill => self.kill(sandbox),
             GuestOp::SetEgress { egress } => self.set_egress(sandbox, egress),
             GuestOp::Stats => self.stats(sandbox),
-            GuestOp::Find => Ok(self.find(sandbox)),
+            GuestOp::Find => self.find(sandbox),
             GuestOp::Snapshot { layer } => self.snapshot(sandbox, &layer, cancel),
         }
     }
@@ -122,13 +138,16 @@ impl Guests {
 
     /// How many there are, in whatever state.
     pub fn count(&self) -> usize {
-        lock(&self.table).len()
+        lock(&self.table).len() + lock(&self.unreadable).len()
     }
 
     /// Errors: `conflict` while a guest is made of it.
     pub fn remove_layer(&self, layer: &Layer) -> Result<Value, Failure> {
         // Held until its name is gone: no start gets in between.
         let table = lock(&self.table);
+        if let Some(sandbox) = lock(&self.unreadable).iter().next() {
+            return Err(Failure::new(Code::Conflict, format!("Nobody knows what the sandbox {} is made of.", sandbox)));
+        }
         if let Some((sandbox, _)) = table.iter().find(|(_, entry)| entry.layers.contains(layer)) {
             return Err(Failure::new(Code::Conflict, format!("The sandbox {} is made of this layer.", sandbox)));
         }
@@ -167,10 +186,12 @@ impl Guests {
         Ok(json!({ "memoryBytes": usage.memory_bytes, "cpuMicros": usage.cpu_micros, "pids": usage.pids }))
     }
 
-    fn find(&self, sandbox: &Sandbox) -> Value {
+    /// Errors: `unavailable`, which isn't to be taken for gone.
+    fn find(&self, sandbox: &Sandbox) -> Result<Value, Failure> {
         let entry = match self.get(sandbox) {
             Ok(entry) => entry,
-            Err(_) => return json!({ "state": "gone" }),
+            Err(failure) if failure.code == Code::NotFound => return Ok(json!({ "state": "gone" })),
+            Err(failure) => return Err(failure),
         };
         let guest = lock(&entry);
         let spec = &guest.record.spec;
@@ -179,7 +200,7 @@ impl Guests {
             value["note"] = spec.note.as_str().into();
             value
         };
-        match (&guest.live, &guest.record.phase) {
+        Ok(match (&guest.live, &guest.record.phase) {
             (Some(live), _) if !processes::is_ended(live.pidfd.as_fd()) => {
                 let state = match live.held.as_ref().map(|held| held.group.is_frozen()) {
                     Some(Ok(true)) => "frozen",
@@ -192,7 +213,7 @@ impl Guests {
             // It has ended by itself, and is about to be stopped.
             (Some(_), Phase::Running(..)) => known(json!({ "state": "cut-off" })),
             _ => json!({ "state": "gone" }),
-        }
+        })
     }
 
     fn snapshot(&self, sandbox: &Sandbox, layer: &Layer, cancel: &Cancel) -> Result<Value, Failure> {
@@ -214,9 +235,13 @@ impl Guests {
         Ok(json!({ "sizeBytes": made.size_bytes }))
     }
 
-    /// Errors: `not_found`, also for one that has ended.
+    /// Errors: `not_found`, also for one that has ended; `unavailable`.
     fn get(&self, sandbox: &Sandbox) -> Result<Arc<Mutex<Guest>>, Failure> {
         let found = lock(&self.table).get(sandbox).map(|entry| entry.guest.clone());
+        if lock(&self.unreadable).contains(sandbox) {
+            let why = "What is recorded of the sandbox can't be read by this version of the server.";
+            return Err(Failure::new(Code::Unavailable, why));
+        }
         let gone = || Failure::not_found(format!("There is no sandbox {}.", sandbox));
         let guest = found.ok_or_else(gone)?;
         if lock(&guest).has_ended() {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::os::unix::io::AsFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use crate::error::Failure;
 use crate::log;
 use crate::names::Sandbox;
 use crate::net::Egress;
+use crate::pool::lock;
 use crate::processes;
 use crate::records::{Phase, Place, Process, Record};
 
@@ -29,6 +31,9 @@ impl Guests {
             match self.recover_one(&name) {
                 Ok(Some(place)) => kept.push(place),
                 Ok(None) => {}
+                Err(failure) if self.keep_unreadable(&name) => {
+                    log::warn("A sandbox is left as it is.", json!({ "sandbox": name, "error": failure.message }));
+                }
                 Err(failure) => {
                     log::warn("What is left of a sandbox ends.", json!({ "sandbox": name, "error": failure.message }));
                     self.put_away(&name)?;
@@ -143,10 +148,30 @@ impl Guests {
         Ok(())
     }
 
+    /// Whether there is a record that only can't be read, as one that another version wrote, or a disk that fails gives: its files
+    /// are somebody's.
+    fn keep_unreadable(&self, name: &str) -> bool {
+        let sandbox = match Sandbox::parse(name) {
+            Ok(sandbox) => sandbox,
+            Err(_) => return false,
+        };
+        let directory = self.root.guest(&sandbox);
+        let is_kept = !directory.join("record.json").symlink_metadata().map_or_else(is_missing, |_| false)
+            && Record::read(&directory).is_err();
+        if is_kept {
+            lock(&self.unreadable).insert(sandbox);
+        }
+        is_kept
+    }
+
     fn put_away(&self, name: &str) -> Result<(), Failure> {
         fs::rename(self.root.guests().join(name), self.next_trash())
             .map_err(|error| Failure::from_io("What is left of a sandbox can't be put away", &error))
     }
+}
+
+fn is_missing(error: io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 fn remove_trash(guests: &Guests, names: &[String]) -> Result<(), Failure> {
