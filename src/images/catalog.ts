@@ -1,6 +1,6 @@
 /** The records of a server's images, and of those that the servers of the machine share. */
 import { ServerError } from '../domain/error.ts'
-import type { ImageConfig, ImageRecord, Layer } from './image-record.ts'
+import type { Blob, ImageConfig, ImageRecord, Layer } from './image-record.ts'
 import { isImageName, withTag } from './names.ts'
 import { createRecordFiles, type RecordFiles } from './record-files.ts'
 
@@ -21,6 +21,8 @@ export interface Catalog {
   without<T>(image: string, task: () => Promise<T>): Promise<T>
   /** A layer as an image of this server's has it; none before the first of the other methods. */
   layerNamed(name: string): Layer | undefined
+  /** That layer where one of these images has it from that very blob. */
+  layerOf(name: string, blob: Blob): Layer | undefined
   /** Whether it knows of all layers that are needed: there is no record that it can't read. */
   isWhole(): Promise<boolean>
   readonly shared: RecordFiles | undefined
@@ -48,6 +50,14 @@ export function createCatalog(folder: string, sharedFolder: string | undefined):
       throw error
     }
     return known
+  }
+
+  const findLayer = (is: (layer: Layer) => boolean) => {
+    for (const { image, layers } of known.values()) {
+      const layer = hidden.has(image) ? undefined : layers.find(is)
+      if (layer !== undefined) return layer
+    }
+    return undefined
   }
 
   return {
@@ -91,13 +101,9 @@ export function createCatalog(folder: string, sharedFolder: string | undefined):
         hidden.delete(withTag(image))
       }
     },
-    layerNamed(name) {
-      for (const { image, layers } of known.values()) {
-        const layer = hidden.has(image) ? undefined : layers.find((each) => each.name === name)
-        if (layer !== undefined) return layer
-      }
-      return undefined
-    },
+    layerNamed: (name) => findLayer((layer) => layer.name === name),
+    layerOf: (name, { host, digest }) =>
+      findLayer(({ name: each, blob }) => each === name && blob?.host === host && blob.digest === digest),
   }
 }
 

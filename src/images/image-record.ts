@@ -6,6 +6,8 @@ import type { ImageInfo } from '../domain/images.ts'
 const layer = z.object({
   name: z.string().regex(/^[a-z0-9]{1,64}$/),
   sizeBytes: z.number().int().nonnegative(),
+  /** The blob of a registry that it was last unpacked from, which is what its content was compared with */
+  blob: z.object({ host: z.string(), digest: z.string() }).optional(),
 })
 
 const config = z.object({
@@ -33,6 +35,7 @@ const record = z.object({
 })
 
 export type Layer = z.infer<typeof layer>
+export type Blob = NonNullable<Layer['blob']>
 export type ImageConfig = z.infer<typeof config>
 export type ImageRecord = z.infer<typeof record>
 
@@ -49,7 +52,7 @@ export function toInfo({ layers, config, isOwn }: ImageRecord): ImageInfo {
   return {
     // Layers have names that are of their content, or that nothing else has.
     id: `sha256:${createHash('sha256')
-      .update(JSON.stringify([layers, config]))
+      .update(JSON.stringify([layers.map(({ name, sizeBytes }) => ({ name, sizeBytes })), config]))
       .digest('hex')}`,
     env: config.env,
     user: config.user,

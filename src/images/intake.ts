@@ -7,7 +7,7 @@ import { newId } from '../lib/ids.ts'
 import { createSemaphore } from '../lib/semaphore.ts'
 import { type Catalog, recordOf } from './catalog.ts'
 import { readArchive } from './docker-archive.ts'
-import type { ImageConfig, Layer } from './image-record.ts'
+import type { Blob, ImageConfig, Layer } from './image-record.ts'
 import type { LayerKeeper } from './layer-keeper.ts'
 import { spoolFile, type Upload } from './spool.ts'
 
@@ -20,8 +20,11 @@ export interface Intake {
   newUpload(): string
   /** The layer of an upload that `spoolFile` has written; from here on it stays until the image is recorded. */
   layer(upload: Upload): Promise<Layer>
-  /** The layer whose tar has this SHA-256, if an image of this server's has it; it stays likewise. */
-  known(sha256: string): Layer | undefined
+  /**
+   * The layer whose tar has this SHA-256, if an image of this server's has it from that blob; it stays likewise. Whether who asks
+   * may have that blob is the caller's to find out.
+   */
+  known(sha256: string, blob: Blob): Layer | undefined
 }
 
 export interface IntakeParts {
@@ -63,8 +66,8 @@ export function createIntake({ host, catalog, keeper }: IntakeParts) {
           uploads.push(upload)
           return upload
         },
-        known(sha256) {
-          const layer = catalog.layerNamed(sha256)
+        known(sha256, blob) {
+          const layer = catalog.layerOf(sha256, blob)
           if (layer !== undefined) holds.push(keeper.hold([sha256]))
           return layer
         },

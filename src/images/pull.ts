@@ -128,11 +128,16 @@ async function readText(
   return text
 }
 
+/**
+ * One that is here needn't come again where the registry that it is from shows its blob to these credentials: what an image's
+ * configuration says proves nothing, as anybody may write the hash of another's layer into it, nor does what another registry says.
+ */
 async function readLayer(pull: Pull, of: Descriptor, sha256: string): Promise<Layer> {
   const { intake, options, signal } = pull
   const layer = of.digest.slice('sha256:'.length, 'sha256:'.length + 12)
-  const known = intake.known(sha256)
-  if (known !== undefined) {
+  const blob = { host: pull.reference.host, digest: of.digest }
+  const known = intake.known(sha256, blob)
+  if (known !== undefined && (await pull.client.has(`blobs/${of.digest}`))) {
     options.onProgress?.({ layer, status: 'Already exists' })
     return known
   }
@@ -149,7 +154,7 @@ async function readLayer(pull: Pull, of: Descriptor, sha256: string): Promise<La
       if (upload.sha256 !== sha256) throw senseless(pull)
       const made = await intake.layer(upload)
       options.onProgress?.({ layer, status: 'Pull complete' })
-      return made
+      return { ...made, blob }
     } catch (error) {
       signal.throwIfAborted()
       if (error instanceof ServerError && error.code !== 'unavailable') throw error

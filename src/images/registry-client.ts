@@ -21,6 +21,8 @@ export interface RegistryClient {
    * `Images.pull`.
    */
   get(path: string, accept: string): Promise<IncomingMessage>
+  /** Whether the registry would give that to these credentials; false where it doesn't say. Errors: as `get`. */
+  has(path: string): Promise<boolean>
 }
 
 export interface RegistryClientOptions {
@@ -44,14 +46,15 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   let isAnonymous = false
 
   /** Follows redirects; what proves who asks goes to the registry alone. */
-  const follow = async (start: URL, headers: Record<string, string>) => {
+  const follow = async (start: URL, method: Method, headers: Record<string, string>) => {
     let url = start
     for (let redirects = 0; ; redirects++) {
       const what = redirects === 0 ? `The registry ${registry}` : `The address that ${registry} redirects to`
       const addresses = await check(hostOf(url), what)
       const { authorization: proof, ...others } = headers
       const isRegistry = url.origin === start.origin
-      const answer = await ask(url, addresses, isRegistry && proof !== undefined ? headers : others, signal)
+      const sent = isRegistry && proof !== undefined ? headers : others
+      const answer = await ask(url, { method, addresses, headers: sent, signal })
       const { statusCode = 0, headers: said } = answer
       if (statusCode < 300 || statusCode >= 400 || said.location === undefined) return answer
       answer.destroy()
@@ -82,7 +85,11 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       hostOf(url),
       `The address where ${registry} has its tokens fetched, ${url.host},`,
     )
-    const given = await ask(url, addresses, basic === undefined ? {} : { authorization: basic }, signal)
+    // A password is for nobody on the way.
+    if (basic !== undefined && url.protocol !== 'https:' && !addresses.every(isLoopback))
+      throw unencrypted(url, options)
+    const headers = basic === undefined ? {} : { authorization: basic }
+    const given = await ask(url, { method: 'GET', addresses, headers, signal })
     if (given.statusCode !== 200) {
       given.destroy()
       throw errorOf(given.statusCode ?? 0, options)
@@ -96,59 +103,78 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     return typeof found === 'string' ? `Bearer ${found}` : undefined
   }
 
-  const send = async (path: string, accept: string) => {
+  const send = async (method: Method, path: string, accept: string) => {
     const headers = { accept, ...(authorization !== undefined && { authorization }) }
     const url = () => new URL(`${protocol}//${host}/v2/${repository}/${path}`)
     try {
-      return await follow(url(), headers)
+      return await follow(url(), method, headers)
     } catch (error) {
       // As engines have it: without TLS on this machine alone.
       const isHere = async () => {
         const addresses = await addressesOf(hostOf(url()))
-        return addresses.length > 0 && addresses.every((address) => /^(127\.|::1$)/.test(address))
+        return addresses.length > 0 && addresses.every(isLoopback)
       }
       if (error instanceof ServerError || signal.aborted || protocol === 'http:' || !(await isHere()))
         throw error
       protocol = 'http:'
-      return follow(url(), headers)
+      return follow(url(), method, headers)
+    }
+  }
+
+  /** An answer of any status, asked for as whoever has the login. */
+  const request = async (method: Method, path: string, accept: string) => {
+    const answer = await send(method, path, accept)
+    if (answer.statusCode !== 401) return answer
+    answer.destroy()
+    const proof = await tokenOf(answer)
+    if (proof === undefined || proof === authorization) return answer
+    authorization = proof
+    return send(method, path, accept)
+  }
+
+  const guarded = async <T>(task: () => Promise<T>): Promise<T> => {
+    try {
+      return await task()
+    } catch (error) {
+      signal.throwIfAborted()
+      throw error instanceof ServerError ? error : unavailable(options, error)
     }
   }
 
   return {
-    async get(path, accept) {
-      try {
-        let answer = await send(path, accept)
-        if (answer.statusCode === 401) {
-          answer.destroy()
-          const proof = await tokenOf(answer)
-          if (proof !== undefined && proof !== authorization) {
-            authorization = proof
-            answer = await send(path, accept)
-          }
-        }
+    get: (path, accept) =>
+      guarded(async () => {
+        const answer = await request('GET', path, accept)
         if (answer.statusCode === 200) return answer
         answer.destroy()
         // Docker Hub says of what isn't there that one has to be somebody to see it.
         const isHidden = answer.statusCode === 401 && isAnonymous && host !== registry
         throw errorOf(isHidden ? 404 : (answer.statusCode ?? 0), options)
-      } catch (error) {
-        signal.throwIfAborted()
-        throw error instanceof ServerError ? error : unavailable(options, error)
-      }
-    },
+      }),
+    has: (path) =>
+      guarded(async () => {
+        const answer = await request('HEAD', path, '*/*')
+        answer.destroy()
+        return answer.statusCode === 200
+      }),
   }
 }
 
-function ask(
-  url: URL,
-  addresses: readonly string[],
-  headers: Record<string, string>,
-  signal: AbortSignal,
-): Promise<IncomingMessage> {
+type Method = 'GET' | 'HEAD'
+
+interface Request {
+  method: Method
+  addresses: readonly string[]
+  headers: Record<string, string>
+  signal: AbortSignal
+}
+
+function ask(url: URL, { method, addresses, headers, signal }: Request): Promise<IncomingMessage> {
   const options = {
     lookup: pinnedLookup(addresses),
     signal,
     agent: false as const,
+    method,
     headers,
     timeout: quietMs,
   }
@@ -170,6 +196,16 @@ export async function textOf(body: AsyncIterable<Buffer>, maxBytes: number): Pro
     parts.push(part)
   }
   return Buffer.concat(parts).toString()
+}
+
+const isLoopback = (address: string) => /^(127\.|::1$)/.test(address)
+
+function unencrypted({ host }: URL, { image, reference: { registry } }: RegistryClientOptions): ServerError {
+  return new ServerError(
+    'failed_precondition',
+    `The image ${image} could not be pulled: ${registry} wants its password sent to ${host} without encryption, which this ` +
+      'server does to no other machine.',
+  )
 }
 
 export function unavailable(
