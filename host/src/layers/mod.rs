@@ -5,6 +5,7 @@ pub mod attributes;
 mod copy;
 mod data;
 mod job;
+mod reading;
 mod remove;
 mod sys;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use remove::remove_tree;
 use crate::cancel::Cancel;
 use crate::error::{Code, Failure};
 use crate::names::{Layer, Upload};
+use reading::Readers;
 
 const LAYERS_MAX: usize = 100_000;
 /// For so long a shared layer stays, whoever may need it: what says that somebody does is about to be written.
@@ -36,6 +38,8 @@ const FRESH: Duration = Duration::from_secs(3600);
 pub struct Layers {
     own: Arc<Place>,
     shared: Option<Arc<Place>>,
+    /// Of `own`; of those that are shared its lock says it, which other helpers see
+    readers: Readers,
     spool: PathBuf,
     /// What is run with `layer-worker`
     program: PathBuf,
@@ -79,7 +83,7 @@ impl Layers {
                 }
             }
         }
-        Ok(Layers { own, shared, spool, program: PathBuf::from("/proc/self/exe") })
+        Ok(Layers { own, shared, readers: Readers::default(), spool, program: PathBuf::from("/proc/self/exe") })
     }
 
     /// Where the layer's files are, for a mount. Errors: `not_found`.
@@ -110,6 +114,7 @@ impl Layers {
 
     /// Errors: `not_found`, `conflict`, `resource_exhausted`.
     pub fn flatten(&self, layers: &[Layer], layer: &Layer, cancel: &Cancel) -> Result<Made, Failure> {
+        let _reading = self.readers.add(layers);
         let sources = layers.iter().map(|each| self.own.diff(each)).collect::<Result<Vec<_>, _>>()?;
         self.fill("merge", &sources, self.own.draft(layer)?, cancel)?.publish()
     }
@@ -118,6 +123,7 @@ impl Layers {
     pub fn share(&self, layer: &Layer, cancel: &Cancel) -> Result<Made, Failure> {
         let shared = self.shared()?;
         let _lock = shared.lock(libc::LOCK_SH)?;
+        let _reading = self.readers.add(std::slice::from_ref(layer));
         self.link(&self.own, shared, layer, cancel)
     }
 
@@ -125,6 +131,8 @@ impl Layers {
     pub fn adopt(&self, layer: &Layer, cancel: &Cancel) -> Result<Made, Failure> {
         let shared = self.shared()?;
         let _lock = shared.lock(libc::LOCK_SH)?;
+        // What is there already is looked at once more.
+        let _reading = self.readers.add(std::slice::from_ref(layer));
         self.link(shared, &self.own, layer, cancel)
     }
 
@@ -132,9 +140,10 @@ impl Layers {
         self.shared()?.list()
     }
 
-    /// Idempotent. That no guest is made of it is the caller's to see.
+    /// Idempotent. That no guest is made of it is the caller's to see. Errors: `conflict` (somebody copies from it).
     pub fn remove(&self, layer: &Layer) -> Result<(), Failure> {
-        self.own.remove(layer)
+        let removed = self.readers.without(layer, || self.own.remove(layer));
+        removed.unwrap_or_else(|| Err(Failure::new(Code::Conflict, format!("The layer {} is being copied.", layer))))
     }
 
     /// What others have adopted is theirs by now. Idempotent. Errors: `conflict` (somebody has just shared it), `unimplemented`.

@@ -13,8 +13,9 @@ use tar::{Builder, EntryType, Header};
 
 use super::copy::{copy, Files, Made, Options};
 use super::unpack::{unpack, Unpacked};
-use super::{attributes, remove_tree, sys};
+use super::{attributes, remove_tree, sys, Layers};
 use crate::error::{Code, Failure};
+use crate::names::Layer;
 
 struct TestDir(PathBuf);
 
@@ -310,4 +311,22 @@ fn what_is_deeper_than_a_path_is_long_is_copied_and_removed() {
     let (dir, top) = (File::open(source.path("..")).unwrap(), source.0.file_name().unwrap().as_bytes().to_vec());
     remove_tree(dir.as_fd(), &CString::new(top).unwrap()).unwrap();
     assert!(!source.0.exists());
+}
+
+#[test]
+fn a_layer_stays_as_long_as_somebody_copies_from_it() {
+    let root = TestDir::new();
+    let layers = Layers::open(&root.0, None, 0).unwrap();
+    let (read, other) = (Layer::parse("read").unwrap(), Layer::parse("other").unwrap());
+    for layer in [&read, &other] {
+        fs::create_dir_all(root.path("layers").join(layer.as_str()).join("diff")).unwrap();
+    }
+    let of_read = std::slice::from_ref(&read);
+    let (first, second) = (layers.readers.add(of_read), layers.readers.add(of_read));
+    layers.remove(&other).unwrap();
+    drop(first);
+    assert_eq!(layers.remove(&read).unwrap_err().code, Code::Conflict);
+    drop(second);
+    layers.remove(&read).unwrap();
+    assert_eq!(layers.list().unwrap(), Vec::<String>::new());
 }
