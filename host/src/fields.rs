@@ -29,6 +29,14 @@ impl Fields {
         }
     }
 
+    pub fn opt_bool(&mut self, name: &str) -> Result<Option<bool>, Failure> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(value)),
+            Some(_) => Err(ill_typed(name, "true or false")),
+        }
+    }
+
     /// A whole number from `min` to `max`.
     pub fn number(&mut self, name: &str, min: u64, max: u64) -> Result<u64, Failure> {
         match self.required(name)?.as_u64() {

@@ -3,7 +3,13 @@
 use std::fs;
 use std::io;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
+
+/// As long as any: nothing is done between two turns.
+const REAP_TURN: Duration = Duration::from_secs(3600);
+const REAP_STACK_BYTES: usize = 64 * 1024;
 
 /// When the process began, in the kernel's ticks since the machine's start: field 22 of its `stat`.
 pub fn start_time(pid: u32) -> Option<u64> {
@@ -47,6 +53,12 @@ pub fn reap(pidfd: &OwnedFd) {
     let options = libc::WEXITED | libc::WNOHANG;
     // SAFETY: as above.
     unsafe { libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, &mut info, options) };
+}
+
+/// Reaps a child that was told to end and hasn't yet, whenever it does. Without a thread it keeps its pid until the helper ends.
+pub fn reap_behind(pidfd: Arc<OwnedFd>) {
+    let reap = move || while let Ok(false) = wait(&pidfd, REAP_TURN) {};
+    let _ = thread::Builder::new().name("reap".to_owned()).stack_size(REAP_STACK_BYTES).spawn(reap);
 }
 
 pub fn kill(pidfd: BorrowedFd) -> io::Result<()> {

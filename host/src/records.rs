@@ -24,6 +24,8 @@ pub struct Record {
     pub spec: Spec,
     pub egress: Egress,
     pub phase: Phase,
+    /// Frozen for as long as its files are copied: whoever finds it so lets it go on
+    pub is_copied: bool,
 }
 
 /// ```text
@@ -104,6 +106,9 @@ impl Record {
             "egress": match self.egress { Egress::Open => "open", Egress::Closed => "closed" },
             "phase": phase,
         });
+        if self.is_copied {
+            value["isCopied"] = true.into();
+        }
         if let Some(Place { slot, address }) = place {
             value["slot"] = (*slot).into();
             value["address"] = address.to_string().into();
@@ -137,8 +142,9 @@ fn from_fields(mut fields: Fields) -> Result<Record, Failure> {
         "booting" => Phase::Booting(place(&mut fields)?),
         _ => return Err(Failure::invalid("The record's phase isn't known.")),
     };
+    let is_copied = fields.opt_bool("isCopied")?.unwrap_or(false);
     fields.end()?;
-    Ok(Record { spec, egress, phase })
+    Ok(Record { spec, egress, phase, is_copied })
 }
 
 fn place(fields: &mut Fields) -> Result<Place, Failure> {
@@ -181,7 +187,8 @@ mod tests {
             Phase::Stopped,
             Phase::Booting(place),
         ] {
-            let record = Record { spec: spec.clone(), egress: Egress::Closed, phase };
+            let is_copied = matches!(phase, Phase::Running(..));
+            let record = Record { spec: spec.clone(), egress: Egress::Closed, phase, is_copied };
             record.write(&directory).unwrap();
             assert_eq!(Record::read(&directory), Ok(record));
         }

@@ -3,6 +3,8 @@
 mod support;
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::json;
 use support::{agent_answers, is_deep, start, until, Helper};
@@ -117,6 +119,96 @@ fn an_end_that_nobody_asked_for_is_told_once() {
     assert!(client.events.is_empty());
     // Slots that are ready are made of groups and one interface.
     until("nothing is left", || helper.remains().iter().all(|name| name.starts_with("/sys/")));
+}
+
+#[test]
+fn a_stop_says_so_only_once_the_files_are_written() {
+    let helper = Helper::start();
+    let mut client = helper.connect();
+    let pid = client.ask(start("a"))["pid"].as_i64().unwrap();
+    client.ask(json!({ "op": "watch" }));
+    // SAFETY: no pointers are passed; the guest is alive.
+    unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
+    assert_eq!(client.next_event(), json!({ "event": "gone", "sandbox": "a" }));
+    // It has stopped by itself, so nobody has written anything yet, and the directory can't be opened for that.
+    let limit = helper.limit_descriptors(3);
+    for _ in 0..2 {
+        assert_eq!(client.refused(json!({ "op": "stop", "sandbox": "a" })), "resource_exhausted");
+    }
+    helper.limit_descriptors(limit);
+    client.ask(json!({ "op": "stop", "sandbox": "a" }));
+    client.ask(json!({ "op": "boot", "sandbox": "a", "egress": "open" }));
+    assert!(agent_answers(&helper.root, "a"));
+}
+
+/// A process that waits for a disk doesn't end, whatever it is told.
+#[test]
+fn a_kill_that_a_disk_holds_up_is_answered_and_goes_on_behind() {
+    // An answer takes as long as a helper waits for processes: twenty seconds.
+    if !is_deep() {
+        return;
+    }
+    let helper = Helper::start();
+    let mut client = helper.connect();
+    let disk = FrozenDisk::new();
+    let pid = client.ask(start("a"))["pid"].to_string();
+    let command = format!("echo > {}/file", disk.path.display());
+    let mut writer = Command::new("nsenter").args(["-t", &pid, "-p", "sh", "-c", &command]).spawn().unwrap();
+    until("it waits for the disk", || disk.has_waiting(&writer));
+    assert_eq!(client.refused(json!({ "op": "kill", "sandbox": "a" })), "deadline_exceeded");
+    // Its name is free for no other yet, and it is no guest any more.
+    assert_eq!(client.state("a"), "gone");
+    assert_eq!(client.refused(start("a")), "conflict");
+    disk.thaw();
+    writer.wait().unwrap();
+    until("it is gone", || client.try_ask(start("a"))["error"].is_null());
+    until("its files are gone", || fs::read_dir(helper.root.join("trash")).unwrap().next().is_none());
+}
+
+/// A file system in a file, which takes no writes until it is thawed.
+struct FrozenDisk {
+    path: PathBuf,
+}
+
+impl FrozenDisk {
+    fn new() -> FrozenDisk {
+        let path = std::env::temp_dir().join(format!("e2b-host-disk-{}", std::process::id()));
+        let image = path.with_extension("image");
+        fs::create_dir_all(&path).unwrap();
+        fs::File::create(&image).unwrap().set_len(16 << 20).unwrap();
+        run(Command::new("mkfs.ext4").arg("-q").arg(&image));
+        run(Command::new("mount").args(["-o", "loop"]).args([&image, &path]));
+        fs::remove_file(&image).unwrap();
+        run(Command::new("fsfreeze").arg("-f").arg(&path));
+        FrozenDisk { path }
+    }
+
+    /// Whether the one child of this process waits in the kernel, for what no signal ends.
+    fn has_waiting(&self, parent: &std::process::Child) -> bool {
+        let (id, mut states) = (parent.id(), Vec::new());
+        let children = fs::read_to_string(format!("/proc/{}/task/{}/children", id, id)).unwrap_or_default();
+        for child in children.split_whitespace() {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", child)).unwrap_or_default();
+            states.extend(stat.rsplit_once(')').and_then(|(_, fields)| fields.trim_start().chars().next()));
+        }
+        states == ['D']
+    }
+
+    fn thaw(&self) {
+        run(Command::new("fsfreeze").arg("-u").arg(&self.path));
+    }
+}
+
+impl Drop for FrozenDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("fsfreeze").arg("-u").arg(&self.path).stderr(std::process::Stdio::null()).status();
+        let _ = Command::new("umount").arg("-l").arg(&self.path).status();
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+fn run(command: &mut Command) {
+    assert!(command.status().unwrap().success(), "{:?}", command);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use serde_json::json;
-use support::{agent_answers, start, Helper};
+use support::{agent_answers, start, until, Helper};
 
 #[test]
 fn guests_outlive_the_helper_and_what_is_half_made_does_not() {
@@ -68,6 +68,38 @@ fn guests_outlive_the_helper_and_what_is_half_made_does_not() {
     drop(client);
     helper.end();
     assert_eq!(helper.remains(), Default::default());
+}
+
+#[test]
+fn a_crash_while_a_guest_is_copied_leaves_it_running() {
+    let mut helper = Helper::start();
+    let mut client = helper.connect();
+    for sandbox in ["copied", "paused"] {
+        client.ask(start(sandbox));
+        let upper = helper.root.join("guests").join(sandbox).join("upper");
+        (0..3000).for_each(|number| fs::write(upper.join(number.to_string()), "x").unwrap());
+    }
+    client.ask(json!({ "op": "freeze", "sandbox": "paused" }));
+    client.send(json!({ "op": "snapshot", "sandbox": "paused", "layer": "p" }));
+    client.send(json!({ "op": "snapshot", "sandbox": "copied", "layer": "c" }));
+    let record = helper.root.join("guests/copied/record.json");
+    // Or, where this thread comes late, has been.
+    let is_copied = || fs::read_to_string(&record).unwrap().contains("\"isCopied\":true");
+    until("it is copied", || is_copied() || helper.root.join("layers/c").exists());
+    helper.crash();
+    helper.start_again();
+    let mut client = helper.connect();
+    assert_eq!(client.state("copied"), "running");
+    assert_eq!(client.state("paused"), "frozen");
+    assert!(agent_answers(&helper.root, "copied"));
+    assert!(!fs::read_to_string(&record).unwrap().contains("isCopied"));
+    // What is asked for itself stays.
+    client.ask(json!({ "op": "freeze", "sandbox": "copied" }));
+    client.ask(json!({ "op": "snapshot", "sandbox": "copied", "layer": "d" }));
+    helper.crash();
+    helper.start_again();
+    let mut client = helper.connect();
+    assert_eq!(client.state("copied"), "frozen");
 }
 
 #[test]

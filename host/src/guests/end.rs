@@ -39,9 +39,20 @@ impl Guests {
     pub(super) fn stop(self: &Arc<Guests>, sandbox: &Sandbox) -> Result<Value, Failure> {
         let entry = self.get(sandbox)?;
         let mut guest = lock(&entry);
-        if guest.live.is_none() {
-            return Ok(json!({}));
+        let directory = self.root.guest(sandbox);
+        if guest.live.is_some() {
+            self.record_and_end(sandbox, &mut guest)?;
         }
+        // One that has ended by itself, or whose files couldn't be written before, is stopped and has nothing on the disk for certain.
+        if !guest.is_on_disk {
+            files::sync(&directory).map_err(|error| Failure::from_io("The sandbox's files can't be kept", &error))?;
+            guest.record.write(&directory)?;
+            guest.is_on_disk = true;
+        }
+        Ok(json!({}))
+    }
+
+    fn record_and_end(self: &Arc<Guests>, sandbox: &Sandbox, guest: &mut Guest) -> Result<(), Failure> {
         let directory = self.root.guest(sandbox);
         let before = guest.record.phase.clone();
         if let Phase::Running(place, _) = &before {
@@ -51,15 +62,15 @@ impl Guests {
                 return Err(failure);
             }
         }
-        if let Err(failure) = self.end_live(sandbox, &mut guest) {
-            guest.record.phase = before;
+        let ended = self.end_live(sandbox, guest);
+        guest.record.phase = match ended {
+            Ok(()) => Phase::Stopped,
+            Err(_) => before,
+        };
+        if ended.is_err() {
             guest.record.write(&directory)?;
-            return Err(failure);
         }
-        guest.record.phase = Phase::Stopped;
-        files::sync(&directory).map_err(|error| Failure::from_io("The sandbox's files can't be kept", &error))?;
-        guest.record.write(&directory)?;
-        Ok(json!({}))
+        ended
     }
 
     /// Ends it and frees all it had. Idempotent.
@@ -77,12 +88,22 @@ impl Guests {
         };
         let mut guest = lock(&entry);
         // First, so that a helper that starts after a crash knows nothing of this guest, and ends it.
-        let trash = self.throw_away(sandbox)?;
-        guest.is_ending = true;
-        self.end_live(sandbox, &mut guest)?;
-        self.table().remove(sandbox);
-        self.go_on(move |_| trash.remove());
+        if guest.trash.is_none() {
+            guest.trash = Some(self.throw_away(sandbox)?);
+        }
+        self.end_killed(sandbox, &mut guest)?;
         Ok(json!({}))
+    }
+
+    /// Of one that has left its name. Where its processes don't end in time, as those that wait for a disk don't, this comes again
+    /// once they have.
+    fn end_killed(self: &Arc<Guests>, sandbox: &Sandbox, guest: &mut Guest) -> Result<(), Failure> {
+        self.end_live(sandbox, guest)?;
+        self.table().remove(sandbox);
+        if let Some(trash) = guest.trash.take() {
+            self.go_on(move |_| trash.remove());
+        }
+        Ok(())
     }
 
     /// The watch saw its process end. Nothing, where it was asked to by now.
@@ -93,10 +114,16 @@ impl Guests {
         };
         let mut guest = lock(&entry);
         let is_it = guest.live.as_ref().map_or(false, |live| Arc::ptr_eq(&live.pidfd, pidfd));
-        if !is_it || guest.is_ending {
+        if !is_it {
             return;
         }
-        match self.end_live(sandbox, &mut guest) {
+        let is_killed = guest.trash.is_some();
+        let ended = match is_killed {
+            true => self.end_killed(sandbox, &mut guest),
+            false => self.end_live(sandbox, &mut guest),
+        };
+        match ended {
+            Ok(()) if is_killed => {}
             Ok(()) => {
                 // What it wrote is kept, as after a stop.
                 self.record_stopped(sandbox, &mut guest.record);

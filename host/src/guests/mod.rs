@@ -32,6 +32,7 @@ use crate::root::Root;
 use crate::slots::{Held, Slots};
 use crate::views::Views;
 use crate::watch::Watch;
+use end::Trash;
 
 /// What the guests are made with.
 pub struct Guests {
@@ -61,8 +62,10 @@ struct Entry {
 struct Guest {
     record: Record,
     live: Option<Live>,
-    /// Its directory has left its name: it is being ended
-    is_ending: bool,
+    /// What was its directory, which has left its name: it is being ended
+    trash: Option<Trash>,
+    /// `stop` has seen what it wrote on the disk, and nothing has run since
+    is_on_disk: bool,
 }
 
 /// A guest's process.
@@ -157,7 +160,9 @@ impl Guests {
 
     fn freeze(&self, sandbox: &Sandbox) -> Result<Value, Failure> {
         let entry = self.get(sandbox)?;
-        let guest = lock(&entry);
+        let mut guest = lock(&entry);
+        guest.held()?;
+        self.mark_copied(sandbox, &mut guest, false)?;
         guest.held()?.group.freeze()?;
         Ok(json!({}))
     }
@@ -218,21 +223,40 @@ impl Guests {
 
     fn snapshot(&self, sandbox: &Sandbox, layer: &Layer, cancel: &Cancel) -> Result<Value, Failure> {
         let entry = self.get(sandbox)?;
-        let guest = lock(&entry);
+        let mut guest = lock(&entry);
         // Frozen already: it stays so.
-        let to_thaw = match guest.held() {
-            Ok(held) if !held.group.is_frozen()? => {
-                held.group.freeze()?;
-                Some(held)
-            }
-            _ => None,
+        let is_to_thaw = match guest.held() {
+            Ok(held) => !held.group.is_frozen()?,
+            Err(_) => false,
         };
+        if is_to_thaw {
+            self.mark_copied(sandbox, &mut guest, true)?;
+            guest.held()?.group.freeze()?;
+        }
         let draft = self.layers.copy_upper(&self.root.guest(sandbox).join("upper"), layer, cancel);
-        if let Some(held) = to_thaw {
-            held.group.thaw()?;
+        if is_to_thaw {
+            guest.held()?.group.thaw()?;
+            if let Err(failure) = self.mark_copied(sandbox, &mut guest, false) {
+                // The next helper thaws what isn't frozen, and `freeze` comes after another try.
+                let fields = json!({ "sandbox": sandbox.as_str(), "error": failure.message });
+                log::warn("That a sandbox goes on isn't recorded.", fields);
+            }
         }
         let made = draft?.publish()?;
         Ok(json!({ "sizeBytes": made.size_bytes }))
+    }
+
+    /// Records whether a guest is frozen for a copy alone. On failure it is as it was.
+    fn mark_copied(&self, sandbox: &Sandbox, guest: &mut Guest, is_copied: bool) -> Result<(), Failure> {
+        if guest.record.is_copied == is_copied {
+            return Ok(());
+        }
+        guest.record.is_copied = is_copied;
+        let written = guest.record.write(&self.root.guest(sandbox));
+        if written.is_err() {
+            guest.record.is_copied = !is_copied;
+        }
+        written
     }
 
     /// Errors: `not_found`, also for one that has ended; `unavailable`.
@@ -281,9 +305,13 @@ impl Guests {
 }
 
 impl Guest {
+    fn new(record: Record, live: Option<Live>) -> Guest {
+        Guest { record, live, trash: None, is_on_disk: false }
+    }
+
     /// It was there, and is no more: it ended without having been asked to, or its end is under way.
     fn has_ended(&self) -> bool {
-        self.is_ending || (self.live.is_none() && self.record.phase != Phase::Stopped)
+        self.trash.is_some() || (self.live.is_none() && self.record.phase != Phase::Stopped)
     }
 
     /// What a guest that runs has of the machine. Errors: `failed_precondition`.

@@ -71,13 +71,30 @@ impl Guests {
             // Its processes end with the groups that nobody has; what it wrote is kept.
             Phase::Stopping(_) | Phase::Booting(_) => (None, None),
         };
+        if record.is_copied {
+            self.end_copy(&sandbox, &mut record, live.as_ref());
+        }
         if live.is_none() && record.phase != Phase::Stopped {
             self.record_stopped(&sandbox, &mut record);
         }
         let layers = record.spec.layers.clone();
-        let guest = Arc::new(Mutex::new(Guest { record, live, is_ending: false }));
+        let guest = Arc::new(Mutex::new(Guest::new(record, live)));
         self.table().insert(sandbox, Entry { layers, guest });
         Ok(place)
+    }
+
+    /// The helper that froze it for a copy has ended meanwhile. Without a record that it goes on the next helper does this again.
+    fn end_copy(&self, sandbox: &Sandbox, record: &mut Record, live: Option<&Live>) {
+        let thawed = live.and_then(|live| live.held.as_ref()).map_or(Ok(()), |held| held.group.thaw());
+        let written = thawed.and_then(|()| {
+            record.is_copied = false;
+            record.write(&self.root.guest(sandbox))
+        });
+        if let Err(failure) = written {
+            record.is_copied = true;
+            let fields = json!({ "sandbox": sandbox.as_str(), "error": failure.message });
+            log::warn("A sandbox that was frozen for a copy may stay so.", fields);
+        }
     }
 
     fn find_process(

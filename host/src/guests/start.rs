@@ -67,6 +67,7 @@ impl Guests {
             return Err(Failure::new(Code::Conflict, "The sandbox runs."));
         }
         guest.record.egress = egress;
+        guest.is_on_disk = false;
         let started = self.start_agent(sandbox, &mut guest, Root::AsItWas, cancel, began);
         if started.is_err() {
             guest.record.phase = Phase::Stopped;
@@ -82,8 +83,8 @@ impl Guests {
             return Err(Failure::new(Code::Conflict, format!("There is a sandbox {} already.", sandbox)));
         }
         let layers = spec.layers.clone();
-        let record = Record { spec, egress, phase: Phase::Stopped };
-        let guest = Arc::new(Mutex::new(Guest { record, live: None, is_ending: false }));
+        let record = Record { spec, egress, phase: Phase::Stopped, is_copied: false };
+        let guest = Arc::new(Mutex::new(Guest::new(record, None)));
         table.insert(sandbox.clone(), Entry { layers, guest: guest.clone() });
         Ok(guest)
     }
@@ -114,7 +115,13 @@ impl Guests {
             });
             match kept {
                 Ok(()) => Ok(Live { pidfd, process, slot: held.place().slot, held: None }),
-                Err(failure) => Err(self.end_processes(&held.group, &pidfd).err().unwrap_or(failure)),
+                Err(failure) => {
+                    if self.end_processes(&held.group, &pidfd).is_err() {
+                        // Its slot is nobody else's before its groups can go.
+                        crate::processes::reap_behind(pidfd);
+                    }
+                    Err(failure)
+                }
             }
         });
         self.slots.refill();

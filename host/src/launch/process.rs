@@ -3,11 +3,16 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::io::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::{child, sys};
+use crate::processes;
 
 /// Longest that a process may take for one of its scripts, in milliseconds.
 pub const PATIENCE_MS: i32 = 20_000;
+/// One that waits for a disk ends only after that, and does nothing more until then: nobody waits for it for longer.
+const END_MOST: Duration = Duration::from_secs(2);
 
 /// A child that is ended and reaped unless somebody takes it over.
 pub struct Process {
@@ -49,8 +54,12 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(pidfd) = &self.pidfd {
-            sys::kill_and_reap(pidfd.as_fd());
+        if let Some(pidfd) = self.pidfd.take() {
+            // It may have ended by itself.
+            let _ = processes::kill(pidfd.as_fd());
+            if !processes::wait(&pidfd, END_MOST).unwrap_or(false) {
+                processes::reap_behind(Arc::new(pidfd));
+            }
         }
     }
 }

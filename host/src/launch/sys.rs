@@ -16,7 +16,6 @@ pub const FSMOUNT: c_long = 432;
 pub const CLONE3: c_long = 435;
 pub const CLOSE_RANGE: c_long = 436;
 pub const MOUNT_SETATTR: c_long = 442;
-const PIDFD_SEND_SIGNAL: c_long = 424;
 
 pub const MOVE_MOUNT_F_EMPTY_PATH: u64 = 0x4;
 pub const MOVE_MOUNT_T_EMPTY_PATH: u64 = 0x40;
@@ -28,7 +27,6 @@ pub const MOUNT_ATTR_NOSUID: u64 = 0x2;
 pub const MOUNT_ATTR_NODEV: u64 = 0x4;
 pub const MOUNT_ATTR_NOEXEC: u64 = 0x8;
 const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
-const P_PIDFD: libc::idtype_t = 3;
 const SIGNALS: c_int = 64;
 
 #[repr(C)]
@@ -208,19 +206,6 @@ pub fn wait_readable(fd: BorrowedFd, milliseconds: c_int) -> io::Result<()> {
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Ends a child of this process and waits until it has.
-pub fn kill_and_reap(pidfd: BorrowedFd) {
-    let none = std::ptr::null::<u8>();
-    unsafe { libc::syscall(PIDFD_SEND_SIGNAL, pidfd.as_raw_fd(), libc::SIGKILL, none, 0) };
-    let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
-    loop {
-        let result = unsafe { libc::waitid(P_PIDFD, pidfd.as_raw_fd() as libc::id_t, &mut info, libc::WEXITED) };
-        if result == 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            return;
         }
     }
 }

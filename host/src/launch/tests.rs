@@ -10,11 +10,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::process::PATIENCE_MS;
 use super::*;
+use crate::processes;
 use client::Client;
 
 const BASE: u32 = 0x6ffe_0000;
@@ -126,7 +128,8 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        sys::kill_and_reap(self.launched.pidfd.as_fd());
+        processes::kill(self.launched.pidfd.as_fd()).unwrap();
+        processes::wait(&self.launched.pidfd, Duration::from_secs(60)).unwrap();
     }
 }
 

@@ -99,6 +99,19 @@ impl Helper {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }
 
+    /// No more descriptors from this number on. Returns what the limit was.
+    pub fn limit_descriptors(&self, number: u64) -> u64 {
+        let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the structures live for the calls.
+        unsafe {
+            let pid = self.pid() as libc::pid_t;
+            assert_eq!(libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &mut before), 0);
+            let limit = libc::rlimit { rlim_cur: number, ..before };
+            assert_eq!(libc::prlimit(pid, libc::RLIMIT_NOFILE, &limit, std::ptr::null_mut()), 0);
+        }
+        before.rlim_cur
+    }
+
     /// Direct children: guests, and processes that wait in slots.
     pub fn children(&self) -> usize {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().flatten();
