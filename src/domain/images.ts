@@ -63,7 +63,7 @@ export interface KeptImage extends NamedImage {
  * `flatten` has made, whoever asked for it.
  */
 export interface Images {
-  /** An image that is there, or undefined. Asks no registry. */
+  /** An image that is there, by its name or by its id, or undefined. Asks no registry. Guests can be made by ids too. */
   inspect(image: string, signal: AbortSignal): Promise<ImageInfo | undefined>
 
   /**

@@ -1,6 +1,6 @@
 /** The records of a server's images, and of those that the servers of the machine share. */
 import { ServerError } from '../domain/error.ts'
-import type { Blob, ImageConfig, ImageRecord, Layer } from './image-record.ts'
+import { type Blob, type ImageConfig, type ImageRecord, type Layer, toInfo } from './image-record.ts'
 import { isImageName, withTag } from './names.ts'
 import { createRecordFiles, type RecordFiles } from './record-files.ts'
 
@@ -9,7 +9,7 @@ export interface Catalog {
   own(): Promise<ReadonlyMap<string, ImageRecord>>
   /** This server's and what is shared, newest first. */
   all(): Promise<ImageRecord[]>
-  /** This server's, else one that is shared. */
+  /** This server's, else one that is shared; by its name or by its id. */
   find(image: string): Promise<ImageRecord | undefined>
   /** Creates or replaces one of this server's. */
   put(record: ImageRecord): Promise<void>
@@ -36,6 +36,17 @@ export function createCatalog(folder: string, sharedFolder: string | undefined):
   let loading: Promise<void> | undefined
   let isKnown = false
   const hidden = new Set<string>()
+  const ids = new WeakMap<ImageRecord, string>()
+
+  const hasId = (record: ImageRecord, id: string) => {
+    const known = ids.get(record) ?? toInfo(record).id
+    ids.set(record, known)
+    return known === id
+  }
+  const findById = async (id: string) => {
+    const own = [...(await load()).values()].find((record) => hasId(record, id))
+    return own ?? (await shared?.list())?.records.find((record) => hasId(record, id))
+  }
 
   const load = async () => {
     loading ??= files.list().then(({ records, isWhole }) => {
@@ -69,6 +80,7 @@ export function createCatalog(folder: string, sharedFolder: string | undefined):
       return [...all.values()].sort((one, other) => other.createdAt - one.createdAt)
     },
     async find(image) {
+      if (/^sha256:[0-9a-f]{64}$/.test(image)) return findById(image)
       const all = await load()
       const found = all.get(withTag(image))
       if (found !== undefined || !isImageName(image)) return found

@@ -101,6 +101,13 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
       expect(await runtime.images.inspect(suite.image, patience())).toBeDefined()
     })
 
+    test('an image is found by its id too, whatever is called by its name, and guests are made of it', async () => {
+      const { id } = (await runtime.images.inspect(suite.image, patience()))!
+      expect(await runtime.images.inspect(id, patience())).toMatchObject({ id })
+      const guest = guestOf(runtime, await start({ image: id }))
+      expect((await run(guest, 'echo made')).stdout).toBe('made\n')
+    })
+
     test('a sandbox id that could be a path is refused', async () => {
       for (const sandboxId of ['', '..', 'a/b', '-a', 'A']) {
         await expect(start({ sandboxId })).rejects.toMatchObject({ code: 'invalid_argument' })
