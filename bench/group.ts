@@ -4,8 +4,6 @@ import type { Report } from './report.ts'
 export interface BenchContext {
   /** Shared by all groups of a run */
   server: TestServer
-  /** Resident memory of the server before anything was asked of it, in bytes */
-  idleServerBytes: number
   report: Report
 }
 

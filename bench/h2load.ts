@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { summarize } from '../src/bench/statistics.ts'
 import { onCores } from './cpus.ts'
-import { summarize } from './measure.ts'
 
 export interface Load {
   perSecond: number

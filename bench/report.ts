@@ -1,5 +1,5 @@
 /** Rows of the table: what was measured, ours, the baseline. */
-import { summarize } from './measure.ts'
+import { summarize } from '../src/bench/statistics.ts'
 
 /** `what` names both: `<ours> | <baseline>`. */
 export type Report = (what: string, ours: string, baseline: string) => void

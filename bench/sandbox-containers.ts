@@ -10,8 +10,3 @@ export async function sandboxContainers({ stateDir }: TestServer): Promise<strin
   await store.close()
   return (await docker('ps', '-q', '--filter', label)).split('\n')
 }
-
-/** Process id, on this machine, of a container's first process. */
-export async function pidOf(container: string): Promise<number> {
-  return Number(await docker('inspect', '--format', '{{.State.Pid}}', container))
-}

@@ -9,6 +9,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 /** What each part of `src` may import besides itself and `lib`; a part that isn't here may import nothing else. */
 const mayImport: Record<string, readonly string[]> = {
   lib: [],
+  bench: [],
   domain: [],
   wire: ['domain'],
   scheduler: ['domain'],

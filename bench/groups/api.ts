@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { Sandbox } from 'e2b'
+import { sample } from '../../src/bench/statistics.ts'
 import type { Group } from '../group.ts'
-import { sample } from '../measure.ts'
 import { spread } from '../report.ts'
 
 const count = 1000

@@ -1,20 +1,13 @@
 import { Sandbox } from 'e2b'
+import { timed } from '../../src/bench/statistics.ts'
 import { docker, dockerRemove, dockerRun } from '../docker-cli.ts'
 import type { Group } from '../group.ts'
-import { sample, timed } from '../measure.ts'
-import { ms, type Report, spread } from '../report.ts'
+import { ms, type Report } from '../report.ts'
 
-/** Commands one after the other and many at once, beside `docker exec` and the shells alone. */
+/** Hundreds of commands at once, beside the shells alone. */
 export const benchCommands: Group = async ({ report }) => {
   const sandbox = await Sandbox.create({ timeoutMs: 600_000 })
   const container = await dockerRun()
-  const ours = await sample(() => sandbox.commands.run('true'), { count: 300, warmUp: 20 })
-  const baseline = await sample(() => docker('exec', container, 'bash', '-l', '-c', 'true'), {
-    count: 60,
-    warmUp: 3,
-  })
-  report("commands.run('true') | docker exec … bash -l -c true", spread(ours), spread(baseline))
-
   for (const count of [200, 1500]) await benchAtOnce(count, { sandbox, container, report })
   await dockerRemove([container])
   await sandbox.kill()

@@ -1,8 +1,8 @@
 import { Sandbox } from 'e2b'
+import { sample, timed } from '../../src/bench/statistics.ts'
 import { prepareHostileTenant } from '../../tests/support/hostile-tenant.ts'
 import { startTestServer } from '../../tests/support/server.ts'
 import type { Group } from '../group.ts'
-import { sample, timed } from '../measure.ts'
 import { ms, spread } from '../report.ts'
 
 const others = 20

@@ -1,8 +1,8 @@
 import { Sandbox } from '@e2b/code-interpreter'
+import { sample, timed } from '../../src/bench/statistics.ts'
 import { buildStock } from '../../tests/support/stock.ts'
 import { docker, dockerRemove } from '../docker-cli.ts'
 import type { Group } from '../group.ts'
-import { sample, timed } from '../measure.ts'
 import { megabyte, ms, type Report, rate, spread } from '../report.ts'
 import { sandboxContainers } from '../sandbox-containers.ts'
 

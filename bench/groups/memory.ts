@@ -2,46 +2,15 @@ import { Agent, type ClientRequest, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Sandbox } from 'e2b'
 import type { TestServer } from '../../tests/support/server.ts'
-import { dockerRemove, dockerRun } from '../docker-cli.ts'
 import type { Group } from '../group.ts'
-import { parentOf, privateBytes, residentBytes } from '../process-memory.ts'
 import { megabyte } from '../report.ts'
-import { pidOf, sandboxContainers } from '../sandbox-containers.ts'
 
 const streamCount = 500
 /** How long a server gets to grow under a client that doesn't read, in milliseconds */
 const stallMs = 4000
 
-/** What sandboxes, streams and slow clients hold of memory. */
-export const benchMemory: Group = async (context) => {
-  await benchStreamMemory(context)
-  await benchIdleMemory(context)
-}
-
-const benchIdleMemory: Group = async ({ server, idleServerBytes, report }) => {
-  const sandboxes = await Promise.all(
-    Array.from({ length: 10 }, () => Sandbox.create({ timeoutMs: 600_000 })),
-  )
-  const container = await dockerRun()
-  const containers = await sandboxContainers(server)
-  const agents = await Promise.all(containers.map(async (id) => privateBytes(await pidOf(id))))
-  const perSandbox = agents.reduce((sum, bytes) => sum + bytes, 0) / agents.length
-  const first = await pidOf(container)
-  report(
-    'memory inside an idle sandbox (private) | sleep in a container',
-    `${(perSandbox / 1024).toFixed(0)} KB  (n=${agents.length})`,
-    `${(privateBytes(first) / 1024).toFixed(0)} KB`,
-  )
-  report(
-    'RSS of the server with its data workers, idle at its start (at the end of this run, with 10 sandboxes) | one containerd-shim',
-    `${inMb(idleServerBytes)} (${inMb(server.residentBytes())})`,
-    inMb(residentBytes(parentOf(first))),
-  )
-  await dockerRemove([container])
-  await Promise.all(sandboxes.map((sandbox) => sandbox.kill()))
-}
-
-const benchStreamMemory: Group = async ({ server, report }) => {
+/** What streams and slow clients hold of the server's memory. */
+export const benchMemory: Group = async ({ server, report }) => {
   const sandbox = await Sandbox.create({ timeoutMs: 600_000 })
   await sandbox.commands.run('true')
   await sleep(1000)

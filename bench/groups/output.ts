@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { Sandbox } from 'e2b'
+import { timed } from '../../src/bench/statistics.ts'
 import { dockerRemove, dockerRun } from '../docker-cli.ts'
 import type { Group } from '../group.ts'
-import { timed } from '../measure.ts'
 
 /** Output of a command that does little else, beside `docker exec` into a pipe. */
 export const benchOutput: Group = async ({ report }) => {

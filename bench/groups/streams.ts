@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Sandbox } from 'e2b'
+import { sample } from '../../src/bench/statistics.ts'
 import { dockerRemove, dockerRun } from '../docker-cli.ts'
 import type { Group } from '../group.ts'
-import { sample } from '../measure.ts'
 import { spread } from '../report.ts'
 
 const count = 500

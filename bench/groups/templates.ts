@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Sandbox, Template } from 'e2b'
+import { sample, timed } from '../../src/bench/statistics.ts'
 import { baseImage, docker, dockerRemove } from '../docker-cli.ts'
 import type { Group } from '../group.ts'
-import { sample, timed } from '../measure.ts'
 import { rate, spread } from '../report.ts'
 
 const copyMegabytes = 200

@@ -1,6 +1,6 @@
 /**
- * What the setup has to prepare for a command line of `e2b-server`: the whole machine for `start`, and only the program
- * itself for the others and for help.
+ * What the setup has to prepare for a command line of `e2b-server`: the whole machine for `start`, and for `bench`
+ * where that starts servers of its own; only the program itself for the others and for help.
  *
  * @param {string[]} args without node and the script
  * @param {Record<string, string | undefined>} env
@@ -8,7 +8,8 @@
  */
 export function purposeOf(args, env) {
   const asksOnly = args.some((arg) => ['-h', '--help', '-V', '--version'].includes(arg))
-  if (asksOnly || args[0] !== 'start') return 'cli'
+  const starts = args[0] === 'start' || (args[0] === 'bench' && !args.some((arg) => /^--url(=|$)/.test(arg)))
+  if (asksOnly || !starts) return 'cli'
   return runtimeOf(args, env) === 'process' ? 'local' : 'start'
 }
 

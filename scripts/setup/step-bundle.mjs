@@ -65,11 +65,12 @@ function buildOptions({ root, bundle }) {
 /** Compiled code finds its binary beside itself, so these packages are loaded from node_modules. */
 const native = ['better-sqlite3', 'cpu-features', '*.node']
 
-/** Loaded from node_modules too, and only where somebody asks for traces. */
+/** Loaded from node_modules too, and only where somebody asks for traces or a benchmark. */
 const wanted = [
   '@opentelemetry/sdk-trace',
   '@opentelemetry/exporter-trace-otlp-http',
   '@opentelemetry/resources',
+  'e2b',
 ]
 
 /** Image recipes read the files beside them, so they are loaded from where they are. */

@@ -116,6 +116,25 @@ export interface BuildRequest {
   isFresh: boolean
 }
 
+/** What is measured, of what, and where it goes. */
+export interface BenchRequest {
+  /** Of a server that runs; undefined: servers of its own are started */
+  url: string | undefined
+  /** Where its sandboxes are asked; undefined: where it is */
+  sandboxUrl: string | undefined
+  apiKey: string | undefined
+  /** Of its own servers */
+  runtime: string
+  isQuick: boolean
+  /** Sandboxes that are there at once; undefined: as many as fit, at most 1,000 */
+  idle: number | undefined
+  /** Paths of files to write */
+  json: string | undefined
+  svg: string | undefined
+  /** Path of an earlier run's JSON */
+  compare: string | undefined
+}
+
 /** What was freed. */
 export interface FreedRow {
   builds: number
@@ -131,6 +150,8 @@ export interface Actions {
   /** The variables that point an E2B SDK at the server; null: one that must not be set. */
   env(flags: Flags): Promise<Record<string, string | null>>
   doctor(flags: Flags): Promise<CheckGroup[]>
+  /** Prints as it goes; resolves when everything is removed that it made, after Ctrl-C too. */
+  bench(flags: Flags): Promise<void>
   status(flags: Flags): Promise<ServerStatus>
   /** Resolves with what is to be said when the server has ended. */
   stop(flags: Flags): Promise<string>

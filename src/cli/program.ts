@@ -1,6 +1,7 @@
 /** The command line. Commands only parse and print; what they do arrives as `Actions` from `main/`. */
 import { Command } from 'commander'
 import type { Actions } from './actions.ts'
+import { addBench } from './commands/bench.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addDomainOff } from './commands/domain/off.ts'
 import { addDomainOn } from './commands/domain/on.ts'
@@ -43,6 +44,7 @@ export function createProgram(actions: Actions, version: string): Command {
   addLogs(program, actions)
   addEnv(program, actions)
   addDoctor(program, actions)
+  addBench(program, actions)
   const domain = program.command('domain').description('this machine’s names and trust for the domain mode')
   addDomainOn(domain, actions)
   addDomainOff(domain, actions)

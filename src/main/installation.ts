@@ -6,7 +6,7 @@ import { ConfigError } from './config.ts'
 import { readIfThere } from './state-dir.ts'
 
 /** The folder with package.json. */
-function installationRoot(): string {
+export function installationRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url))
   while (folder !== dirname(folder) && !existsSync(join(folder, 'package.json'))) folder = dirname(folder)
   return folder
@@ -49,8 +49,21 @@ export function dataWorkerProgram(): { file: string; execArgv: string[] } {
   return { file: join(installationRoot(), 'dist/data-worker.mjs'), execArgv }
 }
 
+/** The command line of the program itself, as arguments of Node.js: as it is installed, or from its sources. */
+export function ownProgram(): string[] {
+  const own = fileURLToPath(import.meta.url)
+  if (own.endsWith('.ts')) return ['--import', 'tsx', join(dirname(own), 'main.ts')]
+  return [join(installationRoot(), 'scripts/e2b-server.mjs')]
+}
+
 /** The file that says which program this is: as old as its installation. */
 export const programFile = () => join(installationRoot(), 'package.json')
+
+/** Of a package that is installed beside the program. */
+export function packageVersion(name: string): string {
+  const file = join(installationRoot(), 'node_modules', name, 'package.json')
+  return JSON.parse(readIfThere(file) ?? '{}').version ?? 'unknown'
+}
 
 export function programVersion(): string {
   return JSON.parse(readIfThere(programFile()) ?? '{}').version

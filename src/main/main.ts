@@ -8,6 +8,7 @@ import type { Store } from '../domain/store.ts'
 import { systemClock } from '../lib/clock.ts'
 import { openSqliteStore } from '../store/dialects/sqlite.ts'
 import { deleteApiKey, keySource, serverApiKey } from './api-keys.ts'
+import { benchUntilSignal } from './bench/request.ts'
 import { clientEnv, howToTrust, reachOf } from './client-env.ts'
 import { ConfigError, readConfig } from './config.ts'
 import { diagnose } from './doctor/diagnose.ts'
@@ -38,6 +39,7 @@ const actions: Actions = {
   },
 
   doctor: (flags) => diagnose(readConfig(flags)),
+  bench: benchUntilSignal,
   status: (flags) => serverStatus(readConfig(flags).stateDir),
 
   async stop(flags) {
