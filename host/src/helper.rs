@@ -173,6 +173,8 @@ fn features(cgroups: &Cgroups, has_ids: bool, views: &Result<Views, Failure>) ->
     let why = "Sandboxes have the machine's user ids: its kernel can't mount these layers with mapped ids.";
     features.insert("userNamespace".to_owned(), if has_ids { json!({ "has": true }) } else { no(why) });
     features.insert("views".to_owned(), of(views.as_ref().map(drop)));
+    let why = "The machine's control groups don't hold processes to some of its CPUs, so sandboxes see all.";
+    features.insert("cpuSets".to_owned(), if cgroups.has_cpu_sets() { json!({ "has": true }) } else { no(why) });
     let why = "The size of a sandbox's disk isn't limited: the machine's file systems have no quotas for directories.";
     features.insert("diskLimit".to_owned(), no(why));
     features

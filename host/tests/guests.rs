@@ -16,6 +16,10 @@ fn a_guest_lives_through_all_that_is_asked_of_it() {
     let started = client.ask(start("a"));
     assert!(started["pid"].as_u64().unwrap() > 1);
     assert!(agent_answers(&helper.root, "a"));
+    // Held to as many CPUs as it has: programs inside see no more.
+    let status = fs::read_to_string(format!("/proc/{}/status", started["pid"])).unwrap();
+    let cpus = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim();
+    assert!(cpus.parse::<u32>().is_ok(), "{}", cpus);
     assert_eq!(client.refused(start("a")), "conflict");
     let found = client.ask(json!({ "op": "find", "sandbox": "a" }));
     assert_eq!((&found["state"], &found["note"]), (&json!("running"), &json!("a note")));

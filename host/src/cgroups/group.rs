@@ -3,16 +3,20 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::cpus::{self, CpuSets};
 use super::hierarchies::{Hierarchy, Version};
 use crate::error::{Code, Failure};
 
 /// One slot's group in every hierarchy.
 pub struct Group {
+    name: String,
     parts: Vec<Hierarchy>,
     directories: Vec<(Option<String>, PathBuf)>,
+    sets: Arc<CpuSets>,
 }
 
 /// What a guest may use.
@@ -42,9 +46,9 @@ const CPU_SHARES_EACH: f64 = 64.0;
 const FREEZE_MOST: Duration = Duration::from_secs(10);
 
 impl Group {
-    pub(super) fn new(parts: Vec<Hierarchy>) -> Group {
+    pub(super) fn new(name: &str, parts: Vec<Hierarchy>, sets: Arc<CpuSets>) -> Group {
         let directories = parts.iter().map(|part| (part.name.clone(), part.path.clone())).collect();
-        Group { parts, directories }
+        Group { name: name.to_owned(), parts, directories, sets }
     }
 
     /// `cgroup.procs` of each hierarchy, open for writing: a pid (or `0` for the writer) moves that process here.
@@ -69,17 +73,29 @@ impl Group {
     /// The numbers of the CPUs it may run on.
     pub fn cpus(&self) -> Result<Vec<u32>, Failure> {
         let listed = match self.directory("cpuset") {
-            Some(directory) => fs::read_to_string(directory.join("cpuset.cpus.effective"))
-                .or_else(|_| fs::read_to_string(directory.join("cpuset.effective_cpus"))),
+            Some(directory) => cpus::effective(directory),
             None => Err(io::ErrorKind::NotFound.into()),
         };
-        let listed = listed.or_else(|_| fs::read_to_string("/sys/devices/system/cpu/online"));
-        let listed = listed.map_err(|error| Failure::from_io("The machine's CPUs can't be listed", &error))?;
-        Ok(parse_cpus(&listed))
+        let listed =
+            listed.or_else(|_| fs::read_to_string("/sys/devices/system/cpu/online").map(|text| cpus::parse(&text)));
+        listed.map_err(|error| Failure::from_io("The machine's CPUs can't be listed", &error))
     }
 
+    /// Notes which CPUs it was held to by an earlier helper.
+    pub(super) fn adopt_cpus(&self) -> io::Result<()> {
+        match self.directory("cpuset") {
+            Some(directory) => self.sets.adopt(&self.name, directory),
+            None => Ok(()),
+        }
+    }
+
+    /// Also holds it to as many CPUs as it has the time of, those that fewest have, so that what is inside sees no more.
     pub fn limit(&self, limits: &Limits) -> Result<(), Failure> {
-        self.set_limits(limits).map_err(|error| Failure::from_io("The sandbox's limits can't be set", &error))
+        let done = self.set_limits(limits).and_then(|()| match self.directory("cpuset") {
+            Some(directory) => self.sets.hold(&self.name, directory, limits.cpu_count),
+            None => Ok(()),
+        });
+        done.map_err(|error| Failure::from_io("The sandbox's limits can't be set", &error))
     }
 
     fn set_limits(&self, limits: &Limits) -> io::Result<()> {
@@ -191,6 +207,7 @@ impl Group {
 
     /// Removes the group. Its processes have ended; what the kernel still has of them may take a moment more.
     pub fn remove(self, most: Duration) -> Result<(), Failure> {
+        self.sets.release(&self.name);
         let deadline = Instant::now() + most;
         for part in &self.parts {
             loop {
@@ -244,15 +261,6 @@ impl Group {
     }
 }
 
-/// Of a list such as `0-2,5`.
-fn parse_cpus(text: &str) -> Vec<u32> {
-    let range = |part: &str| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        Some(first.parse::<u32>().ok()?..=last.parse::<u32>().ok()?)
-    };
-    text.trim().split(',').filter_map(range).flatten().collect()
-}
-
 /// Kernels without accounting of swap lack some files.
 fn write_known(directory: &Path, file: &str, value: &str) -> io::Result<()> {
     match fs::write(directory.join(file), value) {
@@ -277,15 +285,4 @@ fn number(directory: &Path, name: &str) -> io::Result<u64> {
 /// The number behind `name` at a line's start.
 fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_lists_of_cpus() {
-        assert_eq!(parse_cpus("0-2,5\n"), [0, 1, 2, 5]);
-        assert_eq!(parse_cpus("\n"), Vec::<u32>::new());
-    }
 }

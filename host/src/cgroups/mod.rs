@@ -4,16 +4,19 @@
 //! Each slot has one group, `e2bn-<instance>/<slot>`, in every hierarchy that is mounted. A process is moved there
 //! while nobody waits for it: the move costs milliseconds for each hierarchy.
 
+mod cpus;
 mod group;
 mod hierarchies;
 
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Code, Failure};
 use crate::names::Instance;
 
+use cpus::CpuSets;
 pub use group::{Group, Limits};
 use hierarchies::{Hierarchy, Version};
 
@@ -21,6 +24,7 @@ use hierarchies::{Hierarchy, Version};
 pub struct Cgroups {
     parents: Vec<Hierarchy>,
     version: u8,
+    sets: Arc<CpuSets>,
 }
 
 /// What the controllers of version 2 are asked to do for the instance's groups.
@@ -43,12 +47,17 @@ impl Cgroups {
         for (root, parent) in found.iter().zip(&parents) {
             prepare(root, parent, version).map_err(|error| Failure::from_io("Control groups can't be made", &error))?;
         }
-        Ok(Cgroups { parents, version })
+        Ok(Cgroups { parents, version, sets: Arc::default() })
     }
 
     /// 1 or 2: where the controllers of memory and CPU are.
     pub fn version(&self) -> u8 {
         self.version
+    }
+
+    /// Whether guests can be held to some of the machine's CPUs.
+    pub fn has_cpu_sets(&self) -> bool {
+        self.parents.iter().any(|parent| cpus::effective(&parent.path).is_ok())
     }
 
     /// A new, empty group. `name`: the slot's.
@@ -65,7 +74,11 @@ impl Cgroups {
     /// The group of this name, which a guest of an earlier helper is in.
     pub fn adopt(&self, name: &str) -> Result<Group, Failure> {
         match self.parents.iter().all(|parent| parent.path.join(name).is_dir()) {
-            true => Ok(self.group(name)),
+            true => {
+                let group = self.group(name);
+                group.adopt_cpus().map_err(|error| Failure::from_io("A control group can't be read", &error))?;
+                Ok(group)
+            }
             false => Err(Failure::not_found("A control group isn't there.")),
         }
     }
@@ -100,7 +113,7 @@ impl Cgroups {
     }
 
     fn group(&self, name: &str) -> Group {
-        Group::new(self.parents.iter().map(|parent| parent.below(name)).collect())
+        Group::new(name, self.parents.iter().map(|parent| parent.below(name)).collect(), self.sets.clone())
     }
 }
 
@@ -175,6 +188,14 @@ mod tests {
             Err(failure) => panic!("{}", failure),
         };
         group.limit(&Limits { memory_bytes: 64 << 20, cpu_count: 0.5, pids: 20 }).unwrap();
+        // Held to one CPU; the next gets another, where there is one.
+        let held = group.cpus().unwrap();
+        assert_eq!(held.len(), 1);
+        let other = cgroups.create("8").unwrap();
+        let all = other.cpus().unwrap();
+        other.limit(&Limits { memory_bytes: 64 << 20, cpu_count: 1.0, pids: 20 }).unwrap();
+        assert_eq!((other.cpus().unwrap().len(), all.len() == 1 || other.cpus().unwrap() != held), (1, true));
+        other.remove(Duration::from_secs(60)).unwrap();
         // Two processes: the second begins in the group, and is no child of ours.
         let script = "read line; sleep 1000 & sleep 1000";
         let mut child = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();

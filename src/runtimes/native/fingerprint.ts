@@ -39,6 +39,7 @@ export async function fingerprintNative(client: HostClient, signal: AbortSignal)
       seccomp: true,
       'cgroups v2': cgroups === 2,
       'user namespaces': features.userNamespace?.has === true,
+      'CPU sets': features.cpuSets?.has === true,
       'disk limits': features.diskLimit?.has === true,
     },
   }
