@@ -1,5 +1,6 @@
 /** The records of a server's images, and of those that the servers of the machine share. */
 import { ServerError } from '../domain/error.ts'
+import { createKeyedQueue } from '../lib/keyed-queue.ts'
 import { type Blob, type ImageConfig, type ImageRecord, type Layer, toInfo } from './image-record.ts'
 import { isImageName, withTag } from './names.ts'
 import { createRecordFiles, type RecordFiles } from './record-files.ts'
@@ -15,10 +16,12 @@ export interface Catalog {
   put(record: ImageRecord): Promise<void>
   /** Errors: `conflict`. */
   create(record: ImageRecord): Promise<void>
-  /** Idempotent. */
-  forget(image: string): Promise<void>
-  /** While `task` runs, layers count as needed only where another image has them. */
-  without<T>(image: string, task: () => Promise<T>): Promise<T>
+  /**
+   * While `release` removes what belongs to it alone, there is no such image, and whoever makes one of that name waits. One that is
+   * refused with `conflict` is there again; what breaks off otherwise is gone on with by the next call. Idempotent. Errors: those
+   * of `release`.
+   */
+  remove(image: string, release: (record: ImageRecord) => Promise<void>): Promise<void>
   /** A layer as an image of this server's has it; none before the first of the other methods. */
   layerNamed(name: string): Layer | undefined
   /** That layer where one of these images has it from that very blob. */
@@ -28,14 +31,22 @@ export interface Catalog {
   readonly shared: RecordFiles | undefined
 }
 
-/** Nobody else writes to `folder`; every server of the machine may to `sharedFolder`. */
-export function createCatalog(folder: string, sharedFolder: string | undefined): Catalog {
+/**
+ * Nobody else writes to `folder`; every server of the machine may to `sharedFolder`. `layersThere`: what the helper has, which is
+ * asked where a removal has broken off.
+ */
+export function createCatalog(
+  folder: string,
+  sharedFolder: string | undefined,
+  layersThere: () => Promise<readonly string[]>,
+): Catalog {
   const files = createRecordFiles(folder)
   const shared = sharedFolder === undefined ? undefined : createRecordFiles(sharedFolder)
   let known = new Map<string, ImageRecord>()
   let loading: Promise<void> | undefined
   let isKnown = false
-  const hidden = new Set<string>()
+  /** By image: what changes its record */
+  const changes = createKeyedQueue()
   const ids = new WeakMap<ImageRecord, string>()
 
   const hasId = (record: ImageRecord, id: string) => {
@@ -48,11 +59,25 @@ export function createCatalog(folder: string, sharedFolder: string | undefined):
     return own ?? (await shared?.list())?.records.find((record) => hasId(record, id))
   }
 
+  /** What a server that ended in the middle has left: of a removal that hasn't begun the image is there again. */
+  const repair = async () => {
+    await files.clean(Number.POSITIVE_INFINITY)
+    const leaving = await files.leaving()
+    if (leaving.length === 0) return
+    const there = new Set(await layersThere())
+    for (const { image, layers } of leaving) {
+      if (layers.every(({ name }) => there.has(name))) await files.restore(image)
+      else await files.remove(image)
+    }
+  }
+  const loadAll = async () => {
+    await repair()
+    const { records, isWhole } = await files.list()
+    known = new Map(records.map((record) => [record.image, record]))
+    isKnown = isWhole
+  }
   const load = async () => {
-    loading ??= files.list().then(({ records, isWhole }) => {
-      known = new Map(records.map((record) => [record.image, record]))
-      isKnown = isWhole
-    })
+    loading ??= loadAll()
     try {
       await loading
     } catch (error) {
@@ -64,8 +89,8 @@ export function createCatalog(folder: string, sharedFolder: string | undefined):
   }
 
   const findLayer = (is: (layer: Layer) => boolean) => {
-    for (const { image, layers } of known.values()) {
-      const layer = hidden.has(image) ? undefined : layers.find(is)
+    for (const { layers } of known.values()) {
+      const layer = layers.find(is)
       if (layer !== undefined) return layer
     }
     return undefined
@@ -84,35 +109,52 @@ export function createCatalog(folder: string, sharedFolder: string | undefined):
       const all = await load()
       const found = all.get(withTag(image))
       if (found !== undefined || !isImageName(image)) return found
-      const written = await files.read(image)
-      if (written !== undefined) all.set(written.image, written)
+      const written = await changes.run(withTag(image), async () => {
+        const read = await files.read(image)
+        if (read !== undefined) all.set(read.image, read)
+        return read
+      })
       return written ?? shared?.read(image)
     },
     async isWhole() {
       await load()
       return isKnown
     },
-    async put(record) {
-      await files.put(record)
-      ;(await load()).set(record.image, record)
-    },
-    async create(record) {
-      const all = await load()
-      if (all.has(record.image) || !(await files.create(record))) throw taken(record.image)
-      all.set(record.image, record)
-    },
-    async forget(image) {
-      await files.remove(image)
-      ;(await load()).delete(withTag(image))
-    },
-    async without(image, task) {
-      hidden.add(withTag(image))
-      try {
-        return await task()
-      } finally {
-        hidden.delete(withTag(image))
-      }
-    },
+    put: (record) =>
+      changes.run(record.image, async () => {
+        const all = await load()
+        try {
+          await files.put(record)
+          all.set(record.image, record)
+        } catch (error) {
+          all.delete(record.image)
+          throw error
+        }
+      }),
+    create: (record) =>
+      changes.run(record.image, async () => {
+        const all = await load()
+        if (all.has(record.image) || !(await files.create(record))) throw taken(record.image)
+        all.set(record.image, record)
+      }),
+    remove: (image, release) =>
+      changes.run(withTag(image), async () => {
+        const all = await load()
+        const found = all.get(withTag(image)) ?? (await files.read(image))
+        if (found !== undefined) await files.setAside(image)
+        all.delete(withTag(image))
+        const record = found ?? (await files.aside(image))
+        if (record === undefined) return
+        try {
+          await release(record)
+        } catch (error) {
+          if (!(error instanceof ServerError) || error.code !== 'conflict') throw error
+          await files.restore(image)
+          all.set(record.image, record)
+          throw new ServerError('conflict', `The image ${image} is in use.`, { cause: error })
+        }
+        await files.remove(image)
+      }),
     layerNamed: (name) => findLayer((layer) => layer.name === name),
     layerOf: (name, { host, digest }) =>
       findLayer(({ name: each, blob }) => each === name && blob?.host === host && blob.digest === digest),

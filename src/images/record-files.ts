@@ -1,13 +1,16 @@
 /** Records of images: a directory with a file for each, by a hash of the image's name. */
 import { createHash } from 'node:crypto'
-import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { newId } from '../lib/ids.ts'
 import { type ImageRecord, parseRecord } from './image-record.ts'
 import { withTag } from './names.ts'
 
 /** Longest record that is read, in bytes */
 const recordMaxBytes = 4 << 20
+const asideEnding = '.leaving'
+const draftStart = '.draft-'
+const isRecord = /^[0-9a-f]{64}\.[a-z]+$/
 
 export interface RecordFiles {
   /** `isWhole`: there is none that this server can't read, as a later version may have written. Errors: those of the disk. */
@@ -15,16 +18,31 @@ export interface RecordFiles {
   read(image: string): Promise<ImageRecord | undefined>
   /** Creates it, and resolves with false where there is one of that image. */
   create(record: ImageRecord): Promise<boolean>
-  /** Creates or replaces it. */
+  /** Creates or replaces it. On failure there is none. */
   put(record: ImageRecord): Promise<void>
   /** Idempotent. */
   remove(image: string): Promise<void>
+  /** From here on it isn't found, but kept until it is removed or there is a new one. */
+  setAside(image: string): Promise<void>
+  /** Takes that back. */
+  restore(image: string): Promise<void>
+  /** What was set aside of that image. */
+  aside(image: string): Promise<ImageRecord | undefined>
+  /** All that was set aside. */
+  leaving(): Promise<ImageRecord[]>
+  /** Removes what writers that ended in the middle have left. `before`: Unix milliseconds, since when others may be at work */
+  clean(before: number): Promise<void>
 }
 
 /** The folder is made when something is written. On the disk when a method resolves. */
 export function createRecordFiles(folder: string): RecordFiles {
-  const pathOf = (image: string) =>
-    join(folder, `${createHash('sha256').update(withTag(image)).digest('hex')}.json`)
+  const pathOf = (image: string, ending = '.json') =>
+    join(folder, `${createHash('sha256').update(withTag(image)).digest('hex')}${ending}`)
+  const names = () => readdir(folder).catch(unlessAbsent(() => []))
+  const loadAll = async (ending: string) => {
+    const found = (await names()).filter((name) => name.endsWith(ending) && isRecord.test(name))
+    return Promise.all(found.map((name) => load(join(folder, name))))
+  }
 
   const load = async (path: string): Promise<ImageRecord | undefined> => {
     try {
@@ -36,10 +54,11 @@ export function createRecordFiles(folder: string): RecordFiles {
     }
   }
 
-  /** Writes it by another name, which `place` then makes the right one. */
-  const write = async (record: ImageRecord, place: (draft: string) => Promise<void>) => {
-    await mkdir(folder, { recursive: true })
-    const draft = join(folder, `.draft-${newId()}`)
+  /** Writes it by another name, which `place` then makes the right one; false where that has found another. */
+  const write = async (record: ImageRecord, place: (draft: string) => Promise<boolean>) => {
+    const made = await mkdir(folder, { recursive: true })
+    if (made !== undefined) await syncFolder(dirname(made))
+    const draft = join(folder, `${draftStart}${newId()}`)
     try {
       const file = await open(draft, 'wx', 0o644)
       try {
@@ -48,51 +67,78 @@ export function createRecordFiles(folder: string): RecordFiles {
       } finally {
         await file.close()
       }
-      await place(draft)
+      if (!(await place(draft))) return false
     } finally {
       await rm(draft, { force: true })
     }
-    await syncFolder(folder)
+    try {
+      await rm(pathOf(record.image, asideEnding), { force: true })
+      await syncFolder(folder)
+    } catch (error) {
+      // Whoever is told that it failed lets go of the layers.
+      await rm(pathOf(record.image), { force: true })
+      throw error
+    }
+    return true
   }
 
   return {
     async list() {
-      const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return []
-        throw error
-      })
-      const records: ImageRecord[] = []
-      let isWhole = true
-      for (const name of names.filter((each) => /^[0-9a-f]{64}\.json$/.test(each))) {
-        const record = await load(join(folder, name))
-        if (record !== undefined) records.push(record)
-        else isWhole = false
-      }
-      return { records, isWhole }
+      const all = await loadAll('.json')
+      const records = all.filter((record) => record !== undefined)
+      return { records, isWhole: records.length === all.length }
     },
     async read(image) {
       const record = await load(pathOf(image))
       return record?.image === withTag(image) ? record : undefined
     },
-    async create(record) {
-      let isThere = false
-      await write(record, async (draft) => {
-        await link(draft, pathOf(record.image)).catch((error: NodeJS.ErrnoException) => {
-          if (error.code !== 'EEXIST') throw error
-          isThere = true
-        })
-      })
-      return !isThere
+    create: (record) =>
+      write(record, (draft) =>
+        link(draft, pathOf(record.image)).then(
+          () => true,
+          (error: NodeJS.ErrnoException) => {
+            if (error.code !== 'EEXIST') throw error
+            return false
+          },
+        ),
+      ),
+    async put(record) {
+      await write(record, (draft) => rename(draft, pathOf(record.image)).then(() => true))
     },
-    put: (record) => write(record, (draft) => rename(draft, pathOf(record.image))),
     async remove(image) {
-      await rm(pathOf(image), { force: true })
-      await syncFolder(folder).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOENT') throw error
+      for (const ending of ['.json', asideEnding]) await rm(pathOf(image, ending), { force: true })
+      await syncFolder(folder).catch(unlessAbsent(() => undefined))
+    },
+    async setAside(image) {
+      await rename(pathOf(image), pathOf(image, asideEnding)).catch(unlessAbsent(() => undefined))
+      await syncFolder(folder).catch(unlessAbsent(() => undefined))
+    },
+    async restore(image) {
+      const aside = pathOf(image, asideEnding)
+      await link(aside, pathOf(image)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST' && error.code !== 'ENOENT') throw error
       })
+      await rm(aside, { force: true })
+      await syncFolder(folder)
+    },
+    aside: (image) => load(pathOf(image, asideEnding)),
+    leaving: async () => (await loadAll(asideEnding)).filter((record) => record !== undefined),
+    async clean(before) {
+      const drafts = (await names()).filter((name) => name.startsWith(draftStart))
+      for (const path of drafts.map((name) => join(folder, name))) {
+        const found = await stat(path).catch(unlessAbsent(() => undefined))
+        if (found !== undefined && found.mtimeMs < before) await rm(path, { force: true })
+      }
     },
   }
 }
+
+const unlessAbsent =
+  <T>(absent: () => T) =>
+  (error: NodeJS.ErrnoException): T => {
+    if (error.code !== 'ENOENT') throw error
+    return absent()
+  }
 
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')

@@ -20,6 +20,7 @@ export function createSharedSweep(
     const now = clock.now()
     if (now - last < pauseMs) return
     last = now
+    await shared.clean(Date.now() - pauseMs)
     const there = await host.sharedLayers(signal)
     const { records, isWhole } = await shared.list()
     if (!isWhole) return

@@ -182,6 +182,49 @@ test('a layer that no image has goes after ten minutes, unless there is a record
   expect(await layers.layers(patience())).toEqual([needed])
 })
 
+test('a removal that breaks off is gone on with, by the same server or by the next; until then there is no such image', async () => {
+  const { store, layers, root } = server()
+  const records = join(dirname(root), 'images')
+  const images = store()
+  const tar = (name: string) => ({ tar: inPieces(tarOf({ [name]: '' })), config: rootfs })
+  for (const name of ['one', 'two', 'three']) await images.take(name, tar(name), patience())
+  const [two = ''] = await images.layersOf('two', patience())
+  for (const name of ['one', 'two', 'three'])
+    await expect(images.remove(name, AbortSignal.abort(new Error('broken off')))).rejects.toThrow(
+      'broken off',
+    )
+  for (const name of ['one', 'two', 'three']) expect(await images.inspect(name, patience())).toBeUndefined()
+
+  await images.remove('one', patience())
+  expect((await layers.layers(patience())).length).toBe(2)
+  await layers.removeLayer(two, patience())
+  // What a server has left that ended while it wrote.
+  writeFileSync(join(records, '.draft-any'), '{')
+  const next = store()
+  expect(await next.inspect('two', patience())).toBeUndefined()
+  expect(await next.inspect('three', patience())).toMatchObject({ layers: 1 })
+  expect(readdirSync(records).length).toBe(1)
+  await next.remove('three', patience())
+  expect(await layers.layers(patience())).toEqual([])
+  expect(readdirSync(records)).toEqual([])
+})
+
+test('an image that is made again while it is removed is there, with its layers', async () => {
+  const { store, layers } = server()
+  const images = store()
+  const tar = tarOf({ file: '' })
+  const take = () => images.take('again', { tar: inPieces(tar), config: rootfs }, patience())
+  await take()
+  const [layer] = await images.layersOf('again', patience())
+  for (let round = 0; round < 5; round++) {
+    await Promise.all([images.remove('again', patience()), take(), images.remove('none', patience())])
+    // Whichever came last.
+    const there = await images.inspect('again', patience())
+    expect(await layers.layers(patience())).toEqual(there === undefined ? [] : [layer])
+    if (there === undefined) await take()
+  }
+})
+
 test('an archive reaches nothing but its own layer, and what is none is refused', async () => {
   const { store, layers, file } = server()
   const images = store()

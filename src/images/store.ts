@@ -25,6 +25,8 @@ import { createSharedSweep } from './shared-sweep.ts'
 const copiesMax = 1
 /** Longest time for taking the image in that was provided, in milliseconds */
 const provideMs = 10 * 60_000
+/** Longest time for asking which layers there are, in milliseconds */
+const repairMs = 30_000
 
 /** Where an image comes from: an archive as `docker save` makes it, or the tar of a root file system. */
 export type ImageSource =
@@ -57,7 +59,7 @@ export interface ImageStoreOptions {
 export function createImageStore(options: ImageStoreOptions): ImageStore {
   const { layers: host, folder, provided, clock = systemClock(), log } = options
   const registries: RegistryChoice = { offline: false, allow: [], ecrEndpoint, ...options.registries }
-  const catalog = createCatalog(folder, options.shared)
+  const catalog = createCatalog(folder, options.shared, () => host.layers(patientSignal(repairMs)))
   const keeper = createLayerKeeper(host, (name) => catalog.layerNamed(name) !== undefined, clock)
   const parts: CopyParts = { host, catalog, keeper, log }
   const copies = createSemaphore(copiesMax)
@@ -161,17 +163,7 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
 
     async remove(image, signal) {
       if (!isImageName(image)) return
-      const own = (await catalog.own()).get(withTag(image))
-      if (own !== undefined) {
-        await catalog.without(image, async () => {
-          await keeper.release(namesOf(own), signal).catch((error) => {
-            if (!(error instanceof ServerError) || error.code !== 'conflict') throw error
-            throw new ServerError('conflict', `The image ${image} is in use.`, { cause: error })
-          })
-          // Its record goes last, so that it can be removed again if this breaks off.
-          await catalog.forget(image)
-        })
-      }
+      await catalog.remove(image, (record) => keeper.release(namesOf(record), signal))
       await catalog.shared?.remove(image)
     },
 
