@@ -8,6 +8,6 @@ import { purposeOf } from './setup/purpose-of.mjs'
  */
 import { setUp } from './setup/set-up.mjs'
 
-await setUp(purposeOf(process.argv.slice(2), process.env))
+await setUp(await purposeOf(process.argv.slice(2), process.env))
 process.setSourceMapsEnabled(true)
 await import(pathToFileURL(paths.bundle).href)

@@ -1,46 +1,32 @@
 /**
- * Builds the stock template's image, `base`, if this machine doesn't have it: from Debian's image where a registry
- * answers, else from Debian's packages with mmdebstrap. Plain Node without dependencies, as `scripts/setup` runs it
- * before anything is installed.
- *
- * The tag is a hash over the recipe, so a changed recipe is a new image and an unchanged one is never built twice.
- * Node, npm and yarn come from the npm registry in the versions below: Debian 12 has Node 18 only.
+ * Builds the stock template's image, `base`: from Debian's image where there is a Docker engine that can have it, else from
+ * Debian's packages with mmdebstrap, which needs no engine. Plain Node without dependencies, as `scripts/setup` runs it before
+ * anything is installed. What is in the image, and its name, is recipe.mjs's; an image that is there is never built twice.
  */
-import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { writeImageArchive } from './image-archive.mjs'
+import {
+  architectures,
+  baseImageName,
+  config,
+  here,
+  mmdebstrapOptions,
+  npmPackages,
+  parent,
+} from './recipe.mjs'
+import { execute, outcomeOf, run, start, tail } from './run.mjs'
 
-/** What the image has from the npm registry: file names for provision.sh, and packages. */
-const npmPackages = {
-  'node.tgz': `node-linux-${process.arch}@24.22.3`,
-  'npm.tgz': 'npm@11.21.2',
-  'yarn.tgz': 'yarn@1.22.22',
-}
-const architectures = ['x64', 'arm64']
-const parent = 'debian:bookworm-slim'
-const suite = 'bookworm'
+export { baseImageName }
+
 /** A registry that hasn't named the image's layers by then counts as absent. */
 const registryAnswerMs = 10_000
-const stepMs = 15 * 60_000
-const recipe = ['Dockerfile', 'build.mjs', 'packages.txt', 'provision.sh']
-const here = fileURLToPath(new URL('.', import.meta.url))
-
-/** The image's name: `e2b-server/base:<first 12 hex digits of SHA-256 over the recipe's files>`. */
-export async function baseImageName() {
-  const hash = createHash('sha256')
-  for (const file of recipe) {
-    const content = await readFile(join(here, file))
-    hash.update(`${file}\0${content.length}\0`).update(content)
-  }
-  return `e2b-server/base:${hash.digest('hex').slice(0, 12)}`
-}
 
 /**
- * Makes sure that the image exists and resolves with its name. `log` takes one line for each step. Rejects with an
- * `Error` that says what to do.
+ * Makes sure that the Docker engine has the image and resolves with its name. `log` takes one line for each step. Rejects with
+ * an `Error` that says what to do.
  */
 export async function buildBaseImage({ log }) {
   const image = await baseImageName()
@@ -48,18 +34,49 @@ export async function buildBaseImage({ log }) {
     hint: 'Docker is needed and does not answer. Start it, or put yourself into the group "docker".',
   })
   if (await hasImage(image)) return image
-  if (!architectures.includes(process.arch)) {
+  return building(image, log, async (work) => {
+    if (await hasParent(log)) {
+      log(`Building from ${parent}.`)
+      for (const file of ['Dockerfile', 'packages.txt', 'provision.sh'])
+        await copyFile(join(here, file), join(work, file))
+      await run('docker', ['build', '--tag', image, work], { hint: 'The build of the base image failed.' })
+      return
+    }
+    log('No image registry answers.')
+    const archive = join(work, 'image.tar')
+    await buildFromPackages({ image, archive, work, log })
+    await run('docker', ['load', '--input', archive], { hint: 'The base image could not be loaded.' })
+  })
+}
+
+/**
+ * Makes an archive of the image as `docker save` does, without any engine; one that is there is replaced once the new one is
+ * whole. Resolves and rejects as `buildBaseImage`.
+ */
+export async function buildBaseArchive({ file, log }) {
+  const image = await baseImageName()
+  return building(image, log, async (work) => {
+    await mkdir(dirname(file), { recursive: true })
+    const draft = `${file}.${process.pid}`
+    try {
+      await buildFromPackages({ image, archive: draft, work, log })
+      await rename(draft, file)
+    } finally {
+      await rm(draft, { force: true })
+    }
+  })
+}
+
+/** `build` finds in its folder what the image has from npm. */
+async function building(image, log, build) {
+  if (architectures[process.arch] === undefined) {
     throw new Error(`The base image can't be built for ${process.arch}: there is no Node for it.`)
   }
   const work = await mkdtemp(join(tmpdir(), 'e2b-base-'))
   try {
     log(`Building ${image}; this happens once.`)
     await Promise.all(Object.entries(npmPackages).map(([file, name]) => fetchPackage(name, file, work)))
-    for (const file of ['Dockerfile', 'packages.txt', 'provision.sh']) {
-      await copyFile(join(here, file), join(work, file))
-    }
-    if (await hasParent(log)) await buildFromParent(image, work, log)
-    else await buildFromPackages(image, work, log)
+    await build(work)
     log(`Built ${image}.`)
     return image
   } finally {
@@ -79,57 +96,28 @@ async function hasParent(log) {
   return pulled.code === 0
 }
 
-async function buildFromParent(image, work, log) {
-  log(`Building from ${parent}.`)
-  await run('docker', ['build', '--tag', image, work], {
-    hint: 'The build of the base image failed.',
-  })
-}
-
-async function buildFromPackages(image, work, log) {
-  log(`No image registry answers. Building from Debian's packages; this takes two minutes or so.`)
+/** `archive`: the file to make. */
+async function buildFromPackages({ image, archive, work, log }) {
+  log("Building from Debian's packages; this takes two minutes or so.")
   await requireMmdebstrap(log)
-  const packages = (await readFile(join(work, 'packages.txt'), 'utf8')).split('\n').filter(Boolean)
-  const files = ['provision.sh', ...Object.keys(npmPackages)].map((file) => join(work, file)).join(' ')
-  const source = spawn(
-    'mmdebstrap',
-    [
-      '--variant=minbase',
-      '--components=main',
-      `--include=${packages.join(',')}`,
-      '--dpkgopt=path-exclude=/usr/share/man/*',
-      '--dpkgopt=path-exclude=/usr/share/locale/*',
-      '--dpkgopt=path-exclude=/usr/share/doc/*',
-      '--dpkgopt=path-include=/usr/share/doc/*/copyright',
-      '--dpkgopt=force-unsafe-io',
-      '--customize-hook=mkdir -p "$1/tmp/recipe"',
-      `--customize-hook=copy-in ${files} /tmp/recipe`,
-      '--customize-hook=chroot "$1" sh /tmp/recipe/provision.sh',
-      suite,
-      '-',
-    ],
-    { stdio: ['ignore', 'pipe', 'pipe'], signal: AbortSignal.timeout(stepMs) },
-  )
-  const made = outcome(source)
-  const imported = await execute(
-    'docker',
-    [
-      'import',
-      '--change=ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-      '--change=CMD ["/bin/bash"]',
-      '-',
-    ],
-    { input: source.stdout },
-  )
-  const { code, stderr } = await made
-  // The tag comes last: an import of a root file system that was cut short must never get it.
-  if (code !== 0 || imported.code !== 0) {
-    if (imported.code === 0) await execute('docker', ['image', 'rm', imported.stdout.trim()])
-    throw new Error(
-      `The base image could not be built from Debian's packages.\n${tail(stderr + imported.stderr)}`,
-    )
+  const files = Object.keys(npmPackages).map((file) => join(work, file))
+  const made = start('mmdebstrap', [...(await mmdebstrapOptions(files)), '-'])
+  const ended = outcomeOf(made)
+  try {
+    await writeImageArchive(archive, made.stdout, {
+      image,
+      architecture: architectures[process.arch],
+      config,
+    })
+  } catch (error) {
+    made.kill()
+    await ended
+    throw new Error(`The archive of the base image could not be written: ${error.message}.`, { cause: error })
   }
-  await run('docker', ['tag', imported.stdout.trim(), image], { hint: 'The base image could not be tagged.' })
+  // A root file system that was cut short must never become an image.
+  const { code, stderr } = await ended
+  if (code !== 0)
+    throw new Error(`The base image could not be built from Debian's packages.\n${tail(stderr)}`)
 }
 
 async function requireMmdebstrap(log) {
@@ -155,56 +143,6 @@ async function fetchPackage(name, file, directory) {
   if (tarball === undefined) throw new Error(`npm pack ${name} left no file behind.`)
   await rename(join(place, tarball), join(directory, file))
   await rm(place, { recursive: true })
-}
-
-/** Runs a program that must succeed; `hint` leads the error otherwise. */
-async function run(program, args, { hint, ...options }) {
-  const { code, stdout, stderr } = await execute(program, args, options)
-  if (code !== 0) throw new Error(`${hint}\n${tail(stderr || stdout)}`)
-  return stdout
-}
-
-/** Runs a program and resolves with what it did; never rejects. One that can't be started has the code 127. */
-function execute(program, args, { input, firstOutputMs, env } = {}) {
-  const child = spawn(program, args, {
-    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    // Not `timeout`: its timer outlives a program that can't be started, and keeps this process from ending.
-    signal: AbortSignal.timeout(stepMs),
-    ...(env && { env }),
-  })
-  if (input !== undefined) {
-    // A program that stops reading says why on its own; the broken pipe adds nothing.
-    child.stdin.on('error', () => {})
-    input.pipe(child.stdin)
-  }
-  if (firstOutputMs !== undefined) {
-    const timer = setTimeout(() => child.kill(), firstOutputMs)
-    child.stdout.once('data', () => clearTimeout(timer))
-    child.once('close', () => clearTimeout(timer))
-  }
-  return outcome(child, { keepStdout: true })
-}
-
-function outcome(child, { keepStdout = false } = {}) {
-  return new Promise((resolve) => {
-    let stdout = ''
-    let stderr = ''
-    if (keepStdout) {
-      child.stdout.setEncoding('utf8').on('data', (text) => {
-        stdout = tail(stdout + text)
-      })
-    }
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      stderr = tail(stderr + text)
-    })
-    child.once('error', (error) => resolve({ code: 127, stdout, stderr: error.message }))
-    child.once('close', (code) => resolve({ code: code ?? 1, stdout, stderr }))
-  })
-}
-
-/** The end of a program's output, where it says what went wrong. */
-function tail(text) {
-  return text.slice(-4000)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

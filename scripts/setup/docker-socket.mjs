@@ -1,8 +1,12 @@
 /** The few questions that the setup asks a Docker engine, over its HTTP API and without its command line. */
+import { createWriteStream, renameSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
+import { pipeline } from 'node:stream/promises'
 import { SetupError } from './setup-error.mjs'
 
 const defaultSocket = '/var/run/docker.sock'
+/** How long the engine may take to give an image away, in milliseconds */
+const saveTimeoutMs = 5 * 60_000
 
 /**
  * Where the engine listens: `DOCKER_HOST`, else the usual socket. Errors: `SetupError` for an address that isn't
@@ -55,16 +59,44 @@ export async function hasImage(endpoint, name, timeoutMs = 5000) {
   }
 }
 
+/**
+ * Writes an image of the engine to a file, as `docker save` does. False where there is no such image, or none that can be had:
+ * then there is no such file either.
+ *
+ * @param {ReturnType<typeof dockerEndpoint>} endpoint
+ * @param {string} name with its tag
+ * @param {string} file
+ */
+export async function saveImage(endpoint, name, file) {
+  if (!(await hasImage(endpoint, name))) return false
+  const draft = `${file}.${process.pid}`
+  try {
+    const answer = await get(endpoint, `/images/${name}/get`, saveTimeoutMs)
+    if (answer.statusCode !== 200) {
+      answer.destroy()
+      return false
+    }
+    await pipeline(answer, createWriteStream(draft))
+    renameSync(draft, file)
+    return true
+  } catch {
+    return false
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
+
 /** The HTTP status of a GET. */
-function status(endpoint, path, timeoutMs) {
+async function status(endpoint, path, timeoutMs) {
+  const answer = await get(endpoint, path, timeoutMs)
+  answer.resume()
+  return answer.statusCode
+}
+
+/** `timeoutMs`: for all of it */
+function get(endpoint, path, timeoutMs) {
   return new Promise((resolve, reject) => {
-    const req = request(
-      { ...endpoint, path, agent: false, signal: AbortSignal.timeout(timeoutMs) },
-      (res) => {
-        res.resume()
-        resolve(res.statusCode)
-      },
-    )
+    const req = request({ ...endpoint, path, agent: false, signal: AbortSignal.timeout(timeoutMs) }, resolve)
     req.on('error', reject)
     req.end()
   })

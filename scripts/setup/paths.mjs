@@ -18,6 +18,8 @@ export const paths = {
   olderCli: join(root, 'build', 'older-cli'),
   /** A text file: the name of the base image that this checkout's recipe makes */
   baseImage: join(root, 'build', 'base-image'),
+  /** Its archive, for the runtime that needs no engine; `image`: that name */
+  baseArchiveOf: (image) => join(root, 'build', `base-${image.split(':').at(-1)}.tar`),
   bundle: join(root, 'dist', 'e2b-server.mjs'),
   stamps: join(root, 'build', 'stamps'),
   pythonSdks: {

@@ -3,8 +3,8 @@ import { baseImageName, buildBaseImage } from '../../images/base/build.mjs'
 import { installDocker } from './docker-packages.mjs'
 import { dockerEndpoint, hasImage } from './docker-socket.mjs'
 import { findProgram } from './find-program.mjs'
-import { SetupError } from './setup-error.mjs'
 import { readStamp, writeStamp } from './stamp.mjs'
+import { asSetupError } from './step-base-archive.mjs'
 
 /**
  * @param {{ nameFile: string, env?: Record<string, string | undefined> }} options `nameFile`: where the name goes
@@ -24,12 +24,7 @@ export function baseImageStep({ nameFile, env = process.env }) {
       try {
         writeStamp(nameFile, await buildBaseImage({ log: progress }))
       } catch (error) {
-        const [message, ...output] = error.message.split('\n')
-        throw new SetupError(message, {
-          output: output.slice(-20),
-          advice: 'Run this command again once the cause is gone; it continues where it stopped.',
-          cause: error,
-        })
+        throw asSetupError(error)
       }
     },
   }

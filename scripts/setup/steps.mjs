@@ -3,6 +3,7 @@
  */
 import { join } from 'node:path'
 import { paths, root } from './paths.mjs'
+import { baseArchiveStep } from './step-base-archive.mjs'
 import { baseImageStep } from './step-base-image.mjs'
 import { bundleStep } from './step-bundle.mjs'
 import { chromiumStep } from './step-chromium.mjs'
@@ -20,13 +21,13 @@ import { rustStep } from './step-rust.mjs'
 import { rustProgramStep } from './step-rust-program.mjs'
 
 /** What a setup is for. */
-export const purposes = ['start', 'test', 'bench', 'cli', 'local']
+export const purposes = ['docker', 'native', 'test', 'bench', 'cli', 'local']
 
 /**
  * The steps that a purpose needs:
- * `start`: the server; `local`: the server without Docker, for the development runtime; `test`: `start` and what
- * tests compile and drive; `bench`: `start` and what makes load; `cli`: commands that only talk to a server or to its
- * files.
+ * `docker`: the server with a Docker engine; `native`: the server without any engine; `local`: the server for the development
+ * runtime; `test`: `docker` and what tests compile and drive; `bench`: `docker` and what makes load; `cli`: commands that only
+ * talk to a server or to its files.
  *
  * What may need root comes first, so that who isn't root is told before anything takes time.
  *
@@ -35,7 +36,8 @@ export const purposes = ['start', 'test', 'bench', 'cli', 'local']
  */
 export function stepsFor(purpose) {
   const usesGuests = purpose !== 'cli'
-  const usesDocker = usesGuests && purpose !== 'local'
+  const hasSandboxes = usesGuests && purpose !== 'local'
+  const usesDocker = hasSandboxes && purpose !== 'native'
   const guestAgent = rustProgramStep({
     root,
     name: 'guest agent',
@@ -53,7 +55,7 @@ export function stepsFor(purpose) {
     binary: paths.hostBinary,
     stamp: join(paths.stamps, 'host-helper'),
   })
-  const programs = usesGuests ? [guestAgent, ...(usesDocker ? [helper] : [])] : []
+  const programs = usesGuests ? [guestAgent, ...(hasSandboxes ? [helper] : [])] : []
   const rustIsNeeded = async () =>
     purpose === 'test' || (await Promise.all(programs.map((step) => step.isDone()))).includes(false)
   const environments = [pythonSdksStep(paths.pythonSdks), pythonSdksStep(paths.frameworks)]
@@ -64,9 +66,13 @@ export function stepsFor(purpose) {
     folder: newer,
     isNeeded: async () => (await pythonIsNeeded()) && (await needsNewerPython(requirements)),
   })
+  const baseImage = usesDocker
+    ? baseImageStep({ nameFile: paths.baseImage })
+    : baseArchiveStep({ nameFile: paths.baseImage, archiveOf: paths.baseArchiveOf })
   return [
     nodeVersionStep(),
-    ...(usesDocker ? [dockerEngineStep(), networkRulesStep()] : []),
+    ...(usesDocker ? [dockerEngineStep()] : []),
+    ...(hasSandboxes ? [networkRulesStep()] : []),
     ...(usesGuests ? [rustStep({ root, isNeeded: rustIsNeeded })] : []),
     ...(purpose === 'bench' ? [loadToolsStep()] : []),
     ...(purpose === 'test'
@@ -83,8 +89,8 @@ export function stepsFor(purpose) {
       bundleStep({ root, bundle: paths.bundle, stamp: join(paths.stamps, 'bundle') }),
     ]),
     ...inLane('agent', programs),
-    ...inLane('image', usesDocker ? [baseImageStep({ nameFile: paths.baseImage })] : []),
-    ...inLane('tools', usesDocker ? [imageToolsStep({ archive: paths.imageTools })] : []),
+    ...inLane('image', hasSandboxes ? [baseImage] : []),
+    ...inLane('tools', hasSandboxes ? [imageToolsStep({ archive: paths.imageTools })] : []),
     ...inLane('Python', purpose === 'test' ? environments : []),
   ]
 }

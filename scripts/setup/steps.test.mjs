@@ -15,6 +15,10 @@ test('a server without Docker needs the agent but no image', () => {
   expect(names('local')).not.toContain('base image')
 })
 
+test('a server without an engine needs all but that', () => {
+  expect(names('native')).toEqual(names('docker').filter((name) => name !== 'Docker engine'))
+})
+
 test('each step comes after those it relies on', () => {
   for (const purpose of purposes) {
     const order = names(purpose)
@@ -22,7 +26,7 @@ test('each step comes after those it relies on', () => {
     expect(expected.filter((name) => order.includes(name))).toEqual(
       order.filter((name) => expected.includes(name)),
     )
-    if (order.includes('base image'))
+    if (order.includes('Docker engine'))
       expect(order.indexOf('Docker engine')).toBeLessThan(order.indexOf('base image'))
     if (order.includes('guest agent'))
       expect(order.indexOf('Rust toolchain')).toBeLessThan(order.indexOf('guest agent'))
@@ -30,16 +34,18 @@ test('each step comes after those it relies on', () => {
 })
 
 test.each([
-  [['start'], {}, 'start'],
-  [['start', '--port', '4000'], {}, 'start'],
+  [['start'], {}, 'native'],
+  [['start', '--port', '4000'], {}, 'native'],
+  [['start', '--runtime', 'auto'], { E2B_SERVER_RUNTIME: 'docker' }, 'native'],
   [[], {}, 'cli'],
   [['--port', '4000'], {}, 'cli'],
   [['stop'], {}, 'cli'],
   [['start', '--runtime', 'process'], {}, 'local'],
   [['start', '--runtime=process'], {}, 'local'],
   [['start'], { E2B_SERVER_RUNTIME: 'process' }, 'local'],
-  [['start', '--runtime', 'docker'], { E2B_SERVER_RUNTIME: 'process' }, 'start'],
-  [['bench', '--quick'], {}, 'start'],
+  [['start', '--runtime', 'docker'], { E2B_SERVER_RUNTIME: 'process' }, 'docker'],
+  [['start'], { E2B_SERVER_RUNTIME: 'native' }, 'native'],
+  [['bench', '--quick'], {}, 'native'],
   [['bench', '--runtime', 'process'], {}, 'local'],
   [['bench', '--url', 'http://localhost:3000'], {}, 'cli'],
   [['bench', '--url=http://localhost:3000'], {}, 'cli'],
@@ -47,6 +53,14 @@ test.each([
   [['env', 'start'], {}, 'cli'],
   [['start', '--help'], {}, 'cli'],
   [['--version'], {}, 'cli'],
-])('%j with %j is for %s', (args, env, purpose) => {
-  expect(purposeOf(args, env)).toBe(purpose)
+])('%j with %j is for %s, where there is no Docker', async (args, env, purpose) => {
+  expect(await purposeOf(args, env, async () => false)).toBe(purpose)
+})
+
+test('Docker is made use of where it is', async () => {
+  expect(await purposeOf(['start'], {}, async () => true)).toBe('docker')
+  expect(await purposeOf(['start', '--runtime', 'native'], {}, async () => true)).toBe('native')
+  expect(await purposeOf(['bench', '--runtime', 'native'], {}, async () => true)).toBe('docker')
+  // Whoever names an engine wants it, also one that doesn't answer.
+  expect(await purposeOf(['start'], { DOCKER_HOST: 'unix:///none' })).toBe('docker')
 })

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { writeImageArchive } from '../../images/base/image-archive.mjs'
 import { newId } from '../lib/ids.ts'
 import { patientSignal } from '../lib/patience.ts'
 import { openEngineArchive } from './engine-archive.ts'
@@ -223,6 +224,25 @@ test('an image that is made again while it is removed is there, with its layers'
     expect(await layers.layers(patience())).toEqual(there === undefined ? [] : [layer])
     if (there === undefined) await take()
   }
+})
+
+test('what the setup makes without an engine is read by this store and by engines alike', async () => {
+  const image = `e2b-test/${newId()}:1`
+  const file = join(folder, `${newId()}.tar`)
+  const tar = tarOf({ file: 'x'.repeat(5000) })
+  const about = { image, architecture: 'amd64', config: { Env: ['A=1'], Cmd: ['/bin/sh'] } }
+  await writeImageArchive(file, inPieces(tar), about)
+  const { store, file: fileOf } = server()
+  const images = store()
+  await images.take(image, { archive: createReadStream(file) }, patience())
+  expect(await images.inspect(image, patience())).toMatchObject({ env: { A: '1' }, architecture: 'amd64' })
+  const [layer = ''] = await images.layersOf(image, patience())
+  expect(readFileSync(fileOf(layer, 'file'), 'utf8')).toBe('x'.repeat(5000))
+  execFileSync('docker', ['load', '--input', file], { stdio: 'ignore' })
+  const format = '{{json .RootFS.Layers}} {{json .Config.Env}} {{.Architecture}}'
+  const said = execFileSync('docker', ['image', 'inspect', '--format', format, image], { encoding: 'utf8' })
+  execFileSync('docker', ['rmi', image], { stdio: 'ignore' })
+  expect(said.trim()).toBe(`["sha256:${layer}"] ["A=1"] amd64`)
 })
 
 test('an archive reaches nothing but its own layer, and what is none is refused', async () => {

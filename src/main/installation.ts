@@ -40,6 +40,11 @@ export function baseImage(): string | undefined {
   return readIfThere(join(installationRoot(), 'build/base-image'))?.trim()
 }
 
+/** Where setup puts an archive of that image, as `docker save` makes it, for a runtime that needs no engine. */
+export function baseArchive(image: string): string {
+  return join(installationRoot(), 'build', `base-${image.split(':').at(-1)}.tar`)
+}
+
 /** The program of a data worker, and what Node.js needs to run it: a bundle, or the sources where those run. */
 export function dataWorkerProgram(): { file: string; execArgv: string[] } {
   const own = fileURLToPath(import.meta.url)

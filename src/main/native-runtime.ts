@@ -1,4 +1,5 @@
 /** The native runtime with its images, and the image that its stock template starts from. */
+import { createReadStream, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Runtime } from '../domain/runtime.ts'
 import { openEngineArchive } from '../images/engine-archive.ts'
@@ -7,7 +8,7 @@ import type { Log } from '../lib/log.ts'
 import { enginePath } from '../runtimes/docker/socket-path.ts'
 import { createNativeRuntime } from '../runtimes/native/runtime.ts'
 import type { Config } from './config.ts'
-import { baseImage, hostBinary } from './installation.ts'
+import { baseArchive, baseImage, hostBinary } from './installation.ts'
 
 /** The helper's directory for servers that aren't root, unless they say so: that of `deploy/systemd` */
 const usualHostRoot = '/var/lib/e2b-host'
@@ -58,11 +59,13 @@ export function registriesOf({ offline, registryAllow, registryMirror }: Config)
   }
 }
 
-/** The image that the setup has made with the machine's Docker engine. */
+/** The image that the setup has made: a file, or with the machine's Docker engine. */
 function providedBy({ dockerHost }: Config): Pick<ImageStoreOptions, 'provided'> {
   const image = baseImage()
   if (image === undefined) return {}
   const open = async (signal: AbortSignal) => {
+    const file = baseArchive(image)
+    if (existsSync(file)) return { archive: createReadStream(file, { signal }) }
     const archive = await openEngineArchive(enginePath(dockerHost), image, signal)
     return archive && { archive }
   }
