@@ -28,9 +28,9 @@ export function testRegistries(create: (options?: { registries: Partial<Registry
 
   beforeAll(async () => {
     ;[closed, open] = [await startRegistry({ isClosed: true }), await startRegistry({ isClosed: false })]
-    const changes = ['ENV A=1', 'WORKDIR /w']
-    await closed.push('team/tiny:1', changes)
-    await open.push(`hub/library/tiny-${id}:1`, changes)
+    const image = { config: { Env: ['A=1'], WorkingDir: '/w' } }
+    await closed.push('team/tiny:1', image)
+    await open.push(`hub/library/tiny-${id}:1`, image)
   })
   afterAll(async () => {
     for (const image of pulled) await runtime.images.remove(image, patience())

@@ -5,25 +5,28 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Registry, startRegistry } from '../support/registry.ts'
 import { sdks } from '../support/sdks.ts'
-import { joinSharedServer, type SharedServer } from '../support/shared-server.ts'
+import { startTestServer, type TestServer } from '../support/server.ts'
 
-const image = `e2b-server/test-program:${randomUUID().slice(0, 8)}`
 const folder = mkdtempSync(join(tmpdir(), 'e2b-program-'))
-let server: SharedServer
+let registry: Registry
+let server: TestServer
+let image: string
 beforeAll(async () => {
-  server = await joinSharedServer()
+  registry = await startRegistry({ isClosed: false })
+  server = await startTestServer({ flags: ['--registry-allow', '127.0.0.0/8'] })
   writeFileSync(
     join(folder, 'program.c'),
     '#include <stdio.h>\nint main(void) { return puts("it runs") < 0; }\n',
   )
   execFileSync('cc', ['-static', '-o', 'program', 'program.c'], { cwd: folder })
-  execFileSync('tar', ['-cf', 'root.tar', 'program'], { cwd: folder })
-  execFileSync('docker', ['import', 'root.tar', image], { cwd: folder })
+  await registry.push('program:1', { folder })
+  image = `${registry.host}/program:1`
 })
 afterAll(async () => {
   await server[Symbol.asyncDispose]()
-  execFileSync('docker', ['rmi', image])
+  await registry[Symbol.asyncDispose]()
   rmSync(folder, { recursive: true })
 })
 

@@ -1,7 +1,7 @@
 /** Stock templates of an operator's recipes, from the first who asks for one to the last that is freed. */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -18,7 +18,6 @@ const run = randomUUID().slice(0, 8)
 const [tiny, failing, slow] = [`tiny-${run}-v1`, `failing-${run}`, `slow-${run}`]
 const flags = ['--stock-dir', folder]
 const timeout = 240_000
-const isGuest = (name: string) => /^i[a-z0-9]{20}$/.test(name)
 const built = { timeout: 180_000, interval: 500 }
 
 function recipe(name: string, dockerfile: string, more: object = {}) {
@@ -42,8 +41,8 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   // The guest of the build that was killed goes with the second look after its server's start.
-  const guests = () => readdirSync(join(server.stateDir, 'run')).filter(isGuest)
-  await vi.waitFor(() => expect(guests()).toEqual([]), built)
+  const { guests } = await holdingsOf(server.stateDir)
+  await vi.waitFor(async () => expect([...(await guests()).keys()]).toEqual([]), built)
   await server[Symbol.asyncDispose]()
   rmSync(folder, { recursive: true, force: true })
 }, timeout)

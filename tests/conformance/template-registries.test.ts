@@ -1,11 +1,7 @@
 /** Templates begin with images of a private registry, which others don't get from this server. */
-import { execFileSync, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { databasePath } from '../../src/main/state-dir.ts'
-import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
+import { type Holdings, holdingsOf } from '../support/holdings.ts'
 import { login, type Registry, serviceAccountJson, startRegistry } from '../support/registry.ts'
 import { type Sdk, sdks } from '../support/sdks.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
@@ -15,13 +11,15 @@ import { proves } from './compat/proves.ts'
 const timeout = 300_000
 let registry: Registry
 let server: TestServer
+let holdings: Holdings
 let image: string
 let otherKey: string
 beforeAll(async () => {
   registry = await startRegistry({ isClosed: true })
   image = `${registry.host}/team/private:1`
-  await registry.push('team/private:1', ['ENV FROM_IMAGE=yes'])
+  await registry.push('team/private:1', { config: { Env: ['FROM_IMAGE=yes'] } })
   server = await startTestServer({ flags: ['--registry-allow', '127.0.0.0/8'] })
+  holdings = await holdingsOf(server.stateDir)
   otherKey = (await makeTeam(server.stateDir)).apiKey
 }, timeout)
 afterAll(async () => {
@@ -29,8 +27,7 @@ afterAll(async () => {
   await registry?.[Symbol.asyncDispose]()
 })
 
-const docker = (...args: string[]) => execFileSync('docker', args, { encoding: 'utf8', stdio: 'pipe' }).trim()
-const isHere = () => docker('images', '--quiet', image) !== ''
+const isHere = async () => (await holdings.named(image.slice(0, image.lastIndexOf(':')))).includes(image)
 const small = { cpuCount: 1, memoryMB: 512 } as const
 const name = () => `private-${randomUUID().slice(0, 8)}`
 
@@ -62,7 +59,7 @@ describe.each(sdks)('e2b $version: private registries', ({ sdk }) => {
     await sandbox.kill()
     const google = Template().fromGCPRegistry(image, { serviceAccountJSON: JSON.parse(serviceAccountJson) })
     await Template.build(google.runCmd(step, { user: 'root' }), name(), small)
-    expect(isHere()).toBe(false)
+    expect(await isHere()).toBe(false)
   })
 
   test('without credentials, or with others, it is refused with the reason', { timeout }, async () => {
@@ -97,27 +94,18 @@ describe.each(sdks)('e2b $version: private registries', ({ sdk }) => {
       return logEntries.some(({ message }) => message.includes('RUN touch /begun'))
     }
     await expect.poll(isRunning, { timeout: 120_000, interval: 200 }).toBe(true)
-    expect(isHere()).toBe(true)
-    const id = docker('images', '--quiet', '--no-trunc', image)
+    expect(await isHere()).toBe(true)
+    const id = await holdings.idOf(image)
     expect(await refused(Template().fromImage(image), otherKey)).toContain('to nobody without credentials')
     // Not by its id either, whole or in part, nor the images that this server has made.
-    const own = docker('images', '--format', '{{.Repository}}:{{.Tag}}', 'e2b-server/template').split(
-      '\n',
-    )[0]!
-    for (const other of [id, id.slice(7, 19), own, docker('images', '--quiet', own)])
+    const own = (await holdings.images()).find((each) => each.startsWith('e2b-server/template:'))!
+    for (const other of [id, id.slice(7, 19), own, await holdings.idOf(own)])
       expect(await refused(Template().fromImage(other), otherKey)).not.toBe('')
 
     await server.end('SIGKILL')
-    const store = await openSqliteStore({ path: databasePath(server.stateDir) })
-    await store.close()
     // As reconciliation would end it, half a minute later.
-    const guests = docker('ps', '-aq', '--filter', `label=e2b-server.instance=${store.instanceId}`).split(
-      '\n',
-    )
-    docker('rm', '--force', ...guests)
-    for (const guest of readdirSync(join(server.stateDir, 'run')))
-      spawnSync('umount', [join(server.stateDir, 'run', guest)])
-    expect(isHere()).toBe(true)
+    await holdings.removeGuests()
+    expect(await isHere()).toBe(true)
     await server.restart()
     await expect.poll(isHere, { timeout: 120_000, interval: 200 }).toBe(false)
   })

@@ -22,6 +22,7 @@ export function dockerHoldings({ stateDir, instanceId }: Owner, env: Record<stri
       const found = await docker.listImages({ filters: { reference: [repository] } })
       return found.flatMap(({ RepoTags }) => RepoTags ?? [])
     },
+    idOf: async (image) => (await docker.getImage(image).inspect()).Id,
     async guests() {
       const found = await containers()
       return new Map(
@@ -42,6 +43,11 @@ export function dockerHoldings({ stateDir, instanceId }: Owner, env: Record<stri
         if (State === 'paused') await docker.getContainer(Id).unpause()
         if (State !== 'exited') await docker.getContainer(Id).kill()
       }
+    },
+    async removeGuests() {
+      for (const { Id } of await containers()) await docker.getContainer(Id).remove({ force: true })
+      for (const name of existsSync(runDir) ? readdirSync(runDir) : [])
+        await promisify(execFile)('umount', [join(runDir, name)])
     },
     async removeImages() {
       // By name: what the server keeps for others is built on layers of its own.

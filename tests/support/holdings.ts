@@ -14,6 +14,8 @@ export interface Holdings {
   images(): Promise<string[]>
   /** Names of the images that are called `<repository>:<anything>`, whoever made them */
   named(repository: string): Promise<string[]>
+  /** The id of one that is there, as the server knows it */
+  idOf(image: string): Promise<string>
   /** Sandboxes that have a directory */
   directories(): string[]
   /** What is mounted for guests where this process sees it, and whatever else may be left of them, in words */
@@ -22,6 +24,8 @@ export interface Holdings {
   networks(): Promise<string[]>
   /** Ends the processes of all guests, frozen ones too, as a restart of the machine does */
   reboot(): Promise<void>
+  /** With their files, behind the server's back */
+  removeGuests(): Promise<void>
   removeImages(): Promise<void>
 }
 

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { type ImageRecord, toInfo } from '../../src/images/image-record.ts'
 import { askHelper } from './helper.ts'
 import type { GuestState, Holdings, Owner } from './holdings.ts'
 
@@ -40,6 +41,13 @@ export function nativeHoldings({ stateDir, instanceId }: Owner): Holdings {
       const all = [...recordsIn(ownRecords), ...recordsIn(sharedRecords)].map(({ image }) => image)
       return [...new Set(all)].filter((image) => image.startsWith(`${repository}:`))
     },
+    async idOf(image) {
+      const record = [...recordsIn(ownRecords), ...recordsIn(sharedRecords)].find(
+        (each) => each.image === image,
+      )
+      if (record === undefined) throw new Error(`There is no image ${image}.`)
+      return toInfo(record).id
+    },
     directories: () => below('guests'),
     remainders() {
       const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n')
@@ -70,12 +78,15 @@ export function nativeHoldings({ stateDir, instanceId }: Owner): Holdings {
         if (state === 'frozen') await askHelper(root, 'thaw', { sandbox: name }).catch(() => {})
       }
     },
+    async removeGuests() {
+      for (const sandbox of below('guests')) await askHelper(root, 'kill', { sandbox })
+    },
     // They are files of the state directory.
     removeImages: async () => {},
   }
 }
 
-function recordsIn(folder: string): { image: string; isOwn: boolean }[] {
+function recordsIn(folder: string): ImageRecord[] {
   const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : []
   return names.map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')))
 }
