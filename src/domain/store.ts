@@ -33,7 +33,10 @@ export interface Store {
   readonly webhooks: WebhookStore
   readonly nodeStatus: NodeStatusStore
   readonly warmGuests: WarmGuestStore
-  /** Names of the runtimes that sandboxes, and teams' builds, are of: no other one can go on with them. */
+  /**
+   * Names of the runtimes that sandboxes (with guests that wait for one), and teams' builds, are of: no other one can go on
+   * with them.
+   */
   runtimes(): Promise<{ sandboxes: string[]; builds: string[] }>
   /** Made with the store and never changed: marks what on this machine belongs to this server. */
   readonly instanceId: string

@@ -2,11 +2,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { silentLog } from '../lib/log.ts'
-import { readConfig } from './config.ts'
-import { chooseRuntime } from './runtimes.ts'
+import { ConfigError, readConfig } from './config.ts'
+import { chooseRuntime, requireUsable } from './runtimes.ts'
 
 /** A machine without a helper: nobody listens there. */
 const hostRoot = join(tmpdir(), 'e2b-no-helper')
+/** Nor with an engine */
+const nowhere = { DOCKER_HOST: `unix://${join(tmpdir(), 'e2b-no-engine.sock')}` }
 const none = { sandboxes: [], builds: [] }
 
 async function choose(flags: Record<string, string>, runtimes: { sandboxes: string[]; builds: string[] }) {
@@ -16,8 +18,26 @@ async function choose(flags: Record<string, string>, runtimes: { sandboxes: stri
   return { name: runtime.name, why }
 }
 
-test('without the native runtime it is Docker, and why is said', async () => {
-  expect(await choose({}, none)).toEqual({ name: 'docker', why: expect.stringMatching(/\.$/) })
+test('where none can be used it says why of each, once', async () => {
+  const config = readConfig({ hostRoot, stateDir: tmpdir() }, nowhere)
+  const chosen = await chooseRuntime(config, { instanceId: 'test', runtimes: none }, silentLog)
+  const error = await requireUsable(chosen).catch((thrown: Error) => thrown)
+  await chosen.runtime.close()
+  expect(error).toBeInstanceOf(ConfigError)
+  expect((error as Error).message.match(/The \w+ runtime can't be used/g)).toEqual([
+    "The native runtime can't be used",
+    "The docker runtime can't be used",
+  ])
+})
+
+test("what a state directory is bound to is taken also where it can't be used, and both are said", async () => {
+  const config = readConfig({ stateDir: tmpdir() }, nowhere)
+  const state = { instanceId: 'test', runtimes: { sandboxes: [], builds: ['docker'] } }
+  const chosen = await chooseRuntime(config, state, silentLog)
+  await expect(requireUsable(chosen)).rejects.toThrow(
+    /^The docker runtime can't be used: There is no Docker engine at .* The templates of this state directory are of the docker runtime\./,
+  )
+  await chosen.runtime.close()
 })
 
 test('a state directory with sandboxes or templates stays with their runtime, sandboxes first', async () => {

@@ -11,8 +11,8 @@ import { createNative, registriesOf } from './native-runtime.ts'
 /** How long the engine may take to say what it is, in ms. */
 const fingerprintTimeoutMs = 10_000
 
-/** What `auto` tries, first to last. Native comes first once every suite about whole servers passes on it (scripts/test/runtime.mjs). */
-const autoOrder = ['docker', 'native'] as const
+/** What `auto` tries, first to last. */
+const autoOrder = ['native', 'docker'] as const
 
 type RuntimeName = Exclude<Config['runtime'], 'auto'>
 
@@ -28,21 +28,32 @@ export interface ChosenRuntime {
   why: string | undefined
 }
 
-/** The runtime that is asked for; `auto` is the strongest usable one, never one without isolation. */
+/**
+ * The runtime that is asked for; `auto` is the first that lacks nothing, else the first that is usable, never one without
+ * isolation. Where the state directory has something of one, it is that, usable or not.
+ */
 export async function chooseRuntime(config: Config, state: ServerState, log: Log): Promise<ChosenRuntime> {
   const create = (name: RuntimeName) => createRuntime(name, config, state.instanceId, log)
   if (config.runtime !== 'auto') return { runtime: create(config.runtime), why: undefined }
   const bound = boundTo(state.runtimes)
   if (bound !== undefined) return { runtime: create(bound.name), why: bound.why }
   const reasons: string[] = []
+  let nextBest: RuntimeName | undefined
   for (const name of autoOrder) {
     const runtime = create(name)
     const { usable, detail, lacks } = await runtime.fingerprint(patientSignal(fingerprintTimeoutMs))
     if (usable && lacks === undefined) return { runtime, why: [...reasons, detail].join(' ') }
     await runtime.close()
-    reasons.push(`The ${name} runtime can't be used: ${lacks ?? detail}`)
+    if (usable) nextBest ??= name
+    reasons.push(
+      usable
+        ? `The ${name} runtime lacks something: ${lacks}`
+        : `The ${name} runtime can't be used: ${detail}`,
+    )
   }
-  return { runtime: create(autoOrder[0]), why: reasons.join(' ') }
+  // Elsewhere than on Linux only an engine can be had.
+  const wanted = process.platform === 'linux' ? 'native' : 'docker'
+  return { runtime: create(nextBest ?? wanted), why: reasons.join(' ') }
 }
 
 /** What `auto` has to go on with: no runtime can use another's sandboxes and images. */
@@ -83,9 +94,16 @@ function createRuntime(name: RuntimeName, config: Config, instanceId: string, lo
   })
 }
 
-/** What it runs on. Errors: `ConfigError` with what to do when the runtime can't be used. */
-export async function requireUsable(runtime: Runtime): Promise<Fingerprint> {
+/** What it runs on. Errors: `ConfigError` with what to do when the runtime can't be used, and why it is this one. */
+export async function requireUsable({ runtime, why }: ChosenRuntime): Promise<Fingerprint> {
   const fingerprint = await runtime.fingerprint(patientSignal(fingerprintTimeoutMs))
   if (fingerprint.usable) return fingerprint
-  throw new ConfigError(`The ${runtime.name} runtime can't be used: ${fingerprint.detail}`)
+  throw new ConfigError(whyUnusable(runtime.name, fingerprint, why))
+}
+
+/** `why`: see `ChosenRuntime`. */
+export function whyUnusable(name: string, { detail }: Fingerprint, why: string | undefined): string {
+  // Where none can be used it says all there is to say.
+  if (why?.includes(detail)) return why
+  return [`The ${name} runtime can't be used: ${detail}`, ...(why === undefined ? [] : [why])].join(' ')
 }

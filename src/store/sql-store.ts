@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Store } from '../domain/store.ts'
 import { migrate } from './migrate.ts'
+import { runtimesOfBuilds, runtimesOfSandboxes } from './runtime-queries.ts'
 import type { Tables } from './schema.ts'
 import { createApiKeyStore } from './sql/api-keys.ts'
 import { createLifecycleEventStore } from './sql/lifecycle-events.ts'
@@ -58,16 +59,11 @@ export async function createSqlStore(db: Kysely<Tables>): Promise<Store> {
 }
 
 async function findRuntimes(db: Kysely<Tables>): Promise<{ sandboxes: string[]; builds: string[] }> {
-  const sandboxes = await db.selectFrom('sandboxes').select('runtime').distinct().execute()
-  const builds = await db
-    .selectFrom('template_builds')
-    .select('runtime')
-    .distinct()
-    .where('team_id', 'is not', null)
-    .where('status', '=', 'ready')
-    .execute()
-  const names = (rows: { runtime: string }[]) => rows.map(({ runtime }) => runtime).sort()
-  return { sandboxes: names(sandboxes), builds: names(builds) }
+  const namesOf = async (query: string) => {
+    const { rows } = await sql.raw<{ runtime: string }>(query).execute(db)
+    return rows.map(({ runtime }) => runtime)
+  }
+  return { sandboxes: await namesOf(runtimesOfSandboxes), builds: await namesOf(runtimesOfBuilds) }
 }
 
 /** The id made when the database was: 12 lower-case hex digits. */

@@ -120,15 +120,23 @@ export function testBuilds(store: () => Store): void {
     expect(await templates.find('u')).toBeUndefined()
   })
 
-  test('the store says which runtimes sandboxes and finished builds of teams are of', async () => {
+  test('the store says which runtimes sandboxes, guests that wait and builds of teams are of', async () => {
     expect(await store().runtimes()).toEqual({ sandboxes: [], builds: [] })
     await add({ id: 'b1', runtime: 'docker' })
-    await add({ id: 'b2', templateId: 'u', runtime: 'native', status: 'building' })
-    await add({ id: 'b3', templateId: 'base', teamId: null, runtime: 'native' })
+    await add({ id: 'b2', templateId: 'u', runtime: 'native', status: 'error' })
+    await add({ id: 'b3', templateId: 'base', teamId: null, runtime: 'docker', createdAt: 1 })
+    await add({ id: 'b4', templateId: 'base', teamId: null, runtime: 'native', createdAt: 2 })
+    expect(await store().runtimes()).toEqual({ sandboxes: [], builds: ['docker'] })
+    await store().warmGuests.add('iwarm')
+    expect(await store().runtimes()).toEqual({ sandboxes: ['native'], builds: ['docker'] })
+    await add({ id: 'b5', templateId: 'v', runtime: 'process', status: 'building' })
     await store().sandboxes.create(sandbox({ id: 'ione', runtime: 'process' }))
     await store().sandboxes.create(sandbox({ id: 'itwo', runtime: 'native' }))
     await store().sandboxes.create(sandbox({ id: 'ithree', runtime: 'native' }))
-    expect(await store().runtimes()).toEqual({ sandboxes: ['native', 'process'], builds: ['docker'] })
+    expect(await store().runtimes()).toEqual({
+      sandboxes: ['native', 'process'],
+      builds: ['docker', 'process'],
+    })
   })
 
   test('change only from the status they are in, and their tags come with their end', async () => {

@@ -6,7 +6,7 @@ import { silentLog } from '../../lib/log.ts'
 import type { Config } from '../config.ts'
 import { baseImage, guestBinary, programFile, programVersion } from '../installation.ts'
 import { readAuthorities } from '../open-provision.ts'
-import { chooseRuntime } from '../runtimes.ts'
+import { chooseRuntime, whyUnusable } from '../runtimes.ts'
 import { prepareStateDir, readIfThere } from '../state-dir.ts'
 import { check, type Finding, lookTimeoutMs, Trouble } from './check.ts'
 import { likeServer, readServerState } from './server-state.ts'
@@ -106,10 +106,8 @@ async function runtime(config: Config): Promise<string> {
   const { runtime: made, why } = await chooseRuntime(config, state, silentLog)
   const signal = () => AbortSignal.timeout(lookTimeoutMs)
   try {
-    const { usable, detail, versions: found } = await made.fingerprint(signal())
-    if (!usable) {
-      throw new Trouble(why === undefined ? detail : `${detail} ${why}`, remedyOf(made.name))
-    }
+    const fingerprint = await made.fingerprint(signal())
+    if (!fingerprint.usable) throw new Trouble(whyUnusable(made.name, fingerprint, why), remedyOf(made.name))
     const image = baseImage()
     if (
       made.capabilities.isolation &&
@@ -117,7 +115,7 @@ async function runtime(config: Config): Promise<string> {
     ) {
       throw new Trouble('The image of template "base" is missing.', build)
     }
-    const list = Object.entries(found).map((pair) => pair.join(' '))
+    const list = Object.entries(fingerprint.versions).map((pair) => pair.join(' '))
     const text = `${made.name}${list.length > 0 ? ` (${list.join(', ')})` : ''}`
     return why === undefined ? text : `${text}. ${why}`
   } finally {

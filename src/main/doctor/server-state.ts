@@ -1,6 +1,7 @@
 /** What the store says of a server, without changing it. */
 import { existsSync } from 'node:fs'
 import Database from 'better-sqlite3'
+import { runtimesOfBuilds, runtimesOfSandboxes } from '../../store/runtime-queries.ts'
 import type { ServerState } from '../runtimes.ts'
 import { databasePath } from '../state-dir.ts'
 
@@ -13,11 +14,9 @@ export function readServerState(stateDir: string): ServerState | undefined {
     const namesOf = (query: string) => database.prepare(query).pluck().all() as string[]
     const [instanceId] = namesOf("select value from meta where key = 'instance_id'")
     if (instanceId === undefined) return undefined
-    const builds =
-      "select distinct runtime from template_builds where team_id is not null and status = 'ready'"
     return {
       instanceId,
-      runtimes: { sandboxes: namesOf('select distinct runtime from sandboxes'), builds: namesOf(builds) },
+      runtimes: { sandboxes: namesOf(runtimesOfSandboxes), builds: namesOf(runtimesOfBuilds) },
     }
   } finally {
     database.close()
