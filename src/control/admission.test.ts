@@ -39,7 +39,8 @@ function admissionOf(limits: Partial<TeamLimits> = {}, parts: Partial<AdmissionP
   return createAdmission({
     store,
     machine: {
-      memory: async () => memory,
+      memory: () => memory,
+      freeBytes: async () => disks.map(({ freeBytes }) => freeBytes),
       disks: async () => disks,
       cpu: () => {
         throw new Error('nobody asks')

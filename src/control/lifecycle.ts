@@ -9,7 +9,7 @@ import type { LifecycleEventType, NewLifecycleEvent } from '../domain/lifecycle-
 import type { SandboxNode } from '../domain/node.ts'
 import type { GuestHandle } from '../domain/runtime.ts'
 import type { Sandbox, SandboxUpdate } from '../domain/sandbox.ts'
-import { nextState, type SandboxEvent } from '../domain/sandbox-state.ts'
+import { nextState, type SandboxEvent, type SandboxState } from '../domain/sandbox-state.ts'
 import type { Store } from '../domain/store.ts'
 import type { Backlog, EndPhase } from '../domain/telemetry.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -81,6 +81,8 @@ export interface Lifecycle {
   idle(): Promise<void>
 }
 
+/** States that no crash changes; the others are intents. */
+const lasting: ReadonlySet<SandboxState> = new Set(['running', 'paused'])
 /** How often an end is tried to be recorded while steps are; they are seldom, and few in a row. */
 const preemptAttempts = 10
 
@@ -155,7 +157,7 @@ export function createLifecycle(parts: {
           throw error
         }
         underWay.get(id)?.abort(sandboxNotFound(id))
-        await node.withdraw(id)
+        await makeFinal(id)
         return true
       }
       return false
@@ -170,7 +172,8 @@ export function createLifecycle(parts: {
   ): Promise<Sandbox> {
     const update = { ...change, state: next(sandbox, event) }
     const written = told && eventOf(sandbox, told, clock.now())
-    await store.sandboxes.update(sandbox.id, update, { event: written, from: sandbox.state })
+    const isIntent = written === undefined && !lasting.has(update.state)
+    await store.sandboxes.update(sandbox.id, update, { event: written, from: sandbox.state, isIntent })
     return { ...sandbox, ...update }
   }
 
@@ -182,9 +185,14 @@ export function createLifecycle(parts: {
   ): Promise<Sandbox> {
     const ended = await ensureEnd(sandbox, event, reason)
     phase('store')
-    await node.withdraw(sandbox.id)
+    await makeFinal(sandbox.id)
     phase('withdraw')
     return ended
+  }
+
+  /** An end that is recorded: nobody reaches the sandbox any more, and no power failure takes that back. */
+  async function makeFinal(id: string): Promise<void> {
+    await Promise.all([store.durable(), node.withdraw(id)])
   }
 
   /** One whose end is recorded, maybe only just, keeps the reason it has. */
@@ -203,7 +211,8 @@ export function createLifecycle(parts: {
   async function writeEnd(sandbox: Sandbox, event: SandboxEvent, reason: string): Promise<Sandbox> {
     const change = { state: next(sandbox, event), endReason: reason, idempotency: null }
     const told = eventOf(sandbox, { type: 'killed', reason }, clock.now())
-    await store.sandboxes.update(sandbox.id, change, { event: told, from: sandbox.state })
+    const options = { event: told, from: sandbox.state, isIntent: true }
+    await store.sandboxes.update(sandbox.id, change, options)
     log.info({ sandboxId: sandbox.id, reason }, 'sandbox ended')
     return { ...sandbox, ...change }
   }

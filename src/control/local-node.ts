@@ -71,10 +71,9 @@ export async function createLocalNode(parts: LocalNodeParts): Promise<LocalNode>
 
     async describe(asked = id) {
       requireSelf(asked)
-      const [running, allocated, memory, disks] = await Promise.all([
+      const [running, allocated, disks] = await Promise.all([
         store.sandboxes.count({ states: ['running', 'snapshotting'] }),
         store.sandboxes.usage({ states: allocatedStates }),
-        machine.memory(),
         machine.disks(),
       ])
       const memoryMb = allocated.reduce((sum, team) => sum + team.memoryMb, 0)
@@ -88,7 +87,7 @@ export async function createLocalNode(parts: LocalNodeParts): Promise<LocalNode>
         cpu: machine.cpu(),
         allocatedCpu: allocated.reduce((sum, team) => sum + team.cpuCount, 0),
         allocatedMemoryBytes: memoryMb * 2 ** 20,
-        memory,
+        memory: machine.memory(),
         disks,
       }
     },

@@ -20,7 +20,7 @@ const mib = 2 ** 20
  * as a rule, so what counts is what is free now. `underWay` is how many other starts there are. Errors: `unavailable`.
  */
 export async function requireRoom(machine: Machine, keepFree: FreeSpace, underWay: number): Promise<void> {
-  const { totalBytes, availableBytes } = await machine.memory()
+  const { totalBytes, availableBytes } = machine.memory()
   const floorMb = keepFree.memoryMb ?? Math.max(256, totalBytes / mib / 20)
   const neededMb = Math.ceil(floorMb + underWay * startMemoryMb)
   if (availableBytes / mib < neededMb) {
@@ -29,7 +29,10 @@ export async function requireRoom(machine: Machine, keepFree: FreeSpace, underWa
         `sandbox needs ${neededMb} MiB now. Kill or pause sandboxes; --min-free-memory-mb sets what is kept free.`,
     )
   }
-  const disk = (await machine.disks()).find(({ freeBytes }) => freeBytes / mib < keepFree.diskMb)
+  const isShort = (freeBytes: number) => freeBytes / mib < keepFree.diskMb
+  if (!(await machine.freeBytes()).some(isShort)) return
+  // Which one it is takes longer to find out.
+  const disk = (await machine.disks()).find(({ freeBytes }) => isShort(freeBytes))
   if (disk === undefined) return
   throw full(
     `This server is short of disk space: ${Math.floor(disk.freeBytes / mib)} MiB are free on ${disk.mountPoint}, and ` +

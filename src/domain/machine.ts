@@ -1,6 +1,8 @@
 /** The machine that sandboxes run on, as its operator sees it. */
 export interface Machine {
-  memory(): Promise<{ totalBytes: number; availableBytes: number }>
+  memory(): { totalBytes: number; availableBytes: number }
+  /** What may still be written to each of those file systems, in bytes: all that a start has to know of them. */
+  freeBytes(): Promise<number[]>
   /** The file systems that the server and its sandboxes write to. */
   disks(): Promise<Disk[]>
   cpu(): Cpu

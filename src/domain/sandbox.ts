@@ -100,6 +100,9 @@ export interface SandboxStore {
 
   // With an event that says that a sandbox was created, its template counts it.
 
+  // Intents aren't waited for until the disk has them (`Store.durable`): a power failure that takes one back ends the guest of
+  // its effect too, and reconciliation finds the rest. They are: a row without an event, an update that says so, a removal.
+
   /**
    * With an event: of one that runs already, as its guest was started ahead, whose record goes with it (`WarmGuestStore`).
    * Errors: `conflict` when the id, or the team's idempotency key, exists.
@@ -116,7 +119,7 @@ export interface SandboxStore {
   update(
     id: string,
     update: SandboxUpdate,
-    options?: { event?: NewLifecycleEvent | undefined; from?: SandboxState },
+    options?: { event?: NewLifecycleEvent | undefined; from?: SandboxState; isIntent?: boolean },
   ): Promise<void>
   /** Idempotent. */
   remove(id: string): Promise<void>

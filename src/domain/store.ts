@@ -12,8 +12,8 @@ import type { WarmGuestStore } from './warm-guest.ts'
 import type { WebhookStore } from './webhook.ts'
 
 /**
- * All that is kept. `src/store/store.suite.ts` is the contract's test: every dialect passes it. Each method is
- * durable when it resolves.
+ * All that is kept. `src/store/store.suite.ts` is the contract's test: every dialect passes it. What a method has written survives
+ * the end of this process when it resolves, and of the machine too, but for intents of sandboxes (`SandboxStore`).
  */
 export interface Store {
   readonly sandboxes: SandboxStore
@@ -40,5 +40,7 @@ export interface Store {
   runtimes(): Promise<{ sandboxes: string[]; builds: string[] }>
   /** Made with the store and never changed: marks what on this machine belongs to this server. */
   readonly instanceId: string
+  /** Resolves when all that has been written by now survives a power failure. Errors: the disk's. */
+  durable(): Promise<void>
   close(): Promise<void>
 }

@@ -3,8 +3,7 @@
  * symbolic link, then connected to through that inode: whatever the path becomes later, connections go to the socket
  * that was seen. Goes through /proc, so it is Linux only, and the length of the path doesn't matter.
  */
-import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { connectSocket } from './connect-socket.ts'
@@ -61,18 +60,19 @@ export async function pinPlace({ path, identity }: PinnedSocket['place']): Promi
   throw systemError('ESTALE', `${path} is another socket`)
 }
 
+/** Looks at once: such an open waits for nothing, and takes far less time than having another thread do it. */
 async function pin(path: string, flags: number): Promise<PinnedSocket> {
-  const inode = await open(path, O_PATH | flags)
+  const inode = openSync(path, O_PATH | flags)
   let identity: SocketIdentity
   try {
-    const stat = await inode.stat({ bigint: true })
+    const stat = fstatSync(inode, { bigint: true })
     if (!stat.isSocket()) throw systemError('ENOTSOCK', `${path} is not a socket`)
     identity = { dev: String(stat.dev), ino: String(stat.ino) }
   } catch (error) {
-    await inode.close()
+    closeSync(inode)
     throw error
   }
-  let pinned: FileHandle | undefined = inode
+  let pinned: number | undefined = inode
   /** Held by the one that tries again where the listener's queue is full: all at once would take its time for nothing */
   const retrying = createSemaphore(1)
   let queued = 0
@@ -81,7 +81,7 @@ async function pin(path: string, flags: number): Promise<PinnedSocket> {
     signal.throwIfAborted()
     if (pinned === undefined) throw systemError('ECONNREFUSED', 'the socket was let go')
     try {
-      return await connectSocket({ path: `/proc/self/fd/${pinned.fd}` }, signal)
+      return await connectSocket({ path: `/proc/self/fd/${pinned}` }, signal)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
       return undefined
@@ -101,7 +101,7 @@ async function pin(path: string, flags: number): Promise<PinnedSocket> {
   }
 
   return {
-    place: { path: `/proc/${process.pid}/fd/${inode.fd}`, identity },
+    place: { path: `/proc/${process.pid}/fd/${inode}`, identity },
     async connect(signal) {
       const first = queued === 0 ? await tryOnce(signal) : undefined
       if (first !== undefined) return first
@@ -115,7 +115,7 @@ async function pin(path: string, flags: number): Promise<PinnedSocket> {
     async close() {
       const held = pinned
       pinned = undefined
-      await held?.close()
+      if (held !== undefined) closeSync(held)
     },
   }
 }

@@ -6,7 +6,7 @@ import { createMachine } from './machine.ts'
 
 test('knows its memory and CPUs', async () => {
   const machine = createMachine([])
-  const { totalBytes, availableBytes } = await machine.memory()
+  const { totalBytes, availableBytes } = machine.memory()
   expect(totalBytes).toBe(totalmem())
   expect(availableBytes).toBeGreaterThan(0)
   expect(availableBytes).toBeLessThan(totalBytes)
@@ -30,7 +30,8 @@ test('says how busy its CPUs were since it was asked, but for at least a second'
 test('finds the file system of each folder, once, and leaves out what isn’t here', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'e2b machine '))
   try {
-    const disks = await createMachine([folder, tmpdir(), join(folder, 'nowhere')]).disks()
+    const machine = createMachine([folder, tmpdir(), join(folder, 'nowhere')])
+    const disks = await machine.disks()
     expect(disks).toHaveLength(1)
     const [disk] = disks
     const { blocks, bsize } = statfsSync(folder)
@@ -40,6 +41,7 @@ test('finds the file system of each folder, once, and leaves out what isn’t he
       totalBytes: blocks * bsize,
     })
     expect(disk!.usedBytes + disk!.freeBytes).toBeLessThanOrEqual(disk!.totalBytes)
+    expect(await machine.freeBytes()).toHaveLength(2)
     const [kernels] = await createMachine(['/proc/self']).disks()
     expect(kernels).toMatchObject({ mountPoint: '/proc', filesystemType: 'proc' })
   } finally {

@@ -15,13 +15,18 @@ export function createMachine(folders: readonly string[]): Machine {
   return {
     cpu,
 
-    async memory() {
-      const info = await readFile('/proc/meminfo', 'utf8').catch(() => '')
+    memory() {
+      const info = readMemory()
       const available = /^MemAvailable:\s+(\d+) kB$/m.exec(info)?.[1]
       return {
         totalBytes: totalmem(),
         availableBytes: available === undefined ? freemem() : Number(available) * 1024,
       }
+    },
+
+    async freeBytes() {
+      const found = await Promise.all(folders.map((folder) => statfs(folder).catch(() => undefined)))
+      return found.flatMap((stats) => (stats === undefined ? [] : [stats.bavail * stats.bsize]))
     },
 
     async disks() {
@@ -30,6 +35,15 @@ export function createMachine(folders: readonly string[]): Machine {
       const byMount = new Map(found.flatMap((disk) => (disk === undefined ? [] : [[disk.mountPoint, disk]])))
       return [...byMount.values()]
     },
+  }
+}
+
+/** At once: each start asks, and the kernel answers faster than a thread would be found that asks it. */
+function readMemory(): string {
+  try {
+    return readFileSync('/proc/meminfo', 'utf8')
+  } catch {
+    return ''
   }
 }
 

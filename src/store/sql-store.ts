@@ -24,38 +24,63 @@ import { createWebhookStore } from './sql/webhooks.ts'
 
 /**
  * The store over an opened database: migrates it, then serves from it. Takes the connection over: `close` ends it,
- * and so does a failure here. Errors: those of `migrate`.
+ * and so does a failure here. `durable` resolves when all that has been written by now survives a power failure; its errors are
+ * those of each method too. Errors: those of `migrate`.
  */
-export async function createSqlStore(db: Kysely<Tables>): Promise<Store> {
+export async function createSqlStore(db: Kysely<Tables>, durable: () => Promise<void>): Promise<Store> {
+  const lasting = <Part extends Methods<Part>>(part: Part) => withEach(part, durable)
   try {
     await migrate(db)
     const instanceId = await keepInstanceId(db)
+    await durable()
     return {
-      sandboxes: createSandboxStore(db),
-      events: createLifecycleEventStore(db),
-      templates: createTemplateStore(db),
-      builds: createBuildStore(db),
-      tags: createTagStore(db),
-      buildLogs: createBuildLogStore(db),
-      layers: createLayerStore(db),
-      templateFiles: createTemplateFileStore(db),
-      privateImages: createPrivateImageStore(db),
-      teams: createTeamStore(db),
-      apiKeys: createApiKeyStore(db),
-      teamSamples: createTeamSampleStore(db),
-      sandboxMetrics: createSandboxMetricsStore(db),
-      logs: createSandboxLogStore(db),
-      webhooks: createWebhookStore(db),
-      nodeStatus: createNodeStatusStore(db),
-      warmGuests: createWarmGuestStore(db),
+      sandboxes: createSandboxStore(db, durable),
+      events: lasting(createLifecycleEventStore(db)),
+      templates: lasting(createTemplateStore(db)),
+      builds: lasting(createBuildStore(db)),
+      tags: lasting(createTagStore(db)),
+      buildLogs: lasting(createBuildLogStore(db)),
+      layers: lasting(createLayerStore(db)),
+      templateFiles: lasting(createTemplateFileStore(db)),
+      privateImages: lasting(createPrivateImageStore(db)),
+      teams: lasting(createTeamStore(db)),
+      apiKeys: lasting(createApiKeyStore(db)),
+      teamSamples: lasting(createTeamSampleStore(db)),
+      sandboxMetrics: lasting(createSandboxMetricsStore(db)),
+      logs: lasting(createSandboxLogStore(db)),
+      webhooks: lasting(createWebhookStore(db)),
+      nodeStatus: lasting(createNodeStatusStore(db)),
+      warmGuests: lasting(createWarmGuestStore(db)),
       runtimes: () => findRuntimes(db),
       instanceId,
-      close: () => db.destroy(),
+      durable,
+      async close() {
+        // None is under way then, of a file that is about to be closed. SQLite brings out at its end what this couldn't.
+        await durable().catch(() => {})
+        await db.destroy()
+      },
     }
   } catch (error) {
     await db.destroy()
     throw error
   }
+}
+
+/** Members that can be awaited, and nothing else. */
+type Methods<Part> = { [Name in keyof Part]: (...args: never[]) => Promise<unknown> }
+
+/** The same methods, after each of which `then` is waited for. */
+function withEach<Part extends Methods<Part>>(part: Part, then: () => Promise<void>): Part {
+  const entries = Object.entries(part) as [string, (...args: unknown[]) => Promise<unknown>][]
+  const methods = entries.map(([name, method]) => [
+    name,
+    async (...args: unknown[]) => {
+      const result: unknown = await method(...args)
+      await then()
+      return result
+    },
+  ])
+  return Object.fromEntries(methods) as Part
 }
 
 async function findRuntimes(db: Kysely<Tables>): Promise<{ sandboxes: string[]; builds: string[] }> {

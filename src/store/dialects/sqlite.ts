@@ -1,13 +1,17 @@
-import { chmodSync, closeSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, fdatasync, openSync } from 'node:fs'
+import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
-import { Kysely, SqliteDialect } from 'kysely'
+import { Kysely, type SqliteDatabase, SqliteDialect, type SqliteStatement } from 'kysely'
 import { ServerError } from '../../domain/error.ts'
 import type { Store } from '../../domain/store.ts'
+import { createGroupSync } from '../group-sync.ts'
 import type { Tables } from '../schema.ts'
 import { createSqlStore } from '../sql-store.ts'
 
 /** How long a statement waits for another program that holds the database's lock. */
 const busyTimeoutMs = 5000
+/** Statements that are kept ready. Those of filters differ in what they ask for. */
+const statementsMax = 256
 
 /**
  * The store in one SQLite file, made with mode 0600 where there is none; `:memory:` keeps it in memory and loses it
@@ -15,9 +19,77 @@ const busyTimeoutMs = 5000
  * release.
  */
 export async function openSqliteStore(options: { path: string }): Promise<Store> {
-  return createSqlStore(
-    new Kysely<Tables>({ dialect: new SqliteDialect({ database: openDatabase(options.path) }) }),
-  )
+  const { path } = options
+  const database = openDatabase(path)
+  const log = path === ':memory:' ? undefined : openLog(path)
+  const group = log && createGroupSync(log.sync)
+  const dialect = new SqliteDialect({
+    database: observed(database, {
+      onWrite: () => group?.note(),
+      onClose: () => log?.close(),
+    }),
+  })
+  return createSqlStore(new Kysely<Tables>({ dialect }), async () => group?.settle())
+}
+
+/**
+ * The database's log, which is there from its first change to its end. SQLite itself syncs it before a checkpoint, and when it
+ * begins anew; none of its locks are on that file, so that others may open and close it.
+ */
+function openLog(path: string): { sync(): Promise<void>; close(): void } {
+  const syncFile = promisify(fdatasync)
+  let file: number | undefined
+  return {
+    async sync() {
+      file ??= openSync(`${path}-wal`, 'r')
+      await syncFile(file)
+    },
+    close() {
+      if (file !== undefined) closeSync(file)
+      file = undefined
+    },
+  }
+}
+
+/** The same database, which keeps its statements and tells of each that may have written, once it is over. */
+function observed(
+  database: Database.Database,
+  { onWrite, onClose }: { onWrite(): void; onClose(): void },
+): SqliteDatabase {
+  const statements = new Map<string, SqliteStatement>()
+  const prepare = (text: string): SqliteStatement => {
+    const statement = database.prepare<unknown[], unknown>(text)
+    return {
+      reader: statement.reader,
+      all(parameters) {
+        const rows = statement.all(parameters)
+        if (!statement.readonly) onWrite()
+        return rows
+      },
+      run(parameters) {
+        const changes = statement.run(parameters)
+        // That of a transaction's end, which counts as one that writes nothing, is when what is in it is written.
+        onWrite()
+        return changes
+      },
+      iterate: (parameters) => statement.iterate(parameters),
+    }
+  }
+  return {
+    prepare(text) {
+      const known = statements.get(text)
+      if (known !== undefined) return known
+      const [oldest] = statements.keys()
+      if (statements.size >= statementsMax && oldest !== undefined) statements.delete(oldest)
+      const made = prepare(text)
+      statements.set(text, made)
+      return made
+    },
+    close() {
+      database.close()
+      onClose()
+    },
+  }
 }
 
 function openDatabase(path: string): Database.Database {
@@ -26,10 +98,9 @@ function openDatabase(path: string): Database.Database {
     const database = new Database(path, { timeout: busyTimeoutMs })
     try {
       database.pragma('journal_mode = WAL')
-      // The contract is that a method is durable when it resolves. FULL costs a sync of the log per write, about
-      // a millisecond on an SSD, where a sandbox's start costs hundreds; NORMAL would lose the newest
-      // keys and handles with the machine's power.
-      database.pragma('synchronous = FULL')
+      // FULL would sync the log in each transaction, and everything else of this process would wait for it. What is to be
+      // durable waits for a sync that all share (`syncLog`); NORMAL is what it takes for a database that is whole at any time.
+      database.pragma('synchronous = NORMAL')
       database.pragma('foreign_keys = ON')
       return database
     } catch (error) {

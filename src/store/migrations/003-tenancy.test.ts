@@ -23,7 +23,7 @@ test('a server’s first team and its keys keep what is theirs, under ids that c
       ('e1', 'default', 'i1', 'base', 'created', 1);
   `)
 
-  const store = await createSqlStore(db)
+  const store = await createSqlStore(db, async () => {})
   const team = (await store.teams.first())!
   expect(team).toEqual({
     id: expect.stringMatching(uuid),

@@ -28,7 +28,7 @@ test('templates get a build, snapshots become builds of their names, and sandbox
     insert into sandboxes (id, team_id, template_id, state, started_at, end_at, cpu_count, memory_mb, disk_mb, metadata,
       env_vars, runtime, image) values ${sandbox('i1', 'base', 'base:1')}, ${sandbox('i2', 's1', 'image:1')};
   `)
-  const store = await createSqlStore(db)
+  const store = await createSqlStore(db, async () => {})
 
   const base = await store.templates.resolve('base', 'red')
   expect(base).toMatchObject({

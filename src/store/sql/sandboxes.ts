@@ -6,11 +6,11 @@ import type { SandboxRow, Tables } from '../schema.ts'
 import { appendEvent } from './lifecycle-events.ts'
 import { countSpawn } from './templates.ts'
 
-/** Sandboxes that exist; a row that is gone is a sandbox that is gone. */
-export function createSandboxStore(db: Kysely<Tables>): SandboxStore {
+/** Sandboxes that exist; a row that is gone is a sandbox that is gone. `durable`: as `Store.durable`. */
+export function createSandboxStore(db: Kysely<Tables>, durable: () => Promise<void>): SandboxStore {
   return {
-    create: (sandbox, event) =>
-      together(db, event, async (part) => {
+    async create(sandbox, event) {
+      await together(db, event, async (part) => {
         const { numInsertedOrUpdatedRows } = await part
           .insertInto('sandboxes')
           .values(toRow(sandbox))
@@ -20,7 +20,9 @@ export function createSandboxStore(db: Kysely<Tables>): SandboxStore {
           throw new ServerError('conflict', `A sandbox with id '${sandbox.id}' exists already.`)
         }
         if (event !== undefined) await part.deleteFrom('warm_guests').where('id', '=', sandbox.id).execute()
-      }),
+      })
+      if (event !== undefined) await durable()
+    },
 
     async find(id) {
       const row = await db.selectFrom('sandboxes').selectAll().where('id', '=', id).executeTakeFirst()
@@ -79,8 +81,8 @@ export function createSandboxStore(db: Kysely<Tables>): SandboxStore {
       }))
     },
 
-    update: (id, update, { event, from } = {}) =>
-      together(db, event, async (part) => {
+    async update(id, update, { event, from, isIntent = false } = {}) {
+      await together(db, event, async (part) => {
         let query = part
           .updateTable('sandboxes')
           // Setting the id to itself keeps an empty update a valid statement.
@@ -92,7 +94,9 @@ export function createSandboxStore(db: Kysely<Tables>): SandboxStore {
         const row = await part.selectFrom('sandboxes').select('state').where('id', '=', id).executeTakeFirst()
         if (row === undefined) throw new ServerError('not_found', `There is no sandbox with id '${id}'.`)
         throw new ServerError('conflict', `Sandbox "${id}" is ${row.state} meanwhile. Try again in a moment.`)
-      }),
+      })
+      if (!isIntent) await durable()
+    },
 
     async remove(id) {
       await db.deleteFrom('sandboxes').where('id', '=', id).execute()
