@@ -9,7 +9,7 @@ import { modes } from './suites.mjs'
 
 /**
  * The suites that `--only` names, else all of them. `--mode` takes those of one mode, or all with nothing left out:
- * without it domain mode has a choice of its tests. `--deep` takes all of everything. Errors: a sentence for what isn't
+ * without it domain mode has a choice of its tests, and the second runtime too. `--deep` takes all of everything, on both runtimes. Errors: a sentence for what isn't
  * known.
  *
  * @param {string[]} args
@@ -29,7 +29,8 @@ export function choose(args, suites) {
   const isWhole = isDeep || mode !== undefined
   if (mode !== undefined) requireKnown([mode], [...modes, 'all'])
   const inMode = mode === undefined || mode === 'all' ? suites : suites.filter((suite) => suite.mode === mode)
-  if (only === undefined) return { chosen: inMode, isWhole, isDeep }
+  const usual = inMode.filter(({ isDeepOnly }) => isDeep || !isDeepOnly)
+  if (only === undefined) return { chosen: usual, isWhole, isDeep }
   const names = only.split(',')
   requireKnown(
     names,

@@ -7,9 +7,11 @@ const named = (...args) => {
   return { names: chosen.map(({ name }) => name), ...rest }
 }
 const all = suites.map(({ name }) => name)
+const usual = suites.filter(({ isDeepOnly }) => !isDeepOnly).map(({ name }) => name)
 
 test('all of them, unless some are named', () => {
-  expect(named()).toEqual({ names: all, isWhole: false, isDeep: false })
+  expect(named()).toEqual({ names: usual, isWhole: false, isDeep: false })
+  expect(usual).toContainEqual(expect.stringMatching(/^conformance-on-/))
   expect(named('--only', 'unit,lint')).toEqual({ names: ['lint', 'unit'], isWhole: false, isDeep: false })
   expect(new Set(all).size).toBe(all.length)
 })
@@ -17,8 +19,15 @@ test('all of them, unless some are named', () => {
 test('a mode is whole, and so is all of a deep run', () => {
   const inDomain = ['stock-domain', 'conformance-domain']
   expect(named('--mode', 'domain')).toEqual({ names: inDomain, isWhole: true, isDeep: false })
-  expect(named('--mode', 'all')).toEqual({ names: all, isWhole: true, isDeep: false })
+  expect(named('--mode', 'all')).toEqual({ names: usual, isWhole: true, isDeep: false })
+  expect(named('--deep')).toEqual({ names: all, isWhole: true, isDeep: true })
   expect(named('--deep', '--only', 'model')).toEqual({ names: ['model'], isWhole: true, isDeep: true })
+})
+
+test('every suite about whole servers can run on the other runtime, in deep runs all do', () => {
+  expect(all.filter((name) => /-on-(docker|native)$/.test(name)).length).toBe(8)
+  const [one] = all.filter((name) => name.startsWith('chaos-on-'))
+  expect(named('--only', one).names).toEqual([one])
 })
 
 test('what isn’t known is refused with what is', () => {

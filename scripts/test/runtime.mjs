@@ -1,6 +1,7 @@
 /**
  * The one place that says which runtime the suites about whole servers run on: conformance in all its modes, stock templates,
- * chaos, soak and security. `E2B_SERVER_RUNTIME=native npm test -- --only security` runs one on another.
+ * chaos, soak and security. In deep runs each runs on the other one too. `E2B_SERVER_RUNTIME=native npm test -- --only security`
+ * runs one on another.
  */
 
 /** @typedef {'docker' | 'native'} TestedRuntime */
@@ -13,15 +14,26 @@ const defaultRuntime = 'docker'
  *
  * @type {Record<string, TestedRuntime>}
  */
-const ofSuite = {}
+const ofSuite = { conformance: 'native', 'conformance-debug': 'native' }
 
 /**
  * What a suite of `npm test` runs on.
  *
  * @param {string} suite
+ * @returns {TestedRuntime}
  */
 export function runtimeOf(suite) {
-  return process.env.E2B_SERVER_RUNTIME ?? ofSuite[suite] ?? defaultRuntime
+  return process.env.E2B_SERVER_RUNTIME === undefined ? (ofSuite[suite] ?? defaultRuntime) : testedRuntime()
+}
+
+/**
+ * What else there is to run it on.
+ *
+ * @param {string} suite
+ * @returns {TestedRuntime}
+ */
+export function otherRuntimeOf(suite) {
+  return runtimeOf(suite) === 'docker' ? 'native' : 'docker'
 }
 
 /** As it was asked for, for this process and its children. Errors: one that these suites don't know. */

@@ -2,13 +2,14 @@
  * Everything that `npm test` runs. The longest come first, as others run beside them; of those, what is quick to fail.
  */
 import { execFile } from 'node:child_process'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { root } from '../setup/paths.mjs'
 import { inDomainMode } from './domain-mode.mjs'
 import { requireAtLeast } from './results.mjs'
 import { cargoSuite, check, checkByScript, vitest, vitestAlone } from './runners.mjs'
-import { runtimeOf } from './runtime.mjs'
+import { otherRuntimeOf, runtimeOf } from './runtime.mjs'
 
 /**
  * @typedef {import('./results.mjs').Results} Results
@@ -17,6 +18,7 @@ import { runtimeOf } from './runtime.mjs'
  * @property {string} name
  * @property {string} title
  * @property {string} [mode] one of `modes`
+ * @property {boolean} [isDeepOnly] runs in deep runs, and where it is named
  * @property {boolean} [isLast] runs when all others, and their failed tests again, are done
  * @property {(context: Context) => Promise<Results>} run
  * @property {(context: Context, test: { file?: string, name: string }) => Promise<boolean>} [again] runs one test alone;
@@ -29,57 +31,81 @@ const attemptsMin = 300
 /** Vitest's report of the conformance tests */
 const conformanceReport = join(root, 'build', 'results', 'conformance.json')
 
+/**
+ * What runs in domain mode when no mode is asked for: the rest depends little on how the server is found, and goes
+ * through header mode.
+ */
+const filesAboutNames = ['domain/', 'browser', 'ports', 'http2', 'sandbox', 'examples', 'python'].map(
+  (name) => `tests/conformance/${name}`,
+)
+
+/**
+ * What runs on the other runtime too when no run is deep: what sees most of a runtime, which are starts, pauses, images, files,
+ * processes, networks and what programs take their machine for.
+ */
+const filesAboutRuntimes = [
+  ...['base-image', 'commands', 'egress', 'files', 'lifecycle', 'machine', 'metrics', 'stock-templates'],
+  ...['template-registries', 'templates', 'transfer', 'warm-guests', 'watch'],
+].map((name) => `tests/conformance/${name}`)
+
 /** @type {Suite[]} */
 export const suites = [
-  {
-    name: 'conformance',
+  ...onBoth('conformance', {
     title: 'Official SDKs against the server, in header mode',
     mode: 'header',
-    ...vitestSuite('conformance', () => ({ keepAs: conformanceReport })),
-  },
-  {
-    name: 'stock',
+    differing: filesAboutRuntimes,
+    suiteOn: ({ around, isFirst }) =>
+      vitestSuite('conformance', () => ({ ...around, ...(isFirst && { keepAs: conformanceReport }) })),
+  }),
+  ...onBoth('stock', {
     title: 'Stock templates that are built first, through the SDKs made for them',
     mode: 'header',
-    ...vitestSuite('stock', ({ isDeep }) => ({
-      env: isDeep ? { E2B_AGENT_TEMPLATES: 'all', E2B_INTERPRETER_DEEP: '1' } : {},
-    })),
-  },
-  {
-    name: 'stock-domain',
+    suiteOn: ({ around }) =>
+      vitestSuite('stock', ({ isDeep }) => ({
+        ...around,
+        env: { ...around.env, ...(isDeep && { E2B_AGENT_TEMPLATES: 'all', E2B_INTERPRETER_DEEP: '1' }) },
+      })),
+  }),
+  ...onBoth('stock-domain', {
     title: 'Stock templates in a browser, an MCP client and older SDKs, in domain mode',
     mode: 'domain',
-    async run(context) {
-      const script = join(root, 'tests', 'support', 'build-stock.ts')
-      const names = ['code-interpreter-v1', 'desktop', 'mcp-gateway']
-      const env = { ...process.env, E2B_SERVER_RUNTIME: runtimeOf('stock-domain') }
-      await promisify(execFile)(process.execPath, ['--import', 'tsx', script, ...names], { cwd: root, env })
-      return await inDomainMode((around) => vitest(context, 'stock-domain', around))
-    },
-    again: (context, test) => inDomainMode((around) => vitestAlone(context, 'stock-domain', test, around)),
-  },
-  {
-    name: 'chaos',
+    suiteOn: ({ around }) => ({
+      async run(context) {
+        const script = join(root, 'tests', 'support', 'build-stock.ts')
+        const names = ['code-interpreter-v1', 'desktop', 'mcp-gateway']
+        const env = { ...process.env, ...around.env }
+        await promisify(execFile)(process.execPath, ['--import', 'tsx', script, ...names], { cwd: root, env })
+        return await inDomainMode((mode) => vitest(context, 'stock-domain', together(mode, around)))
+      },
+      again: (context, test) =>
+        inDomainMode((mode) => vitestAlone(context, 'stock-domain', test, together(mode, around))),
+    }),
+  }),
+  ...onBoth('chaos', {
     title: 'Server, engine and machine that die in the middle',
-    ...vitestSuite('chaos'),
-  },
+    suiteOn: ({ around }) => vitestSuite('chaos', () => around),
+  }),
   { name: 'lint', title: 'Format and lint', run: (context) => check(context, 'biome', ['check', '.']) },
   { name: 'types', title: 'Types', run: (context) => check(context, 'tsc', ['--noEmit']) },
   { name: 'dead-code', title: 'Dead code', run: (context) => check(context, 'knip', []) },
   { name: 'guest', title: 'Guest agent', ...cargoSuite('guest') },
   { name: 'host', title: 'Privileged helper', ...cargoSuite('host') },
   { name: 'unit', title: 'Unit tests', ...vitestSuite('unit') },
-  {
-    name: 'conformance-domain',
+  ...onBoth('conformance-domain', {
     title: 'Official SDKs against the server, in domain mode with TLS and DNS',
     mode: 'domain',
-    run: (context) =>
-      inDomainMode((around) =>
-        vitest(context, 'conformance-domain', { ...around, files: context.isWhole ? [] : filesAboutNames }),
-      ),
-    again: (context, test) =>
-      inDomainMode((around) => vitestAlone(context, 'conformance-domain', test, around)),
-  },
+    suiteOn: ({ around }) => ({
+      run: (context) =>
+        inDomainMode((mode) =>
+          vitest(context, 'conformance-domain', {
+            ...together(mode, around),
+            files: context.isWhole ? [] : filesAboutNames,
+          }),
+        ),
+      again: (context, test) =>
+        inDomainMode((mode) => vitestAlone(context, 'conformance-domain', test, together(mode, around))),
+    }),
+  }),
   {
     name: 'docker',
     title: 'Docker runtime',
@@ -99,27 +125,36 @@ export const suites = [
     title: 'Parsers against random input',
     ...vitestSuite('fuzz', ({ isDeep }) => ({ env: isDeep ? { E2B_FUZZ_SECONDS: '120' } : {} })),
   },
-  {
-    name: 'soak',
+  ...onBoth('soak', {
     title: 'Sandboxes that come and go leave nothing',
-    ...vitestSuite('soak', ({ isDeep }) => ({ env: isDeep ? { E2B_SOAK_SECONDS: '600' } : {} })),
-  },
-  {
-    name: 'security',
+    suiteOn: ({ around }) =>
+      vitestSuite('soak', ({ isDeep }) => ({
+        ...around,
+        env: { ...around.env, ...(isDeep && { E2B_SOAK_SECONDS: '600' }) },
+      })),
+  }),
+  ...onBoth('security', {
     title: 'Attempts that must not succeed',
-    ...vitestSuite('security'),
-    run: async (context) => {
-      const results = await vitest(context, 'security')
-      context.say(`security: ${results.passed} attempts held`)
-      return requireAtLeast(results, attemptsMin)
-    },
-  },
-  {
-    name: 'conformance-debug',
+    suiteOn: ({ around }) => ({
+      ...vitestSuite('security', () => around),
+      run: async (context) => {
+        const results = await vitest(context, 'security', around)
+        context.say(`security: ${results.passed} attempts held`)
+        return requireAtLeast(results, attemptsMin)
+      },
+    }),
+  }),
+  ...onBoth('conformance-debug', {
     title: 'Official SDKs against the server, in debug mode',
     mode: 'debug',
-    ...vitestSuite('conformance-debug', () => ({ env: { E2B_TEST_MODE: 'debug' } })),
-  },
+    suiteOn: ({ around }) =>
+      vitestSuite('conformance-debug', () => ({
+        ...around,
+        // The port is built into the SDKs, so one suite of this mode runs after the other.
+        prefix: ['flock', '--no-fork', join(tmpdir(), 'e2b-server-test-debug.lock')],
+        env: { ...around.env, E2B_TEST_MODE: 'debug' },
+      })),
+  }),
   {
     name: 'compat',
     title: "Claims of docs/compat.md, from the last run of 'conformance'",
@@ -130,16 +165,45 @@ export const suites = [
   },
 ]
 
-/**
- * What runs in domain mode when no mode is asked for: the rest depends little on how the server is found, and goes
- * through header mode.
- */
-const filesAboutNames = ['domain/', 'browser', 'ports', 'http2', 'sandbox', 'examples', 'python'].map(
-  (name) => `tests/conformance/${name}`,
-)
-
 /** Ways for SDKs to find the server that whole suites are about. */
 export const modes = ['header', 'domain', 'debug']
+
+/**
+ * @typedef {import('./runners.mjs').VitestOptions} VitestOptions
+ * @typedef {object} On
+ * @property {VitestOptions} around
+ * @property {boolean} isFirst
+ */
+
+/**
+ * A suite on the runtime that runtime.mjs says, whole, and on the other one as `<name>-on-<runtime>`: in deep runs whole, else
+ * the files that are `differing`, if any.
+ *
+ * @param {string} name
+ * @param {Pick<Suite, 'title' | 'mode'> & { differing?: string[], suiteOn: (on: On) => Pick<Suite, 'run' | 'again'> }} what
+ * @returns {Suite[]}
+ */
+function onBoth(name, { title, mode, differing = [], suiteOn }) {
+  const [first, other] = [runtimeOf(name), otherRuntimeOf(name)]
+  const on = (runtime, more = {}) => ({ env: { E2B_SERVER_RUNTIME: runtime }, ...more })
+  const second = (files) => suiteOn({ around: on(other, { files }), isFirst: false })
+  return [
+    { name, title: `${title}, on ${first}`, mode, ...suiteOn({ around: on(first), isFirst: true }) },
+    {
+      name: `${name}-on-${other}`,
+      title: `${title}, on ${other}`,
+      mode,
+      isDeepOnly: differing.length === 0,
+      ...second(differing),
+      run: (context) => second(context.isWhole ? [] : differing).run(context),
+    },
+  ]
+}
+
+/** Both at once. */
+function together(mode, around) {
+  return { ...mode, ...around, env: { ...mode.env, ...around.env } }
+}
 
 /**
  * A suite that is one project of vitest's.
