@@ -22,7 +22,10 @@ export interface Holdings {
   remainders(): string[]
   /** Networks and rules, in words */
   networks(): Promise<string[]>
-  /** Ends the processes of all guests, frozen ones too, as a restart of the machine does */
+  /**
+   * Does what a restart of the machine does: all processes of guests end, frozen ones too, and where a helper has made
+   * anything that is no file, that goes with the helper. For a server that has ended.
+   */
   reboot(): Promise<void>
   /** With their files, behind the server's back */
   removeGuests(): Promise<void>

@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { type ImageRecord, toInfo } from '../../src/images/image-record.ts'
 import { askHelper } from './helper.ts'
 import type { GuestState, Holdings, Owner } from './holdings.ts'
+import { loseMachine } from './native-reboot.ts'
 
 const states: Record<string, GuestState> = { running: 'running', frozen: 'paused', stopped: 'stopped' }
 const groupsRoot = '/sys/fs/cgroup'
@@ -69,15 +70,7 @@ export function nativeHoldings({ stateDir, instanceId }: Owner): Holdings {
         ...own.map((name) => `group ${name}`),
       ]
     },
-    async reboot() {
-      for (const name of below('guests')) {
-        const { pid, state } = await find(name)
-        if (typeof pid !== 'number') continue
-        process.kill(pid, 'SIGKILL')
-        // A frozen one ends when it is thawed.
-        if (state === 'frozen') await askHelper(root, 'thaw', { sandbox: name }).catch(() => {})
-      }
-    },
+    reboot: () => loseMachine(root, instanceId),
     async removeGuests() {
       for (const sandbox of below('guests')) await askHelper(root, 'kill', { sandbox })
     },
