@@ -121,6 +121,15 @@ export const suites = [
     })),
   },
   {
+    name: 'native-model',
+    title: 'Random schedules with faults against a model, on native',
+    ...vitestSuite('model', ({ isDeep }) => ({
+      args: ['--maxWorkers=2'],
+      files: ['tests/model/schedules'],
+      env: { E2B_MODEL_RUNTIME: 'native', E2B_MODEL_SCHEDULES: isDeep ? '2000' : '100' },
+    })),
+  },
+  {
     name: 'fuzz',
     title: 'Parsers against random input',
     ...vitestSuite('fuzz', ({ isDeep }) => ({ env: isDeep ? { E2B_FUZZ_SECONDS: '120' } : {} })),

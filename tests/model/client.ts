@@ -165,7 +165,7 @@ export function createClient(world: World, random: Random, name: string): Client
       it.wasEnded = true
       it.boot = null
       try {
-        process.kill(Number(row.handle.state.pid), 'SIGKILL')
+        await world.runtimes.end(row.handle)
       } catch {
         // An earlier one has done it.
       }

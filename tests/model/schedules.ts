@@ -128,7 +128,8 @@ async function checkSnapshots(world: World, clients: Client[]): Promise<void> {
   expect(snapshots.filter(({ status }) => status !== 'ready')).toEqual([])
   expect(await world.store.templates.list({ kind: 'fork' })).toEqual([])
   const kept = new Set(snapshots.map(({ image }) => image))
-  for (const { image } of await world.store.sandboxes.list({})) if (image !== 'none') kept.add(image)
+  for (const { image } of await world.store.sandboxes.list({}))
+    if (image !== world.runtimes.image) kept.add(image)
   expect((await world.runtime.images.list(patience())).sort()).toEqual([...kept].sort())
   const ids = new Set<string>()
   for (const { id, aliases } of await world.store.templates.list({ kind: 'snapshot' })) {

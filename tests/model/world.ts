@@ -1,5 +1,5 @@
 /**
- * A control plane on the process runtime whose server can be killed at any step: the store and the guests live on, all
+ * A control plane whose server can be killed at any step: the store and the guests live on, all
  * else is made anew. Between store and runtime on one side and the use cases on the other each step may fail.
  */
 import type { ControlContext } from '../../src/control/context.ts'
@@ -20,12 +20,11 @@ import { createKeyedQueue } from '../../src/lib/keyed-queue.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { createManager } from '../../src/orchestrator/manager.ts'
 import { createWarmGuests } from '../../src/orchestrator/warm-guests.ts'
-import { createProcessRuntime } from '../../src/runtimes/process/runtime.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
-import { agentBinary } from '../support/agent.ts'
 import { createTestBuilder, createTestStock, openAdmission, openTestArchives } from '../support/control.ts'
 import { runtimeParts, storeParts, withFailpoints } from '../support/failpoints.ts'
 import type { Random } from './random.ts'
+import { type ModelRuntimes, openRuntimes } from './runtimes.ts'
 
 /** What the steps of a dead server end with. */
 class Crash extends Error {}
@@ -39,6 +38,7 @@ export interface World extends AsyncDisposable {
   /** Beside every fault, for looking at the truth */
   store: Store
   runtime: Runtime
+  runtimes: ModelRuntimes
   clock: { now(): number; jump(ms: number): void }
   /** What happened to each sandbox, for telling of a failure */
   history(id: string): string[]
@@ -61,17 +61,12 @@ export const patience = () => AbortSignal.timeout(patienceMs)
 export async function createWorld(random: Random): Promise<World> {
   const store = await openSqliteStore({ path: ':memory:' })
   const clock = createClock()
-  const makeRuntime = () =>
-    createProcessRuntime({
-      guestBinary: agentBinary,
-      instanceId: store.instanceId,
-      acknowledgeNoIsolation: true,
-      log: silentLog,
-    })
+  const runtimes = await openRuntimes(store.instanceId)
   await store.teams.create({ id: 'team', name: 'team', slug: 'team', createdAt: 0, limits: {} })
   const sizes = { cpuCount: 2, memoryMb: 512, diskMb: 1024 }
-  await putStockTemplate(store, { name: 'base', image: 'none', runtime: 'process', ...sizes }, 0)
-  const truth = makeRuntime()
+  const truth = runtimes.create()
+  const { image } = runtimes
+  await putStockTemplate(store, { name: 'base', image, runtime: truth.name, ...sizes }, 0)
   const { archives, removeArchives } = await openTestArchives(store, clock)
 
   const notes = new Map<string, string[]>()
@@ -86,6 +81,7 @@ export async function createWorld(random: Random): Promise<World> {
     note,
     store,
     runtime: truth,
+    runtimes,
     clock,
     faultRate: 0,
     struck: new Map<string, number>(),
@@ -101,9 +97,8 @@ export async function createWorld(random: Random): Promise<World> {
       world.faultRate = rate
     },
     async [Symbol.asyncDispose]() {
-      for (const handle of await truth.list(patience())) await truth.destroy(handle, patience())
-      for (const image of await truth.images.list(patience())) await truth.images.remove(image, patience())
       await truth.close()
+      await runtimes.dispose()
       await store.close()
       await removeArchives()
     },
@@ -131,7 +126,7 @@ export async function createWorld(random: Random): Promise<World> {
         `fault at ${point}`,
       )
     }
-    const faulty = withFailpoints(makeRuntime(), 'runtime', hook, runtimeParts)
+    const faulty = withFailpoints(runtimes.create(), 'runtime', hook, runtimeParts)
     const directory = createSandboxTable({ envd: createEnvd({ log: silentLog }) })
     const faultyStore = withFailpoints(store, 'store', hook, storeParts)
     const admission = openAdmission(faultyStore, clock)
