@@ -14,7 +14,7 @@ const defaultRuntime = 'docker'
  *
  * @type {Record<string, TestedRuntime>}
  */
-const ofSuite = { conformance: 'native', 'conformance-debug': 'native' }
+const ofSuite = { conformance: 'native', 'conformance-debug': 'native', security: 'native' }
 
 /**
  * What a suite of `npm test` runs on.

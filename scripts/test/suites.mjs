@@ -66,21 +66,6 @@ export const suites = [
         env: { ...around.env, ...(isDeep && { E2B_AGENT_TEMPLATES: 'all', E2B_INTERPRETER_DEEP: '1' }) },
       })),
   }),
-  ...onBoth('stock-domain', {
-    title: 'Stock templates in a browser, an MCP client and older SDKs, in domain mode',
-    mode: 'domain',
-    suiteOn: ({ around }) => ({
-      async run(context) {
-        const script = join(root, 'tests', 'support', 'build-stock.ts')
-        const names = ['code-interpreter-v1', 'desktop', 'mcp-gateway']
-        const env = { ...process.env, ...around.env }
-        await promisify(execFile)(process.execPath, ['--import', 'tsx', script, ...names], { cwd: root, env })
-        return await inDomainMode((mode) => vitest(context, 'stock-domain', together(mode, around)))
-      },
-      again: (context, test) =>
-        inDomainMode((mode) => vitestAlone(context, 'stock-domain', test, together(mode, around))),
-    }),
-  }),
   ...onBoth('chaos', {
     title: 'Server, engine and machine that die in the middle',
     suiteOn: ({ around }) => vitestSuite('chaos', () => around),
@@ -104,6 +89,22 @@ export const suites = [
         ),
       again: (context, test) =>
         inDomainMode((mode) => vitestAlone(context, 'conformance-domain', test, together(mode, around))),
+    }),
+  }),
+  // Late: what it begins with is built by `stock`, and a lane that waits for that does nothing.
+  ...onBoth('stock-domain', {
+    title: 'Stock templates in a browser, an MCP client and older SDKs, in domain mode',
+    mode: 'domain',
+    suiteOn: ({ around }) => ({
+      async run(context) {
+        const script = join(root, 'tests', 'support', 'build-stock.ts')
+        const names = ['code-interpreter-v1', 'desktop', 'mcp-gateway']
+        const env = { ...process.env, ...around.env }
+        await promisify(execFile)(process.execPath, ['--import', 'tsx', script, ...names], { cwd: root, env })
+        return await inDomainMode((mode) => vitest(context, 'stock-domain', together(mode, around)))
+      },
+      again: (context, test) =>
+        inDomainMode((mode) => vitestAlone(context, 'stock-domain', test, together(mode, around))),
     }),
   }),
   {
@@ -144,12 +145,16 @@ export const suites = [
   }),
   ...onBoth('security', {
     title: 'Attempts that must not succeed',
+    // From inside a sandbox, so from what the runtime makes.
+    differing: ['closed', 'container', 'hostile-agent', 'network', 'secrets'].map(
+      (name) => `tests/security/${name}`,
+    ),
     suiteOn: ({ around }) => ({
       ...vitestSuite('security', () => around),
       run: async (context) => {
         const results = await vitest(context, 'security', around)
         context.say(`security: ${results.passed} attempts held`)
-        return requireAtLeast(results, attemptsMin)
+        return around.files?.length ? results : requireAtLeast(results, attemptsMin)
       },
     }),
   }),
