@@ -34,6 +34,8 @@ const REPLIES_MOST: Duration = Duration::from_secs(5);
 
 /// The status that the process ends with.
 pub fn run(options: Serve) -> i32 {
+    log::end_at_panics();
+    raise_descriptors();
     signals::block();
     let owner = options.allow_uids.first().copied().unwrap_or(0);
     let root = match Root::open(&options.root, owner) {
@@ -47,6 +49,18 @@ pub fn run(options: Serve) -> i32 {
     match Helper::open(root, options) {
         Ok(helper) => helper.serve(),
         Err(failure) => failed(&failure),
+    }
+}
+
+/// As many as it may have: each guest takes some.
+fn raise_descriptors() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure lives for the calls.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        }
     }
 }
 
@@ -90,7 +104,8 @@ impl Helper {
             watch: Watch::new()?,
             agent,
             boot_id,
-            behind: Pool::new("behind", BEHIND_THREADS),
+            behind: Pool::new("behind", BEHIND_THREADS)
+                .map_err(|error| Failure::from_io("Threads can't be made", &error))?,
             on_gone: Box::new(move |sandbox| {
                 if let Some(server) = lock(&told).upgrade() {
                     server.tell_gone(sandbox);
@@ -105,7 +120,7 @@ impl Helper {
             features,
             allow_uids: options.allow_uids,
             on_count: Box::new(signals::wake),
-        }));
+        })?);
         *lock(&server_there) = Arc::downgrade(&server);
         guests.watch.begin(move |sandbox, pidfd| {
             if let Some(server) = lock(&watched).upgrade() {

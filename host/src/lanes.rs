@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn keeps_the_order_but_for_what_ends() {
-        let (lanes, pool) = (Lanes::default(), Pool::new("test", 4));
+        let (lanes, pool) = (Lanes::default(), Pool::new("test", 4).unwrap());
         let sandbox = Sandbox::parse("a").unwrap();
         let (said, says) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();

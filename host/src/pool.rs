@@ -2,6 +2,7 @@
 //! copy of layers) never keeps a kill from its thread.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Instant;
@@ -11,7 +12,7 @@ type Task = Box<dyn FnOnce() + Send>;
 /// Plenty: what runs here calls the system and has no deep stacks.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// At most so many threads, each made when there is a task and none is idle; they stay.
+/// At most so many threads, the first at once and each other when there is a task and none is idle; they stay.
 #[derive(Clone)]
 pub struct Pool(Arc<Inner>);
 
@@ -32,14 +33,12 @@ struct State {
 }
 
 impl Pool {
-    pub fn new(name: &'static str, threads_max: usize) -> Pool {
-        Pool(Arc::new(Inner {
-            name,
-            threads_max,
-            state: Mutex::default(),
-            added: Condvar::new(),
-            rested: Condvar::new(),
-        }))
+    /// With one thread, so that every task is done, however few there may be later.
+    pub fn new(name: &'static str, threads_max: usize) -> io::Result<Pool> {
+        let inner = Inner { name, threads_max, state: Mutex::default(), added: Condvar::new(), rested: Condvar::new() };
+        let pool = Pool(Arc::new(inner));
+        pool.add_thread(&mut lock(&pool.0.state))?;
+        Ok(pool)
     }
 
     /// Tasks begin in the order they came. How many can wait is bounded by whoever gives them.
@@ -47,18 +46,19 @@ impl Pool {
         let mut state = lock(&self.0.state);
         state.tasks.push_back(Box::new(task));
         if state.tasks.len() > state.idle && state.threads < self.0.threads_max {
-            let inner = self.0.clone();
-            let made =
-                thread::Builder::new().name(self.0.name.to_owned()).stack_size(STACK_BYTES).spawn(move || inner.work());
-            match made {
-                Ok(_) => state.threads += 1,
-                // Those that are there do it later.
-                Err(_) if state.threads > 0 => {}
-                Err(error) => panic!("No thread can be made: {}", error),
-            }
+            // Without another thread those that are there do it later.
+            let _ = self.add_thread(&mut state);
         }
         drop(state);
         self.0.added.notify_one();
+    }
+
+    fn add_thread(&self, state: &mut State) -> io::Result<()> {
+        let inner = self.0.clone();
+        let thread = thread::Builder::new().name(self.0.name.to_owned()).stack_size(STACK_BYTES);
+        thread.spawn(move || inner.work())?;
+        state.threads += 1;
+        Ok(())
     }
 
     /// Waits until nothing runs or waits: whether that came by then.
@@ -96,7 +96,7 @@ impl Inner {
     }
 }
 
-/// A lock whose holder has panicked is no reason to end all: what it guards is whole between statements.
+/// Nobody meets one whose holder has panicked: that ends the helper (`log::end_at_panics`).
 pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn runs_as_many_at_once_as_it_has_threads() {
-        let pool = Pool::new("test", 2);
+        let pool = Pool::new("test", 2).unwrap();
         let (ended, ends) = mpsc::channel();
         let (first, first_goes) = mpsc::channel::<()>();
         let done = ended.clone();

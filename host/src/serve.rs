@@ -67,23 +67,25 @@ pub struct Parts {
 }
 
 impl Server {
-    pub fn new(parts: Parts) -> Server {
+    /// Errors: `resource_exhausted`, where there are no threads for it.
+    pub fn new(parts: Parts) -> Result<Server, Failure> {
         let Parts { guests, instance, build, features, allow_uids, on_count } = parts;
+        let pool = |name, threads| Pool::new(name, threads).map_err(no_threads);
         let connections = Connections { open: Vec::new(), count: 0, idle_since: Instant::now(), is_closed: false };
-        Server {
+        Ok(Server {
             guests,
             instance,
             build,
             features,
             allow_uids,
             lanes: Lanes::default(),
-            starts: Pool::new("starts", START_THREADS),
-            quick: Pool::new("quick", QUICK_THREADS),
-            long: Pool::new("long", LONG_THREADS),
+            starts: pool("starts", START_THREADS)?,
+            quick: pool("quick", QUICK_THREADS)?,
+            long: pool("long", LONG_THREADS)?,
             prepared: AtomicBool::new(false),
             connections: Mutex::new(connections),
             on_count,
-        }
+        })
     }
 
     /// Accepts connections from now on, in a thread.
@@ -311,6 +313,10 @@ fn handle_layers(guests: &Guests, op: LayerOp, cancel: &Cancel) -> Result<Value,
         LayerOp::RemoveShared { layer } => layers.remove_shared(&layer).map(|()| json!({})),
         LayerOp::ListShared => Ok(json!({ "layers": layers.list_shared()? })),
     }
+}
+
+fn no_threads(error: std::io::Error) -> Failure {
+    Failure::from_io("Threads can't be made", &error)
 }
 
 /// The user at the other end, as the kernel knows it.

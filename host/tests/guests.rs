@@ -145,6 +145,24 @@ fn a_stop_says_so_only_once_the_files_are_written() {
     assert!(agent_answers(&helper.root, "a"));
 }
 
+#[test]
+fn who_keeps_what_guests_see_goes_on_after_a_time_without_descriptors() {
+    let helper = Helper::start();
+    let mut client = helper.connect();
+    let pid = client.ask(start("a"))["pid"].to_string();
+    // The helper is asked before each read of it, and each takes a descriptor.
+    let look = || fs::read_to_string(format!("/proc/{}/root/proc/meminfo", pid));
+    for _ in 0..2 {
+        until("a look is refused", || {
+            let limit = helper.limit_descriptors(3);
+            let is_refused = look().is_err();
+            helper.limit_descriptors(limit);
+            is_refused
+        });
+        until("a look is answered", || look().is_ok());
+    }
+}
+
 /// A process that waits for a disk doesn't end, whatever it is told.
 #[test]
 fn a_kill_that_a_disk_holds_up_is_answered_and_goes_on_behind() {

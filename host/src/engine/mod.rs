@@ -45,7 +45,7 @@ pub fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
             flags.end()?;
             // Of standard input as a file of its own: whoever reads it ends with it.
             let input = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);
-            let kept = input.and_then(|input| keeper::run(Path::new(&directory), input, KEEPER_STEP_MAX_S));
+            let kept = input.and_then(|input| keeper::run(Path::new(&directory), &input, KEEPER_STEP_MAX_S));
             kept.map_err(|error| format!("What containers see can't be kept true: {}.", error))
         }
         "apply-rules" => {

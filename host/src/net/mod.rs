@@ -30,10 +30,11 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::io::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use crate::error::{Code, Failure};
 use crate::names::Instance;
+use crate::pool::lock;
 
 use router::Router;
 use uplink::Names;
@@ -223,9 +224,4 @@ impl Network {
 
 fn cant(action: &'static str) -> impl Fn(io::Error) -> Failure {
     move |error| Failure::from_io(action, &error)
-}
-
-/// A thread that panicked ended the helper, so what it held is nobody's.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

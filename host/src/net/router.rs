@@ -17,8 +17,9 @@ use super::addresses::Addresses;
 use super::links::{self, End, Mac};
 use super::netlink::{Batch, Socket};
 use super::subnet::Subnet;
-use super::{cant, lock, nft, pristine, rules, space};
+use super::{cant, nft, pristine, rules, space};
 use crate::error::{Code, Failure};
+use crate::pool::lock;
 
 /// The router's interface to the machine.
 pub const UP: &str = "up";

@@ -8,7 +8,7 @@
 //! Lines of its input are names of directories that are new; the input's end is its own.
 
 use std::collections::HashMap;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::mem;
@@ -36,7 +36,7 @@ const NAME_MAX_BYTES: usize = 255;
 
 /// Runs until the input ends. `directory` has one for each container, with what `View::describe` says in `SOURCE`.
 /// `step_max_s`: longest step, in seconds, before the kernel ends the process, and with it everyone's wait.
-pub fn run(directory: &Path, input: File, step_max_s: u32) -> io::Result<()> {
+pub fn run(directory: &Path, input: &File, step_max_s: u32) -> io::Result<()> {
     let mut keeper = Keeper::new(directory)?;
     for entry in fs::read_dir(directory)? {
         keeper.add(&entry?.file_name());
@@ -44,25 +44,14 @@ pub fn run(directory: &Path, input: File, step_max_s: u32) -> io::Result<()> {
     let mut names = Lines::of(input);
     loop {
         let asks = keeper.fanotify.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        let [has_names, has_reads] = wait([names.as_raw_fd(), asks], keeper.deadline())?;
+        let ready = wait([names.as_raw_fd(), asks], keeper.deadline())?;
         // The default action of the alarm is the end of this process.
         unsafe { libc::alarm(step_max_s) };
-        if has_names {
-            match names.read()? {
-                Some(lines) => lines.iter().for_each(|name| keeper.add(OsStr::from_bytes(name))),
-                None => {
-                    unsafe { libc::alarm(0) };
-                    return Ok(());
-                }
-            }
-        }
-        if has_reads {
-            keeper.answer()?;
-        }
-        if Instant::now() >= keeper.next_tick {
-            keeper.tick();
-        }
+        let is_over = keeper.step(&mut names, ready);
         unsafe { libc::alarm(0) };
+        if is_over? {
+            return Ok(());
+        }
     }
 }
 
@@ -73,6 +62,8 @@ struct Keeper {
     fanotify: Option<File>,
     containers: HashMap<Vec<u8>, Container>,
     files: HashMap<Inode, (Vec<u8>, Live)>,
+    /// Names of those that couldn't be read for want of descriptors, say: tried again with each tick
+    late: Vec<OsString>,
     next_tick: Instant,
     ticks: u32,
 }
@@ -96,13 +87,31 @@ impl Keeper {
             fanotify: (fd >= 0).then(|| unsafe { File::from_raw_fd(fd) }),
             containers: HashMap::new(),
             files: HashMap::new(),
+            late: Vec::new(),
             next_tick: Instant::now() + TICK,
             ticks: 0,
         })
     }
 
+    /// Whether the input has ended.
+    fn step(&mut self, names: &mut Lines, [has_names, has_reads]: [bool; 2]) -> io::Result<bool> {
+        if has_names {
+            match names.read()? {
+                Some(lines) => lines.iter().for_each(|name| self.add(OsStr::from_bytes(name))),
+                None => return Ok(true),
+            }
+        }
+        if has_reads {
+            self.answer()?;
+        }
+        if Instant::now() >= self.next_tick {
+            self.tick();
+        }
+        Ok(false)
+    }
+
     fn deadline(&self) -> Instant {
-        match self.containers.is_empty() {
+        match self.containers.is_empty() && self.late.is_empty() {
             true => Instant::now() + IDLE,
             false => self.next_tick,
         }
@@ -116,9 +125,10 @@ impl Keeper {
         }
         let path = self.directory.join(name);
         let source = fs::read_to_string(path.join(OsStr::from_bytes(c_str(SOURCE).to_bytes())));
-        let mut view = match source.ok().and_then(|text| View::parse(&text)) {
-            Some(view) => view,
-            None => return,
+        let mut view = match source.map(|text| View::parse(&text)) {
+            Ok(Some(view)) => view,
+            Err(error) if is_passing(&error) => return self.late.push(name.to_owned()),
+            _ => return,
         };
         if self.containers.contains_key(&key) {
             // Or this thread would be asked before it reads, and nobody could answer.
@@ -156,12 +166,12 @@ impl Keeper {
     /// Writes what is about to be read, and lets the readers go on.
     fn answer(&mut self) -> io::Result<()> {
         let mut buffer = [0u8; EVENTS_BYTES];
-        let mut fanotify = match &self.fanotify {
-            Some(fanotify) => fanotify.try_clone()?,
+        let (fd, length) = match self.fanotify.as_mut() {
+            Some(fanotify) => (fanotify.as_raw_fd(), fanotify.read(&mut buffer)),
             None => return Ok(()),
         };
-        let length = match fanotify.read(&mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+        let length = match length {
+            Err(error) if is_passing(&error) => return Ok(()),
             length => length?,
         };
         const SIZE: usize = mem::size_of::<libc::fanotify_event_metadata>();
@@ -179,7 +189,7 @@ impl Keeper {
             let response = libc::fanotify_response { fd: event.fd, response: libc::FAN_ALLOW };
             let size = mem::size_of_val(&response);
             // A reader that was killed meanwhile waits no more.
-            unsafe { libc::write(fanotify.as_raw_fd(), (&response as *const libc::fanotify_response).cast(), size) };
+            unsafe { libc::write(fd, (&response as *const libc::fanotify_response).cast(), size) };
         }
         Ok(())
     }
@@ -217,6 +227,7 @@ impl Keeper {
         for name in muted {
             self.mark(&name, libc::FAN_MARK_ADD);
         }
+        mem::take(&mut self.late).iter().for_each(|name| self.add(name));
         if self.ticks % TICKS_PER_SAMPLE == 0 {
             self.sample();
         }
@@ -238,6 +249,12 @@ impl Keeper {
         let containers = &self.containers;
         self.files.retain(|_, (name, _)| containers.contains_key(name));
     }
+}
+
+/// There is nothing now, or nothing left of what the machine has. Of a look at who reads: the kernel has refused that one reader.
+fn is_passing(error: &io::Error) -> bool {
+    let is_full = matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM));
+    is_full || matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// One write, which leaves nothing of what was there. What can't be written stays as it is.

@@ -20,6 +20,7 @@ use std::os::unix::io::{FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -40,6 +41,8 @@ const NAME: &[u8] = b"e2b-host\0";
 const TRIAL: &[u8] = b"trial\0";
 /// So long may one look at a guest take, in seconds, before the helper ends and lets all readers go on.
 const STEP_MAX_S: u32 = 30;
+/// Before another try, where what keeps the files had to give up.
+const KEEPER_REST: Duration = Duration::from_secs(5);
 
 /// The files of all guests, and the thread that keeps those up to date whose text changes.
 pub struct Views {
@@ -80,11 +83,10 @@ impl Views {
             let (input, names) = pipe()?;
             let path = directory.clone();
             thread::Builder::new().name("views".to_owned()).spawn(move || {
-                if let Err(error) = keeper::run(&path, input, STEP_MAX_S) {
-                    log::warn(
-                        "What sandboxes see of memory and CPUs stays as it is.",
-                        json!({ "error": error.to_string() }),
-                    );
+                while let Err(error) = keeper::run(&path, &input, STEP_MAX_S) {
+                    let fields = json!({ "error": error.to_string() });
+                    log::warn("What sandboxes see of memory and CPUs stays as it is for a while.", fields);
+                    thread::sleep(KEEPER_REST);
                 }
             })?;
             Ok(Views { directory, host, names: Mutex::new(names) })

@@ -19,13 +19,13 @@ pub fn wait(files: [RawFd; 2], deadline: Instant) -> io::Result<[bool; 2]> {
 }
 
 /// Lines that arrive in pieces.
-pub struct Lines {
-    input: File,
+pub struct Lines<'a> {
+    input: &'a File,
     rest: Vec<u8>,
 }
 
-impl Lines {
-    pub fn of(input: File) -> Lines {
+impl<'a> Lines<'a> {
+    pub fn of(input: &'a File) -> Lines<'a> {
         Lines { input, rest: Vec::new() }
     }
 
@@ -43,7 +43,7 @@ impl Lines {
     }
 }
 
-impl AsRawFd for Lines {
+impl AsRawFd for Lines<'_> {
     fn as_raw_fd(&self) -> RawFd {
         self.input.as_raw_fd()
     }
