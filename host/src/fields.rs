@@ -45,6 +45,13 @@ impl Fields {
         }
     }
 
+    pub fn opt_number(&mut self, name: &str, min: u64, max: u64) -> Result<Option<u64>, Failure> {
+        match self.0.contains_key(name) {
+            true => self.number(name, min, max).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// A number above 0, at most `max`.
     pub fn positive(&mut self, name: &str, max: f64) -> Result<f64, Failure> {
         match self.required(name)?.as_f64() {

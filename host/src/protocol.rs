@@ -6,7 +6,7 @@ use serde_json::{json, Value};
 
 use crate::error::Failure;
 
-/// 1 MiB: the longest list of guests and layers is far below it.
+/// 1 MiB: a page of the longest list is far below it.
 pub const MESSAGE_MAX_BYTES: usize = 1024 * 1024;
 
 /// The protocol that `hello` agrees on.
@@ -33,8 +33,8 @@ pub fn read_message(stream: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-pub fn write_message(stream: &mut impl Write, message: &Value) -> io::Result<()> {
-    let payload = message.to_string().into_bytes();
+/// `payload`: at most `MESSAGE_MAX_BYTES`.
+pub fn write_message(stream: &mut impl Write, payload: &[u8]) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(payload.len() + 4);
     bytes.extend((payload.len() as u32).to_be_bytes());
     bytes.extend(payload);
@@ -55,8 +55,9 @@ mod tests {
     #[test]
     fn reads_what_it_writes() {
         let mut bytes = Vec::new();
-        write_message(&mut bytes, &json!({ "id": 1 })).unwrap();
-        write_message(&mut bytes, &reply(2, Err(Failure::not_found("Nothing.")))).unwrap();
+        write_message(&mut bytes, br#"{"id":1}"#).unwrap();
+        let failed = reply(2, Err(Failure::not_found("Nothing.")));
+        write_message(&mut bytes, failed.to_string().as_bytes()).unwrap();
         let mut stream = bytes.as_slice();
         assert_eq!(read_message(&mut stream).unwrap().unwrap(), br#"{"id":1}"#);
         assert!(read_message(&mut stream).unwrap().is_some());

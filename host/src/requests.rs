@@ -1,10 +1,14 @@
 //! What a request asks for, checked field by field before anything is done.
 
+use serde_json::{json, Value};
+
 use crate::error::{Code, Failure};
 use crate::fields::Fields;
 use crate::names::{Layer, Sandbox, Upload};
 use crate::net::{Egress, Settings};
 
+/// Names in a page, which fit a message by far.
+const PAGE_MAX: usize = 4096;
 /// Overlay mounts take 500 lower directories.
 const LAYERS_MAX: usize = 500;
 const NOTE_MAX_BYTES: usize = 4096;
@@ -37,11 +41,11 @@ pub enum LayerOp {
     Unpack { upload: Upload, layer: Layer },
     Flatten { layers: Vec<Layer>, layer: Layer },
     Remove { layer: Layer },
-    List,
+    List(Page),
     Share { layer: Layer },
     Adopt { layer: Layer },
     RemoveShared { layer: Layer },
-    ListShared,
+    ListShared(Page),
 }
 
 #[derive(Debug)]
@@ -51,9 +55,18 @@ pub enum Op {
     Prepare { settings: Settings },
     Guest { sandbox: Sandbox, op: GuestOp },
     Layers(LayerOp),
-    List,
+    List(Page),
     Watch,
     End,
+}
+
+/// Which names of a list are asked for.
+#[derive(Debug)]
+pub struct Page {
+    /// Those that sort behind it
+    pub after: Option<String>,
+    /// So many at most; without it all
+    pub limit: Option<usize>,
 }
 
 /// What a guest is to be.
@@ -83,7 +96,7 @@ fn parse_op(mut fields: Fields) -> Result<Op, Failure> {
         "hello" => Op::Hello { protocol: fields.number("protocol", 0, u64::MAX)? },
         "cancel" => Op::Cancel { of: fields.number("of", 0, u64::MAX)? },
         "prepare" => Op::Prepare { settings: Settings::parse(&fields.value("network")?)? },
-        "list" => Op::List,
+        "list" => Op::List(Page::take(&mut fields)?),
         "watch" => Op::Watch,
         "end" => Op::End,
         _ => match layer_op(&name, &mut fields)? {
@@ -105,11 +118,11 @@ fn layer_op(name: &str, fields: &mut Fields) -> Result<Option<LayerOp>, Failure>
         }
         "flatten" => LayerOp::Flatten { layers: layers(fields)?, layer: layer(fields)? },
         "remove-layer" => LayerOp::Remove { layer: layer(fields)? },
-        "layers" => LayerOp::List,
+        "layers" => LayerOp::List(Page::take(fields)?),
         "share" => LayerOp::Share { layer: layer(fields)? },
         "adopt" => LayerOp::Adopt { layer: layer(fields)? },
         "remove-shared" => LayerOp::RemoveShared { layer: layer(fields)? },
-        "shared-layers" => LayerOp::ListShared,
+        "shared-layers" => LayerOp::ListShared(Page::take(fields)?),
         _ => return Ok(None),
     }))
 }
@@ -133,6 +146,25 @@ fn guest_op(name: &str, fields: &mut Fields) -> Result<Op, Failure> {
         _ => GuestOp::Snapshot { layer: layer(fields)? },
     };
     Ok(Op::Guest { sandbox, op })
+}
+
+impl Page {
+    fn take(fields: &mut Fields) -> Result<Page, Failure> {
+        Ok(Page {
+            after: fields.opt_string("after")?,
+            limit: fields.opt_number("limit", 1, PAGE_MAX as u64)?.map(|limit| limit as usize),
+        })
+    }
+
+    /// The reply: `{<field>: names, "more": whether there are others behind}`.
+    pub fn of(&self, field: &str, mut names: Vec<String>) -> Value {
+        names.sort_unstable();
+        let from = self.after.as_ref().map_or(0, |after| names.partition_point(|name| name <= after));
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let more = names.len() - from > limit;
+        let page: Vec<String> = names.into_iter().skip(from).take(limit).collect();
+        json!({ field: page, "more": more })
+    }
 }
 
 impl Spec {
@@ -188,4 +220,20 @@ fn layers(fields: &mut Fields) -> Result<Vec<Layer>, Failure> {
         return Err(Failure::invalid("The field 'layers' must have a layer."));
     }
     layers.iter().map(|name| Layer::parse(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_comes_in_pages() {
+        let names = || ["c", "a", "d", "b"].map(str::to_owned).to_vec();
+        let page = |after: Option<&str>, limit| Page { after: after.map(str::to_owned), limit }.of("layers", names());
+        assert_eq!(page(None, None), json!({ "layers": ["a", "b", "c", "d"], "more": false }));
+        assert_eq!(page(None, Some(2)), json!({ "layers": ["a", "b"], "more": true }));
+        // The one that the page before ended with may have gone since.
+        assert_eq!(page(Some("bb"), Some(2)), json!({ "layers": ["c", "d"], "more": false }));
+        assert_eq!(page(Some("d"), Some(2)), json!({ "layers": [], "more": false }));
+    }
 }

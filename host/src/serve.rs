@@ -56,6 +56,15 @@ struct Connections {
     is_closed: bool,
 }
 
+/// A connection's place among those that may be: taken until all that was asked on it is answered and its threads have ended.
+pub struct Seat(Arc<Server>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.left();
+    }
+}
+
 pub struct Parts {
     pub guests: Arc<Guests>,
     pub instance: Instance,
@@ -143,7 +152,7 @@ impl Server {
     pub fn tell_gone(&self, sandbox: &Sandbox) {
         let open: Vec<_> = lock(&self.connections).open.iter().filter_map(Weak::upgrade).collect();
         for connection in open.iter().filter(|connection| connection.is_watching()) {
-            connection.send(json!({ "event": "gone", "sandbox": sandbox.as_str() }));
+            connection.tell(&json!({ "event": "gone", "sandbox": sandbox.as_str() }));
         }
     }
 
@@ -159,29 +168,39 @@ impl Server {
             Some(uid) if uid == 0 || self.allow_uids.contains(&uid) => {}
             uid => return log::warn("A connection was refused.", json!({ "uid": uid })),
         }
-        let mut connections = lock(&self.connections);
-        if connections.is_closed || connections.count >= CONNECTIONS_MAX {
-            return;
-        }
-        let opened = Connection::open(stream).and_then(|(connection, reader)| {
+        let seat = match self.take_seat() {
+            Some(seat) => seat,
+            None => return,
+        };
+        let opened = Connection::open(stream, seat).and_then(|(connection, reader)| {
             let (server, connection_there) = (self.clone(), connection.clone());
-            let read = move || {
-                connection_there.read(reader, |id, op| server.handle(&connection_there, id, op));
-                server.left();
-            };
+            let read = move || connection_there.read(reader, |id, op| server.handle(&connection_there, id, op));
             thread::Builder::new().name("connection".to_owned()).spawn(read)?;
             Ok(connection)
         });
         match opened {
             Ok(connection) => {
+                let mut connections = lock(&self.connections);
                 connections.open.retain(|other| other.strong_count() > 0);
                 connections.open.push(Arc::downgrade(&connection));
-                connections.count += 1;
-                drop(connections);
-                (self.on_count)();
+                if connections.is_closed {
+                    // Nobody has closed this one: it wasn't in the list then.
+                    connection.close();
+                }
             }
             Err(error) => log::warn("A connection can't be taken.", json!({ "error": error.to_string() })),
         }
+    }
+
+    fn take_seat(self: &Arc<Server>) -> Option<Arc<Seat>> {
+        let mut connections = lock(&self.connections);
+        if connections.is_closed || connections.count >= CONNECTIONS_MAX {
+            return None;
+        }
+        connections.count += 1;
+        drop(connections);
+        (self.on_count)();
+        Some(Arc::new(Seat(self.clone())))
     }
 
     fn left(&self) {
@@ -216,7 +235,7 @@ impl Server {
                 }
                 Err(failure) => connection.reply(id, Err(failure)),
             },
-            Op::List => connection.reply(id, self.guests.list()),
+            Op::List(page) => connection.reply(id, self.guests.list().map(|names| page.of("sandboxes", names))),
             Op::Prepare { settings } => {
                 let server = self.clone();
                 // Starts wait for it, and copies of layers may take long.
@@ -229,8 +248,8 @@ impl Server {
                 });
             }
             Op::Guest { sandbox, op } => self.handle_guest(connection, id, sandbox, op),
-            Op::Layers(LayerOp::List) => {
-                connection.reply(id, self.guests.layers.list().map(|layers| json!({ "layers": layers })));
+            Op::Layers(LayerOp::List(page)) => {
+                connection.reply(id, self.guests.layers.list().map(|names| page.of("layers", names)));
             }
             Op::Layers(op) => {
                 let guests = self.guests.clone();
@@ -307,11 +326,11 @@ fn handle_layers(guests: &Guests, op: LayerOp, cancel: &Cancel) -> Result<Value,
             Ok(json!({ "sizeBytes": layers.flatten(&sources, &layer, cancel)?.size_bytes }))
         }
         LayerOp::Remove { layer } => guests.remove_layer(&layer),
-        LayerOp::List => Ok(json!({ "layers": layers.list()? })),
+        LayerOp::List(page) => Ok(page.of("layers", layers.list()?)),
         LayerOp::Share { layer } => Ok(json!({ "sizeBytes": layers.share(&layer, cancel)?.size_bytes })),
         LayerOp::Adopt { layer } => Ok(json!({ "sizeBytes": layers.adopt(&layer, cancel)?.size_bytes })),
         LayerOp::RemoveShared { layer } => layers.remove_shared(&layer).map(|()| json!({})),
-        LayerOp::ListShared => Ok(json!({ "layers": layers.list_shared()? })),
+        LayerOp::ListShared(page) => Ok(page.of("layers", layers.list_shared()?)),
     }
 }
 

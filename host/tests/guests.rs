@@ -24,7 +24,7 @@ fn a_guest_lives_through_all_that_is_asked_of_it() {
     let found = client.ask(json!({ "op": "find", "sandbox": "a" }));
     assert_eq!((&found["state"], &found["note"]), (&json!("running"), &json!("a note")));
     assert_eq!((&found["layers"], &found["pid"]), (&json!(["base"]), &started["pid"]));
-    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": ["a"] }));
+    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": ["a"], "more": false }));
     assert!(client.ask(json!({ "op": "stats", "sandbox": "a" }))["pids"].as_u64().unwrap() >= 1);
     assert_eq!(client.refused(json!({ "op": "remove-layer", "layer": "base" })), "conflict");
 
@@ -58,7 +58,7 @@ fn a_guest_lives_through_all_that_is_asked_of_it() {
     client.ask(json!({ "op": "kill", "sandbox": "a" }));
     client.ask(json!({ "op": "remove-layer", "layer": "base" }));
     assert_eq!(client.refused(start("a")), "not_found");
-    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [] }));
+    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [], "more": false }));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_guest_goes_however_deep_its_directories_are() {
     }
     client.ask(json!({ "op": "kill", "sandbox": "a" }));
     until("its files are gone", || fs::read_dir(helper.root.join("trash")).unwrap().next().is_none());
-    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [] }));
+    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [], "more": false }));
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_kill_goes_before_what_waits_and_ends_it() {
     let reply = client.reply_to(canceled);
     assert!(reply["error"].is_null() || reply["error"]["code"] == "canceled", "{}", reply);
     client.ask(json!({ "op": "kill", "sandbox": "c" }));
-    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [] }));
+    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [], "more": false }));
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 mod support;
 
-use serde_json::json;
-use support::{start, Client, Helper};
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::{json, Value};
+use support::{start, until, Client, Helper};
 
 #[test]
 fn refuses_what_it_does_not_know_and_names_the_field() {
@@ -50,5 +53,48 @@ fn ends_connections_that_break_the_protocol_and_goes_on() {
     twice.send_bytes(request.as_bytes());
     twice.send_bytes(request.as_bytes());
     let mut client = helper.connect();
-    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [] }));
+    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [], "more": false }));
+}
+
+#[test]
+fn lists_and_peers_that_do_not_read_have_bounds() {
+    let helper = Helper::start();
+    // Some thousand names are more than a socket holds, and sixteen thousand of the longest more than a message.
+    // Names of one file: a disk that is busy takes its time for so many directories.
+    let file = helper.root.join("spool/name");
+    fs::write(&file, "").unwrap();
+    let make = |number: usize| fs::hard_link(&file, helper.root.join(format!("layers/{:064}", number))).unwrap();
+    (0..4000).for_each(make);
+    let unread = || {
+        let mut client = helper.try_connect()?;
+        client.send(json!({ "op": "layers" }));
+        client.end_sending();
+        Some(client)
+    };
+    // None of them asks any more, and none has its answer yet.
+    let began = Instant::now();
+    let clients: Vec<Client> = (0..80).map_while(|_| unread()).collect();
+    // The helper gives one that doesn't read up after thirty seconds, and its place is free then.
+    let is_slow = began.elapsed() > Duration::from_secs(25);
+    assert!(is_slow || clients.len() <= 64, "{}", clients.len());
+    drop(clients);
+    until("there is room again", || helper.try_connect().is_some());
+
+    let mut deaf = helper.connect();
+    assert!((0..1000).any(|_| deaf.try_send(json!({ "op": "layers" })).is_err()));
+
+    (4000..16_000).for_each(make);
+    let mut client = helper.connect();
+    assert_eq!(client.refused(json!({ "op": "layers" })), "resource_exhausted");
+    let (mut names, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = client.ask(json!({ "op": "layers", "limit": 4096, "after": after }));
+        names.extend(page["layers"].as_array().unwrap().iter().cloned());
+        after = names.last().and_then(Value::as_str).unwrap().to_owned();
+        if page["more"] == false {
+            break;
+        }
+    }
+    assert_eq!(names.len(), 16_001);
+    assert_eq!(client.refused(json!({ "op": "list", "limit": 5000 })), "invalid_argument");
 }

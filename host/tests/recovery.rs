@@ -46,7 +46,7 @@ fn guests_outlive_the_helper_and_what_is_half_made_does_not() {
     assert_eq!(client.state("cut"), "gone");
     assert!(has_ended(cut));
     let names = json!(["ends", "frozen", "runs", "stopped", "strange"]);
-    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": names }));
+    assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": names, "more": false }));
     assert_eq!(client.refused(json!({ "op": "find", "sandbox": "strange" })), "unavailable");
     assert!(strange.join("upper").is_dir());
     client.ask(json!({ "op": "kill", "sandbox": "strange" }));
@@ -137,7 +137,7 @@ fn a_crash_at_any_time_leaves_each_guest_whole_or_gone() {
             }
             client.ask(json!({ "op": "kill", "sandbox": sandbox }));
         }
-        assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [] }));
+        assert_eq!(client.ask(json!({ "op": "list" })), json!({ "sandboxes": [], "more": false }));
     }
     helper.end();
     assert_eq!(helper.remains(), Default::default());

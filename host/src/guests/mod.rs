@@ -134,9 +134,8 @@ impl Guests {
     }
 
     /// Every name below `guests/`.
-    pub fn list(&self) -> Result<Value, Failure> {
-        let names = files::names(&self.root.guests())?;
-        Ok(json!({ "sandboxes": names }))
+    pub fn list(&self) -> Result<Vec<String>, Failure> {
+        files::names(&self.root.guests())
     }
 
     /// How many there are, in whatever state.

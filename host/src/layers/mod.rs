@@ -31,7 +31,6 @@ use crate::error::{Code, Failure};
 use crate::names::{Layer, Upload};
 use reading::Readers;
 
-const LAYERS_MAX: usize = 100_000;
 /// For so long a shared layer stays, whoever may need it: what says that somebody does is about to be written.
 const FRESH: Duration = Duration::from_secs(3600);
 
@@ -224,7 +223,7 @@ impl Place {
     fn list(&self) -> Result<Vec<String>, Failure> {
         let names = sys::names(self.dir.as_fd()).map_err(failed)?;
         let layers = names.iter().filter_map(|name| name.to_str().ok()).filter(|name| Layer::parse(name).is_ok());
-        Ok(layers.take(LAYERS_MAX).map(str::to_owned).collect())
+        Ok(layers.map(str::to_owned).collect())
     }
 
     fn draft(self: &Arc<Place>, layer: &Layer) -> Result<Draft, Failure> {

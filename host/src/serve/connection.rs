@@ -12,49 +12,55 @@ use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
+use super::Seat;
 use crate::cancel::Cancel;
 use crate::error::{Code, Failure};
 use crate::log;
 use crate::pool::lock;
-use crate::protocol::{read_message, reply, write_message};
+use crate::protocol::{read_message, reply, write_message, MESSAGE_MAX_BYTES};
 use crate::requests::{self, Op};
 
 /// More end the connection.
 const WAITING_MAX: usize = 1024;
-/// Replies and events that the peer hasn't read yet. More end the connection: a guest's end is told once.
-const UNSENT_MAX: usize = 8 * 1024;
+/// Replies and events that the peer hasn't read yet, in bytes. More end the connection: a guest's end is told once.
+const UNSENT_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// What each takes beside its own bytes.
+const MESSAGE_BYTES: usize = 64;
 const WRITE_MOST: Duration = Duration::from_secs(30);
 
 pub struct Connection {
     stream: UnixStream,
-    outgoing: Mutex<Sender<Value>>,
-    unsent: AtomicUsize,
+    outgoing: Mutex<Sender<Vec<u8>>>,
+    unsent_bytes: AtomicUsize,
     waiting: Mutex<HashMap<u64, Cancel>>,
     greeted: AtomicBool,
     watching: AtomicBool,
+    _seat: Arc<Seat>,
 }
 
 impl Connection {
     /// The connection, and what `read` reads from.
-    pub fn open(stream: UnixStream) -> io::Result<(Arc<Connection>, UnixStream)> {
+    pub fn open(stream: UnixStream, seat: Arc<Seat>) -> io::Result<(Arc<Connection>, UnixStream)> {
         stream.set_write_timeout(Some(WRITE_MOST))?;
         let (reader, writer) = (stream.try_clone()?, stream.try_clone()?);
         let (outgoing, messages) = channel();
         let connection = Arc::new(Connection {
             stream,
             outgoing: Mutex::new(outgoing),
-            unsent: AtomicUsize::new(0),
+            unsent_bytes: AtomicUsize::new(0),
             waiting: Mutex::default(),
             greeted: AtomicBool::new(false),
             watching: AtomicBool::new(false),
+            _seat: seat.clone(),
         });
         let weak = Arc::downgrade(&connection);
         let write = move || {
-            write_all(writer, messages, || {
+            write_all(writer, messages, |bytes| {
                 if let Some(connection) = weak.upgrade() {
-                    connection.unsent.fetch_sub(1, Ordering::Relaxed);
+                    connection.unsent_bytes.fetch_sub(bytes, Ordering::Relaxed);
                 }
-            })
+            });
+            drop(seat);
         };
         thread::Builder::new().name("replies".to_owned()).spawn(write)?;
         Ok((connection, reader))
@@ -98,11 +104,22 @@ impl Connection {
             log::warn("A request failed.", json!({ "error": message }));
         }
         lock(&self.waiting).remove(&id);
-        self.send(reply(id, result));
+        let mut message = reply(id, result).to_string().into_bytes();
+        if message.len() > MESSAGE_MAX_BYTES {
+            let why = "The reply is longer than a message may be: it has to be asked for in pages.";
+            message = reply(id, Err(Failure::new(Code::ResourceExhausted, why))).to_string().into_bytes();
+        }
+        self.send(message);
     }
 
-    pub fn send(&self, message: Value) {
-        if self.unsent.fetch_add(1, Ordering::Relaxed) >= UNSENT_MAX {
+    /// The event goes to the peer, behind what there is to send.
+    pub fn tell(&self, event: &Value) {
+        self.send(event.to_string().into_bytes());
+    }
+
+    fn send(&self, message: Vec<u8>) {
+        let size = message.len() + MESSAGE_BYTES;
+        if self.unsent_bytes.fetch_add(size, Ordering::Relaxed) + size > UNSENT_MAX_BYTES {
             return self.close();
         }
         // Nobody takes it once the connection has ended.
@@ -150,7 +167,7 @@ impl Connection {
     /// Until the peer has all that was said to it, or for so long.
     pub fn wait_sent(&self, most: Duration) {
         let deadline = Instant::now() + most;
-        while self.unsent.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
+        while self.unsent_bytes.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -162,12 +179,12 @@ impl Connection {
 }
 
 /// Until the connection is dropped, or the peer takes no more.
-fn write_all(mut writer: UnixStream, messages: Receiver<Value>, sent: impl Fn()) {
+fn write_all(mut writer: UnixStream, messages: Receiver<Vec<u8>>, sent: impl Fn(usize)) {
     for message in messages {
         if write_message(&mut writer, &message).is_err() {
             let _ = writer.shutdown(Shutdown::Both);
             return;
         }
-        sent();
+        sent(message.len() + MESSAGE_BYTES);
     }
 }

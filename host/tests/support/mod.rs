@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -42,6 +43,13 @@ impl Helper {
         client.ask(json!({ "op": "hello", "protocol": 1 }));
         client.ask(json!({ "op": "prepare", "network": network() }));
         client
+    }
+
+    /// A client that has said hello. None where there are too many.
+    pub fn try_connect(&self) -> Option<Client> {
+        let mut client = Client::connect(&self.root);
+        client.try_send(json!({ "op": "hello", "protocol": 1 })).ok()?;
+        client.read().map(|_| client)
     }
 
     pub fn pid(&self) -> u32 {
@@ -201,17 +209,31 @@ impl Client {
         self.reply_to(id)
     }
 
-    pub fn send(&mut self, mut request: Value) -> u64 {
+    pub fn send(&mut self, request: Value) -> u64 {
+        self.try_send(request).unwrap()
+    }
+
+    /// Errors: the helper has ended the connection.
+    pub fn try_send(&mut self, mut request: Value) -> io::Result<u64> {
         self.next_id += 1;
         request["id"] = self.next_id.into();
-        self.send_bytes(request.to_string().as_bytes());
-        self.next_id
+        self.write(request.to_string().as_bytes())?;
+        Ok(self.next_id)
     }
 
     pub fn send_bytes(&mut self, payload: &[u8]) {
+        self.write(payload).unwrap();
+    }
+
+    fn write(&mut self, payload: &[u8]) -> io::Result<()> {
         let mut bytes = (payload.len() as u32).to_be_bytes().to_vec();
         bytes.extend(payload);
-        self.stream.write_all(&bytes).unwrap();
+        self.stream.write_all(&bytes)
+    }
+
+    /// The helper reads to the end of what there is.
+    pub fn end_sending(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     pub fn reply_to(&mut self, id: u64) -> Value {

@@ -29,6 +29,26 @@ export function textsOf(answer: Answer, name: string): string[] {
   throw violation(name, 'a list of texts')
 }
 
+/** Names in a page of a list */
+const pageSize = 4096
+
+/** All of the list that `op` gives as `name`, page by page. Errors: those of `call`, `internal`. */
+export async function listOf(
+  call: (op: string, fields: Answer, signal: AbortSignal) => Promise<Answer>,
+  { op, name }: { op: string; name: string },
+  signal: AbortSignal,
+): Promise<string[]> {
+  const names: string[] = []
+  for (;;) {
+    const after = names.at(-1)
+    const page = await call(op, { limit: pageSize, ...(after !== undefined && { after }) }, signal)
+    const more = textsOf(page, name)
+    names.push(...more)
+    if (page.more !== true) return names
+    if (more.length === 0) throw violation(name, 'a page of names, though there are more')
+  }
+}
+
 function violation(name: string, wanted: string): ServerError {
   return new ServerError('internal', 'Internal error. The server log has the cause.', {
     cause: new Error(`the helper's ${name} is not ${wanted}`),

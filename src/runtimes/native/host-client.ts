@@ -244,7 +244,8 @@ async function isEnding(connection: HostConnection, signal: AbortSignal): Promis
     return true
   } catch (error) {
     const isInUse = error instanceof ServerError && error.code === 'conflict'
-    if (!isInUse || textsOf(await connection.call('list', {}, signal), 'sandboxes').length > 0) throw error
+    if (!isInUse || textsOf(await connection.call('list', { limit: 1 }, signal), 'sandboxes').length > 0)
+      throw error
     return false
   }
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { LayerHost } from '../../domain/layers.ts'
-import { textsOf, wholeOf } from './answers.ts'
+import { listOf, wholeOf } from './answers.ts'
 import type { HostClient } from './host-client.ts'
 
 /** What the helper, whose directory is `root`, does with layers. */
@@ -15,10 +15,10 @@ export function createLayerHost(root: string, { call }: Pick<HostClient, 'call'>
       return { sizeBytes: wholeOf(await call('flatten', { layers, layer }, signal), 'sizeBytes') }
     },
     removeLayer: async (layer, signal) => void (await call('remove-layer', { layer }, signal)),
-    layers: async (signal) => textsOf(await call('layers', {}, signal), 'layers'),
+    layers: (signal) => listOf(call, { op: 'layers', name: 'layers' }, signal),
     share: async (layer, signal) => void (await call('share', { layer }, signal)),
     adopt: async (layer, signal) => void (await call('adopt', { layer }, signal)),
     removeShared: async (layer, signal) => void (await call('remove-shared', { layer }, signal)),
-    sharedLayers: async (signal) => textsOf(await call('shared-layers', {}, signal), 'layers'),
+    sharedLayers: (signal) => listOf(call, { op: 'shared-layers', name: 'layers' }, signal),
   }
 }

@@ -17,7 +17,7 @@ import { hostResolvers } from '../../network/resolvers.ts'
 import { boundsFor } from '../../network/rules.ts'
 import { trackedMax } from '../../network/tracked-max.ts'
 import { createAgentSockets } from './agent-socket.ts'
-import { textsOf, wholeOf } from './answers.ts'
+import { listOf, wholeOf } from './answers.ts'
 import { getGuest } from './find-guest.ts'
 import { fingerprintNative } from './fingerprint.ts'
 import { fromHandle, runtimeName, toHandle } from './handle.ts'
@@ -142,7 +142,7 @@ export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
       }
     },
     list: (signal) =>
-      typed(async () => textsOf(await client.call('list', {}, signal), 'sandboxes').map(toHandle)),
+      typed(async () => (await listOf(client.call, { op: 'list', name: 'sandboxes' }, signal)).map(toHandle)),
 
     watch(listener, signal) {
       if (watched) throw new ServerError('failed_precondition', 'The runtime is being watched already.')
