@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::error::{Code, Failure};
-use crate::frame::{header, Decoder, Frame, Incoming, Outgoing, Violation, JSON_MAX_BYTES};
+use crate::frame::{header, Decoder, Frame, Gathered, Incoming, Outgoing, Violation, JSON_MAX_BYTES};
 use crate::stream::{Chunk, Stream};
 
 /// Time that a host gets to take an error in while it still sends, before the connection goes.
@@ -74,6 +74,19 @@ impl<'a> Reader<'a> {
                 Chunk::Eof => return Err(Closed),
             }
         }
+    }
+
+    /// Appends input to `into` until that has `limit` bytes or all has come. Returns whether it is all. Not safe to cancel.
+    pub async fn gather(&mut self, into: &mut Vec<u8>, limit: usize) -> Result<bool, Closed> {
+        let mut gathered = self.decoder.gather(into, limit)?;
+        while gathered == Gathered::Some {
+            let decoder = &mut self.decoder;
+            match self.stream.read_with(|bytes| decoder.gather_from(bytes, into, limit)).await? {
+                Chunk::Bytes(now) => gathered = now?,
+                Chunk::Eof => return Err(Closed),
+            }
+        }
+        Ok(gathered == Gathered::All)
     }
 
     /// Resolves when the host closes or sends anything, where the operation admits nothing. Safe to cancel.

@@ -76,6 +76,19 @@ pub struct Decoder {
     buffer: Vec<u8>,
     /// Bytes at the buffer's start that frames already took
     taken: usize,
+    /// Bytes still to come of the input frame that is being gathered
+    open: usize,
+}
+
+/// Where gathering has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gathered {
+    /// More bytes are needed
+    Some,
+    /// As much as was asked for
+    Enough,
+    /// The input is at its end
+    All,
 }
 
 impl Decoder {
@@ -91,31 +104,95 @@ impl Decoder {
     /// The next frame, if all of it is there. A frame that `admitted` doesn't list is a violation.
     pub fn next(&mut self, admitted: &[Incoming]) -> Result<Option<Frame>, Violation> {
         let bytes = &self.buffer[self.taken..];
-        if bytes.len() < HEADER_BYTES {
-            return Ok(None);
-        }
-        let length = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
-        let kind = Incoming::from_byte(bytes[4]).ok_or(Violation)?;
-        if !admitted.contains(&kind) || length > kind.max_bytes() {
-            return Err(Violation);
-        }
-        if bytes.len() < HEADER_BYTES + length {
-            return Ok(None);
-        }
+        let (kind, length) = match read_header(bytes, admitted)? {
+            Some((kind, length)) if bytes.len() >= HEADER_BYTES + length => (kind, length),
+            _ => return Ok(None),
+        };
         let payload = bytes[HEADER_BYTES..HEADER_BYTES + length].to_vec();
-        self.taken += HEADER_BYTES + length;
+        self.take(HEADER_BYTES + length);
+        Ok(Some(Frame { kind, payload }))
+    }
+
+    /// Appends the payloads of input frames to `into`, however far they have come, until that is `limit` bytes long.
+    pub fn gather(&mut self, into: &mut Vec<u8>, limit: usize) -> Result<Gathered, Violation> {
+        let (taken, gathered) = gather(&self.buffer[self.taken..], &mut self.open, into, limit)?;
+        self.take(taken);
+        Ok(gathered)
+    }
+
+    /// As `gather`, of bytes that have come just now, which go to their place without a stay here. Call it only after
+    /// `gather` has answered that it needs more.
+    pub fn gather_from(&mut self, mut bytes: &[u8], into: &mut Vec<u8>, limit: usize) -> Result<Gathered, Violation> {
+        let mut gathered = Gathered::Some;
+        if self.taken < self.buffer.len() {
+            // A header that came in pieces.
+            let missing = HEADER_BYTES - (self.buffer.len() - self.taken);
+            let (rest_of_header, behind) = bytes.split_at(missing.min(bytes.len()));
+            self.push(rest_of_header);
+            gathered = self.gather(into, limit)?;
+            bytes = behind;
+        }
+        if gathered == Gathered::Some {
+            let (taken, now) = gather(bytes, &mut self.open, into, limit)?;
+            gathered = now;
+            bytes = &bytes[taken..];
+        }
+        if !bytes.is_empty() {
+            self.push(bytes);
+        }
+        Ok(gathered)
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.taken += bytes;
         if self.taken == self.buffer.len() {
             // An idle connection holds no buffer.
             self.buffer = Vec::new();
             self.taken = 0;
         }
-        Ok(Some(Frame { kind, payload }))
     }
 
     /// The bytes that no frame took, for a connection that goes on without frames.
     pub fn into_rest(mut self) -> Vec<u8> {
         self.buffer.split_off(self.taken)
     }
+}
+
+/// What a frame is and how long its payload, once its header is there. One that `admitted` doesn't list is a violation.
+fn read_header(bytes: &[u8], admitted: &[Incoming]) -> Result<Option<(Incoming, usize)>, Violation> {
+    if bytes.len() < HEADER_BYTES {
+        return Ok(None);
+    }
+    let length = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;
+    let kind = Incoming::from_byte(bytes[4]).ok_or(Violation)?;
+    if !admitted.contains(&kind) || length > kind.max_bytes() {
+        return Err(Violation);
+    }
+    Ok(Some((kind, length)))
+}
+
+/// Appends what `bytes` has of input. Returns how much of them it took: all but the beginning of a header, as far as
+/// there is room.
+fn gather(bytes: &[u8], open: &mut usize, into: &mut Vec<u8>, limit: usize) -> Result<(usize, Gathered), Violation> {
+    let mut at = 0;
+    while into.len() < limit {
+        if *open == 0 {
+            match read_header(&bytes[at..], &[Incoming::Input, Incoming::Eof])? {
+                None => return Ok((at, Gathered::Some)),
+                Some((Incoming::Eof, _)) => return Ok((at + HEADER_BYTES, Gathered::All)),
+                Some((_, length)) => *open = length,
+            }
+            at += HEADER_BYTES;
+        }
+        let length = (*open).min(bytes.len() - at).min(limit - into.len());
+        if length == 0 && *open > 0 {
+            return Ok((at, Gathered::Some));
+        }
+        into.extend_from_slice(&bytes[at..at + length]);
+        *open -= length;
+        at += length;
+    }
+    Ok((at, Gathered::Enough))
 }
 
 #[cfg(test)]
@@ -191,6 +268,28 @@ mod tests {
         ]
     }
 
+    /// What is gathered of `bytes` that come in pieces, batch by batch, until the end, a violation, or no more comes.
+    fn gather_all(bytes: &[u8], pieces: &[usize], limit: usize) -> (Vec<u8>, Option<Gathered>) {
+        let mut decoder = Decoder::default();
+        let (mut all, mut batch) = (Vec::new(), Vec::new());
+        let mut lengths = pieces.iter().cycle();
+        let mut rest = bytes;
+        loop {
+            let mut gathered = decoder.gather(&mut batch, limit);
+            while gathered == Ok(Gathered::Some) && !rest.is_empty() {
+                let length = (*lengths.next().unwrap()).min(rest.len());
+                gathered = decoder.gather_from(&rest[..length], &mut batch, limit);
+                rest = &rest[length..];
+                assert!(decoder.buffer.len() <= PIECE_MAX_BYTES + HEADER_BYTES);
+            }
+            assert!(batch.len() <= limit);
+            all.append(&mut batch);
+            if gathered != Ok(Gathered::Enough) {
+                return (all, gathered.ok());
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -212,6 +311,34 @@ mod tests {
                 .flat_map(|(length, kind)| length.to_be_bytes().into_iter().chain([*kind]))
                 .collect();
             decode(&bytes, &pieces);
+        }
+
+        #[test]
+        fn input_is_gathered_whole_however_it_is_cut(
+            sent in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..3000), 0..12),
+            pieces in proptest::collection::vec(1usize..1500, 1..8),
+            limit in 1usize..5000,
+            is_whole in any::<bool>(),
+        ) {
+            let mut bytes: Vec<u8> = sent.iter().flat_map(|payload| encode(0x10, payload)).collect();
+            if is_whole {
+                bytes.extend(encode(0x11, b""));
+            }
+            let end = if is_whole { Gathered::All } else { Gathered::Some };
+            prop_assert_eq!(gather_all(&bytes, &pieces, limit), (sent.concat(), Some(end)));
+        }
+
+        #[test]
+        fn only_input_is_gathered(
+            bytes in proptest::collection::vec(any::<u8>(), 0..4000),
+            pieces in proptest::collection::vec(1..PIECE_MAX_BYTES, 1..8),
+        ) {
+            let (gathered, end) = gather_all(&bytes, &pieces, BYTES_MAX_BYTES);
+            let (frames, _) = decode(&bytes, &pieces);
+            let isnt_input = |frame: &Frame| !matches!(frame.kind, Incoming::Input | Incoming::Eof);
+            if frames.first().map_or(false, isnt_input) {
+                prop_assert_eq!((gathered.len(), end), (0, None));
+            }
         }
 
         #[test]

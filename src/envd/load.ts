@@ -31,7 +31,8 @@ export function createLoad(): Load {
 export function countAnswers(target: EnvdTarget, { memory }: Load): EnvdTarget {
   const { guest, sandboxId } = target
   const counted: Guest = {
-    connect: (signal) => guest.connect(signal),
+    ...(guest.lands === true && { lands: true }),
+    connect: (signal, landing) => guest.connect(signal, landing),
     openAccount: () => memory.open(sandboxId),
   }
   return { ...target, guest: counted }

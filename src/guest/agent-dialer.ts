@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import type { AgentAddress } from '../domain/data-plane.ts'
 import { ServerError } from '../domain/error.ts'
 import { connectSocket } from '../lib/connect-socket.ts'
+import type { Landing } from '../lib/landing.ts'
 import { linkSignals } from '../lib/linked-signal.ts'
 import { type PinnedSocket, pinPlace, pinSocket } from '../lib/pinned-socket.ts'
 import { encodeHeader, frameType } from './frames.ts'
@@ -26,10 +27,11 @@ export function createAgentDialer(sandboxId: string, address: AgentAddress): Age
   const { dial, release } = address.kind === 'unix' ? unixDialer(address) : tcpDialer(address)
   return {
     release,
-    async connect(signal) {
+    lands: true,
+    async connect(signal, landing) {
       const bounded = linkSignals([signal], connectMs)
       try {
-        return await dial(bounded.signal)
+        return await dial(bounded.signal, landing)
       } catch (error) {
         signal.throwIfAborted()
         throw new ServerError('unavailable', `Sandbox ${sandboxId} does not answer.`, {
@@ -55,7 +57,7 @@ function unixDialer({ path, identity }: Extract<AgentAddress, { kind: 'unix' }>)
     return made
   }
   return {
-    dial: async (signal: AbortSignal) => (await pin()).connect(signal),
+    dial: async (signal: AbortSignal, landing?: Landing) => (await pin()).connect(signal, landing),
     release() {
       void pinning?.then(
         (socket) => socket.close(),
@@ -69,9 +71,9 @@ function unixDialer({ path, identity }: Extract<AgentAddress, { kind: 'unix' }>)
 function tcpDialer({ host, port, secretFile }: Extract<AgentAddress, { kind: 'tcp' }>) {
   let secret: Buffer | undefined
   return {
-    async dial(signal: AbortSignal) {
+    async dial(signal: AbortSignal, landing?: Landing) {
       secret ??= await readSecret(secretFile)
-      const socket = await connectSocket({ host, port, noDelay: true }, signal)
+      const socket = await connectSocket({ host, port, noDelay: true }, signal, landing)
       socket.write(Buffer.concat([encodeHeader(frameType.auth, secret.length), secret]))
       return socket
     },

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream'
 import { isErrorCode, ServerError, toError } from '../domain/error.ts'
 import type { ByteAccount } from '../lib/byte-budget.ts'
 import { abortable } from '../lib/deadline.ts'
+import { createLanding, type Landing } from '../lib/landing.ts'
 import { startPatience } from '../lib/patience.ts'
 import { createWaiter } from '../lib/waiter.ts'
 import { parseFields } from './fields.ts'
@@ -41,6 +42,8 @@ export interface CallOptions {
   answersAfterBytes?: number
   /** The longest reply that the operation has, in bytes; absent: `replyMaxBytes` of `frames.ts` */
   replyMaxBytes?: number
+  /** Pieces of data frames are good only until the next is asked for: they are read into one buffer where that can be */
+  reusesBuffer?: boolean
 }
 
 export interface Call {
@@ -67,12 +70,13 @@ export async function openCall(guest: Guest, request: object, options: CallOptio
   const frame = encodeRequest(request)
   const lifetime = startLifetime(options)
   try {
-    const stream = await connect(guest, lifetime.signal)
+    const landing = options.reusesBuffer && guest.lands ? createLanding() : undefined
+    const stream = await connect(guest, lifetime.signal, landing)
     const { answersAfterBytes: owesAfterBytes = 0, replyMaxBytes } = options
     if (owesAfterBytes > 0) lifetime.owesNothing()
     const account = guest.openAccount?.()
     const parser = createFrameParser({ account, ...(replyMaxBytes !== undefined && { replyMaxBytes }) })
-    const call = createCall(stream, { lifetime, owesAfterBytes, parser, account })
+    const call = createCall(stream, { lifetime, owesAfterBytes, parser, account, landing })
     stream.write(frame)
     return call
   } catch (thrown) {
@@ -124,9 +128,9 @@ function cancellation(reason: unknown): ServerError {
     : error
 }
 
-async function connect(guest: Guest, signal: AbortSignal): Promise<Duplex> {
+async function connect(guest: Guest, signal: AbortSignal, landing?: Landing): Promise<Duplex> {
   signal.throwIfAborted()
-  const connecting = guest.connect(signal)
+  const connecting = guest.connect(signal, landing)
   try {
     return await abortable(connecting, signal)
   } catch (thrown) {
@@ -147,9 +151,12 @@ interface CallParts {
   parser: FrameParser
   /** What the parser holds, given back when the call is over */
   account: ByteAccount | undefined
+  /** Where the stream's bytes are found; undefined: at the stream */
+  landing: Landing | undefined
 }
 
-function createCall(stream: Duplex, { lifetime, owesAfterBytes, parser, account }: CallParts): Call {
+function createCall(stream: Duplex, parts: CallParts): Call {
+  const { lifetime, owesAfterBytes, parser, account, landing } = parts
   const readable = createWaiter()
   const writable = createWaiter()
   /** Why the call is over; set once */
@@ -169,7 +176,8 @@ function createCall(stream: Duplex, { lifetime, owesAfterBytes, parser, account 
   }
   const onAbort = () => finish(lifetime.signal.reason)
 
-  stream.on('readable', readable.wake)
+  if (landing === undefined) stream.on('readable', readable.wake)
+  else landing.onBytes(readable.wake)
   stream.on('drain', writable.wake)
   stream.on('end', onEnd)
   stream.on('close', onEnd)
@@ -201,7 +209,7 @@ function createCall(stream: Duplex, { lifetime, owesAfterBytes, parser, account 
     for (;;) {
       const frame = parser.next()
       if (frame !== undefined) return frame
-      const chunk: unknown = stream.read()
+      const chunk: unknown = landing === undefined ? stream.read() : landing.take(stream)
       if (chunk === null) return undefined
       if (!Buffer.isBuffer(chunk)) throw protocolViolation('stream that is not one of bytes')
       parser.feed(chunk)

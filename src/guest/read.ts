@@ -13,6 +13,11 @@ export interface ReadRequest extends PathRequest {
   length?: number
 }
 
+export interface ReadOptions {
+  /** Whether a piece of the body is done with when the next is asked for, so that all may have the same memory */
+  reusesBuffer?: boolean
+}
+
 /** An open file. Whoever doesn't read it to its end calls `body.return`. */
 export interface FileStream {
   /** What the path resolves to, at the time of opening */
@@ -27,11 +32,21 @@ export interface FileStream {
  * Opens a file for reading. Errors: `not_found`, `invalid_argument` (a directory, with `errno` `EISDIR`, or not a
  * regular file), `unauthenticated` (user), `unavailable`, `canceled`.
  */
-export async function read(guest: Guest, request: ReadRequest, signal: AbortSignal): Promise<FileStream> {
-  const { call, reply } = await openStream(guest, { ...request, op: 'read' }, { signal }, (fields) => ({
-    entry: parseEntry(fields.object('entry')),
-    hasSize: fields.boolean('hasSize'),
-  }))
+export async function read(
+  guest: Guest,
+  request: ReadRequest,
+  signal: AbortSignal,
+  options: ReadOptions = {},
+): Promise<FileStream> {
+  const { call, reply } = await openStream(
+    guest,
+    { ...request, op: 'read' },
+    { signal, ...options },
+    (fields) => ({
+      entry: parseEntry(fields.object('entry')),
+      hasSize: fields.boolean('hasSize'),
+    }),
+  )
   return { ...reply, body: fileBytes(call) }
 }
 

@@ -1,13 +1,19 @@
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
+import type { Landing } from './landing.ts'
 
 /**
  * A connected socket, half-open (each side ends on its own). Rejects with the system's error, or the signal's reason
- * when it aborts first; afterwards the signal means nothing to the socket.
+ * when it aborts first; afterwards the signal means nothing to the socket. With a `landing` what comes is found there, and
+ * the socket itself gives nothing.
  */
-export function connectSocket(address: NetConnectOpts, signal: AbortSignal): Promise<Socket> {
+export function connectSocket(
+  address: NetConnectOpts,
+  signal: AbortSignal,
+  landing?: Landing,
+): Promise<Socket> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
-    const socket = connect({ ...address, allowHalfOpen: true })
+    const socket = connect({ ...address, allowHalfOpen: true, ...(landing && { onread: landing.onread }) })
     const settle = () => {
       socket.removeListener('error', onError)
       signal.removeEventListener('abort', onAbort)

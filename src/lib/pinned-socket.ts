@@ -8,6 +8,7 @@ import type { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { connectSocket } from './connect-socket.ts'
 import { sleep } from './deadline.ts'
+import type { Landing } from './landing.ts'
 import { createSemaphore } from './semaphore.ts'
 import { watchUntil } from './watch-until.ts'
 
@@ -25,9 +26,9 @@ const listenMs = 2
 export interface PinnedSocket {
   /**
    * A new connection, half-open (each side ends on its own). Rejects with the system's error (`ECONNREFUSED` when
-   * nobody listens any more) or the signal's reason.
+   * nobody listens any more) or the signal's reason. `landing` as of `connectSocket`.
    */
-  connect(signal: AbortSignal): Promise<Socket>
+  connect(signal: AbortSignal, landing?: Landing): Promise<Socket>
   /**
    * Where another process of this user finds the same inode as long as it is held here, and which inode that is: the
    * number of a file descriptor may soon be another file's.
@@ -77,21 +78,21 @@ async function pin(path: string, flags: number): Promise<PinnedSocket> {
   const retrying = createSemaphore(1)
   let queued = 0
 
-  const tryOnce = async (signal: AbortSignal): Promise<Socket | undefined> => {
+  const tryOnce = async (signal: AbortSignal, landing?: Landing): Promise<Socket | undefined> => {
     signal.throwIfAborted()
     if (pinned === undefined) throw systemError('ECONNREFUSED', 'the socket was let go')
     try {
-      return await connectSocket({ path: `/proc/self/fd/${pinned}` }, signal)
+      return await connectSocket({ path: `/proc/self/fd/${pinned}` }, signal, landing)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
       return undefined
     }
   }
-  const tryInTurn = async (signal: AbortSignal): Promise<Socket> => {
+  const tryInTurn = async (signal: AbortSignal, landing?: Landing): Promise<Socket> => {
     const release = await retrying.acquire(signal)
     try {
       for (;;) {
-        const socket = await tryOnce(signal)
+        const socket = await tryOnce(signal, landing)
         if (socket !== undefined) return socket
         await sleep(backlogRetryMs, signal)
       }
@@ -102,12 +103,12 @@ async function pin(path: string, flags: number): Promise<PinnedSocket> {
 
   return {
     place: { path: `/proc/${process.pid}/fd/${inode}`, identity },
-    async connect(signal) {
-      const first = queued === 0 ? await tryOnce(signal) : undefined
+    async connect(signal, landing) {
+      const first = queued === 0 ? await tryOnce(signal, landing) : undefined
       if (first !== undefined) return first
       queued++
       try {
-        return await tryInTurn(signal)
+        return await tryInTurn(signal, landing)
       } finally {
         queued--
       }

@@ -42,7 +42,7 @@ export async function startAgent(): Promise<TestAgent> {
     throw thrown
   }
   return {
-    guest: { connect: () => connectTo(socket) },
+    guest: { lands: true, connect: (_signal, landing) => connectTo(socket, landing) },
     folder,
     kill,
     async [Symbol.asyncDispose]() {

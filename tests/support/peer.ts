@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { encodeHeader } from '../../src/guest/frames.ts'
 import type { Guest } from '../../src/guest/guest.ts'
+import type { Landing } from '../../src/lib/landing.ts'
 
 export interface Peer extends AsyncDisposable {
   guest: Guest
@@ -27,7 +28,7 @@ export async function startPeer(script: (socket: Socket, request: Buffer) => voi
   await new Promise<void>((resolve) => server.listen(path, resolve))
   let given = 0
   return {
-    guest: { connect: () => connectTo(path) },
+    guest: { lands: true, connect: (_signal, landing) => connectTo(path, landing) },
     connection() {
       const socket = sockets[given++]
       return socket === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(socket)
@@ -41,9 +42,9 @@ export async function startPeer(script: (socket: Socket, request: Buffer) => voi
 }
 
 /** A stream to an agent's unix socket. */
-export function connectTo(path: string): Promise<Socket> {
+export function connectTo(path: string, landing?: Landing): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = createConnection({ path, allowHalfOpen: true })
+    const socket = createConnection({ path, allowHalfOpen: true, ...(landing && { onread: landing.onread }) })
     socket.once('error', reject)
     socket.once('connect', () => {
       socket.off('error', reject)

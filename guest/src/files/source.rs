@@ -50,13 +50,13 @@ impl Source {
         self.has_size && (self.size > 0 || first.is_empty())
     }
 
-    /// The next bytes, at most a frame of them; none at the end.
-    pub fn next(&mut self) -> Result<Vec<u8>, Failure> {
+    /// Replaces what `buffer` has by the next bytes, at most a frame of them; none at the end. Its memory is used again.
+    pub fn next(&mut self, buffer: &mut Vec<u8>) -> Result<(), Failure> {
         // One byte more than promised finds the end of a small file in the same step.
         let wanted = usize::try_from(self.promised.saturating_add(1)).unwrap_or(usize::MAX);
         let size =
             wanted.clamp(BUFFER_MIN_BYTES, BYTES_MAX_BYTES).min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let mut buffer = vec![0; size];
+        buffer.resize(size, 0);
         let mut filled = 0;
         while filled < size {
             match self.file.read(&mut buffer[filled..]) {
@@ -69,7 +69,7 @@ impl Source {
         buffer.truncate(filled);
         self.left -= filled as u64;
         self.promised = self.promised.saturating_sub(filled as u64);
-        Ok(buffer)
+        Ok(())
     }
 }
 

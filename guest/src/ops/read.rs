@@ -15,7 +15,8 @@ pub async fn read(call: Call<'_>) -> Served {
     let subject = call.agent.subject(call.fields.opt_string("user")?);
     let open = move |actor: &crate::agent::Actor| {
         let (mut source, entry) = Source::open(actor.resolve(&path)?, offset, length)?;
-        let bytes = source.next()?;
+        let mut bytes = Vec::new();
+        source.next(&mut bytes)?;
         Ok((source, entry, bytes))
     };
     let (mut source, entry, mut bytes) = subject.run(open).await?;
@@ -26,7 +27,7 @@ pub async fn read(call: Call<'_>) -> Served {
         call.writer.bytes(Outgoing::Data, &bytes).await?;
         total += bytes.len();
         let step = move || {
-            let bytes = source.next()?;
+            source.next(&mut bytes)?;
             Ok((source, bytes))
         };
         let (rest, next) = blocking::run(step).await?;

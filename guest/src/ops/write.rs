@@ -5,11 +5,11 @@ use serde_json::json;
 
 use super::Call;
 use crate::blocking;
-use crate::connection::{Reader, Served};
+use crate::connection::Served;
 use crate::error::Failure;
 use crate::fields::StringMap;
 use crate::files::target::Target;
-use crate::frame::{Incoming, BYTES_MAX_BYTES};
+use crate::frame::BYTES_MAX_BYTES;
 
 /// Longest name and longest set of metadata (e2b-wire 3.5).
 const METADATA_NAME_MAX_BYTES: usize = 246;
@@ -21,45 +21,29 @@ pub async fn write(mut call: Call<'_>) -> Served {
     check_metadata(&metadata)?;
     let subject = call.agent.subject(call.fields.opt_string("user")?);
 
-    let (first, mut is_complete) = collect(&mut call.reader).await?;
+    let mut batch = Vec::new();
+    let mut is_complete = call.reader.gather(&mut batch, BYTES_MAX_BYTES).await?;
     let open = move |actor: &crate::agent::Actor| {
         let mut target = Target::open(actor.resolve(&path)?, &metadata, actor)?;
-        if !first.is_empty() {
-            target.write(&first)?;
+        if !batch.is_empty() {
+            target.write(&batch)?;
         }
-        Ok(target)
+        Ok((target, batch))
     };
-    let mut target = subject.run(open).await?;
+    let (mut target, mut batch) = subject.run(open).await?;
     call.writer.reply(&json!({ "path": target.path() })).await?;
 
     while !is_complete {
-        let (bytes, is_last) = collect(&mut call.reader).await?;
-        is_complete = is_last;
-        target = blocking::run(move || {
-            target.write(&bytes)?;
-            Ok(target)
-        })
-        .await?;
+        batch.clear();
+        is_complete = call.reader.gather(&mut batch, BYTES_MAX_BYTES).await?;
+        let step = move || {
+            target.write(&batch)?;
+            Ok((target, batch))
+        };
+        (target, batch) = blocking::run(step).await?;
     }
     let entry = blocking::run(move || target.describe()).await?;
     call.writer.end(&json!({ "entry": entry })).await
-}
-
-/// Gathers input until it is a frame's worth or the last. Returns whether it is the last.
-async fn collect(reader: &mut Reader<'_>) -> Result<(Vec<u8>, bool), crate::connection::Closed> {
-    let mut bytes = Vec::new();
-    while bytes.len() < BYTES_MAX_BYTES {
-        let frame = reader.next(&[Incoming::Input, Incoming::Eof]).await?;
-        if frame.kind == Incoming::Eof {
-            return Ok((bytes, true));
-        }
-        if bytes.is_empty() {
-            bytes = frame.payload;
-        } else {
-            bytes.extend_from_slice(&frame.payload);
-        }
-    }
-    Ok((bytes, false))
 }
 
 fn check_metadata(metadata: &StringMap) -> Result<(), Failure> {

@@ -1,12 +1,12 @@
 /** GET and HEAD /files (e2b-wire 3.5). */
-import { once } from 'node:events'
 import type { OutgoingHttpHeaders } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { ServerError } from '../../domain/error.ts'
 import type { HttpResponse } from '../../domain/http.ts'
 import type { Entry } from '../../guest/entry.ts'
-import { type FileStream, read } from '../../guest/read.ts'
+import { type FileStream, type ReadOptions, read } from '../../guest/read.ts'
+import { abortable } from '../../lib/deadline.ts'
 import { sendStatus } from '../respond.ts'
 import { chooseEncoding } from './accept-encoding.ts'
 import { isConditional, type Selection, select } from './conditions.ts'
@@ -45,9 +45,10 @@ export async function download(request: FileRequest): Promise<void> {
 function open(
   { target, query, scope }: FileRequest,
   part?: { offset: number; length: number },
+  options: ReadOptions = { reusesBuffer: true },
 ): Promise<FileStream> {
   const request = { path: query.get('path') ?? '', ...userOf(query), ...part }
-  return read(target.guest, request, scope.signal)
+  return read(target.guest, request, scope.signal, options)
 }
 
 async function sendEncoded(request: FileRequest): Promise<void> {
@@ -57,8 +58,9 @@ async function sendEncoded(request: FileRequest): Promise<void> {
     sendStatus(res, 406, 'Files are sent as they are or with gzip. Accept one of the two.')
     return
   }
-  const file = await open(request)
-  if (encoding === 'identity') return sendWhole(request, file)
+  if (encoding === 'identity') return sendWhole(request, await open(request))
+  // What is compressed still has one piece while it takes the next.
+  const file = await open(request, undefined, { reusesBuffer: false })
   res.writeHead(200, { ...fileHeaders(file.entry, res), 'content-encoding': 'gzip' })
   await pipeline(file.body, createGzip({ level: gzipLevel }), res, { signal: scope.signal })
 }
@@ -116,11 +118,21 @@ async function sendBytes(
   for await (const chunk of body) {
     const piece = chunk.length > left ? chunk.subarray(0, left) : chunk
     left -= piece.length
-    if (!res.write(piece)) await once(res, 'drain', { signal: scope.signal })
-    if (left === 0) break
+    if (left === 0) {
+      res.end(piece)
+      return
+    }
+    await abortable(send(res, piece), scope.signal)
   }
   if (length !== Number.POSITIVE_INFINITY && left > 0) {
     throw new ServerError('unavailable', 'The file became shorter while it was read.')
   }
   res.end()
+}
+
+/** Resolves when the piece has left the process, so that its memory may have the next. */
+function send(res: HttpResponse, piece: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    res.write(piece, (error) => (error ? reject(error) : resolve()))
+  })
 }
