@@ -9,6 +9,7 @@ use serde_json::{json, Map, Value};
 
 use crate::args::Serve;
 use crate::cgroups::Cgroups;
+use crate::claim::Claim;
 use crate::error::Failure;
 use crate::guests::{self, Guests};
 use crate::launch;
@@ -73,6 +74,7 @@ struct Helper {
     server: Arc<Server>,
     guests: Arc<Guests>,
     cgroups: Arc<Cgroups>,
+    claim: Claim,
     linger: Option<Duration>,
 }
 
@@ -84,6 +86,7 @@ impl Helper {
             .map_err(|error| Failure::from_io(format!("{} can't be opened", options.agent.display()), &error))?;
         let boot_id =
             processes::boot_id().map_err(|error| Failure::from_io("The machine's boot id can't be read", &error))?;
+        let claim = Claim::take(&options.instance, &root)?;
         let cgroups = Arc::new(Cgroups::open(&options.instance)?);
         let network = Arc::new(Network::open(root.path(), &options.instance)?);
         let views = Views::open(root.path());
@@ -127,7 +130,7 @@ impl Helper {
                 server.guest_ended(sandbox, pidfd);
             }
         })?;
-        Ok(Helper { server, guests, cgroups, linger: options.linger.map(Duration::from_secs) })
+        Ok(Helper { server, guests, cgroups, claim, linger: options.linger.map(Duration::from_secs) })
     }
 
     fn serve(&self) -> i32 {
@@ -165,6 +168,7 @@ impl Helper {
             if let Some(views) = &self.guests.views {
                 views.dispose();
             }
+            self.claim.give_up();
         }
         connections.iter().for_each(|connection| connection.wait_sent(REPLIES_MOST));
         log::info("The helper ends.", json!({ "guests": self.guests.count(), "allDone": is_all }));

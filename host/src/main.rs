@@ -5,6 +5,7 @@
 mod args;
 mod cancel;
 mod cgroups;
+mod claim;
 mod engine;
 mod error;
 mod fields;

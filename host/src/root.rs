@@ -8,7 +8,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::os::unix::io::AsRawFd;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use crate::error::Failure;
+use crate::log;
 use crate::names::Sandbox;
 
 pub struct Root {
@@ -39,6 +42,7 @@ impl Root {
             // The server has to get to the sockets and to the spool; nobody has to see what else is there.
             directory(path, 0o711, 0)?;
             let path = fs::canonicalize(path)?;
+            check_above(&path)?;
             let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(path.join("lock"))?;
             Ok((path, lock))
         })();
@@ -105,6 +109,25 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
     Failure::from_io(format!("The directory {} can't be used", path.display()), error)
 }
 
+/// Whoever can write above it could put another directory in its place. One whose owner isn't root, or whose group may write, is where
+/// the operator has put it, and said in the log.
+fn check_above(path: &Path) -> io::Result<()> {
+    for above in path.ancestors().skip(1) {
+        let found = fs::symlink_metadata(above)?;
+        // Of what is in a sticky directory only its owner changes the name.
+        let writers = if found.mode() & libc::S_ISVTX == 0 { found.mode() & 0o022 } else { 0 };
+        if writers & 0o002 != 0 {
+            let why = format!("everybody may write in {}", above.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+        if found.uid() != 0 || writers != 0 {
+            let fields = json!({ "directory": above.display().to_string(), "owner": found.uid() });
+            log::warn("Others than root can put another directory in the place of the helper's.", fields);
+        }
+    }
+    Ok(())
+}
+
 /// As it is to be, whoever made it.
 fn directory(path: &Path, mode: u32, owner: u32) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(mode).create(path)?;
@@ -118,8 +141,8 @@ fn directory(path: &Path, mode: u32, owner: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
-/// Whether the lock was free.
-fn take(file: &File) -> io::Result<bool> {
+/// Whether the lock was free. It ends with this process.
+pub fn take(file: &File) -> io::Result<bool> {
     // SAFETY: all zeros is a value of this plain structure: the whole file.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = libc::F_WRLCK as libc::c_short;
@@ -131,5 +154,21 @@ fn take(file: &File) -> io::Result<bool> {
     match io::Error::last_os_error() {
         error if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EAGAIN)) => Ok(false),
         error => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_dir::TestDir;
+
+    #[test]
+    fn a_directory_that_everybody_can_put_another_in_the_place_of_is_none() {
+        let above = TestDir::new();
+        let check = |mode| {
+            fs::set_permissions(above.path(), fs::Permissions::from_mode(mode)).unwrap();
+            check_above(&above.path().join("root")).is_ok()
+        };
+        assert_eq!([0o755, 0o1777, 0o777].map(check), [true, true, false]);
     }
 }

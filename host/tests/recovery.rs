@@ -146,16 +146,18 @@ fn a_crash_at_any_time_leaves_each_guest_whole_or_gone() {
 #[test]
 fn one_helper_has_a_root() {
     let mut helper = Helper::start();
-    let agent = concat!(env!("CARGO_MANIFEST_DIR"), "/../build/e2b-guest");
-    let second = std::process::Command::new(env!("CARGO_BIN_EXE_e2b-host"))
-        .args(["serve", "--instance", &helper.instance, "--agent", agent, "--root"])
-        .arg(&helper.root)
-        .stderr(std::process::Stdio::null())
-        .status()
-        .unwrap();
-    assert_eq!(second.code(), Some(75));
+    assert_eq!(helper.start_at(&helper.root), Some(75));
     let mut client = helper.connect();
     client.ask(start("a"));
+    // Nor does a helper of another directory take this one's guests for nobody's, whether it runs or not.
+    let other = helper.root.with_extension("other");
+    assert_eq!(helper.start_at(&other), Some(1));
+    helper.crash();
+    assert_eq!(helper.start_at(&other), Some(1));
+    helper.start_again();
+    let mut client = helper.connect();
+    assert_eq!(client.state("a"), "running");
+    fs::remove_dir_all(other).unwrap();
     assert_eq!(client.refused(json!({ "op": "end" })), "conflict");
     client.ask(json!({ "op": "kill", "sandbox": "a" }));
     client.ask(json!({ "op": "end" }));

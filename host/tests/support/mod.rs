@@ -66,6 +66,12 @@ impl Helper {
         self.child = spawn(&self.root, &self.instance);
     }
 
+    /// What another helper with this one's instance ends with.
+    pub fn start_at(&self, root: &Path) -> Option<i32> {
+        let mut command = command(root, &self.instance);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().code()
+    }
+
     /// After it was asked to end.
     pub fn wait(&mut self) {
         assert!(self.child.wait().unwrap().success());
@@ -144,16 +150,15 @@ impl Drop for Helper {
     }
 }
 
-fn spawn(root: &Path, instance: &str) -> Child {
+fn command(root: &Path, instance: &str) -> Command {
     let agent = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../build/e2b-guest");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_e2b-host"))
-        .args(["serve", "--instance", instance, "--build", "test", "--root"])
-        .arg(root)
-        .arg("--agent")
-        .arg(agent)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_e2b-host"));
+    command.args(["serve", "--instance", instance, "--build", "test", "--root"]).arg(root).arg("--agent").arg(agent);
+    command
+}
+
+fn spawn(root: &Path, instance: &str) -> Child {
+    let mut child = command(root, instance).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n", "the helper has to be run as root, after `node scripts/setup.mjs test`");
