@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: what `e2b-server bench` measures, with its flags. `npm run bench -- --only edge,ports` (or `all`): groups of
+ * `npm run bench`: what `e2b-server bench` measures, with its flags. `npm run bench -- --groups edge,ports` (or `all`): groups of
  * figures that need tools of tests besides, each beside a baseline measured in the same run on the same machine. Prints a
  * table; asserts nothing.
  */
@@ -38,12 +38,12 @@ const groups: Record<string, Group> = {
 }
 
 const args = process.argv.slice(2)
-const only = args.findIndex((arg) => arg.startsWith('--only'))
-if (only === -1) {
+const named = args.findIndex((arg) => arg.startsWith('--groups'))
+if (named === -1) {
   const { status } = spawnSync(process.execPath, [...ownProgram(), 'bench', ...args], { stdio: 'inherit' })
   process.exitCode = status ?? 1
 } else {
-  await runGroups(args[only]!.split('=')[1] ?? args[only + 1] ?? '')
+  await runGroups(args[named]!.split('=')[1] ?? args[named + 1] ?? '')
 }
 
 async function runGroups(names: string): Promise<void> {

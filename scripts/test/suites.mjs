@@ -31,6 +31,9 @@ const attemptsMin = 300
 /** Vitest's report of the conformance tests */
 const conformanceReport = join(root, 'build', 'results', 'conformance.json')
 
+/** How long, and how many, in deep runs */
+const deepSoak = { E2B_SOAK_SECONDS: '600', E2B_SOAK_CYCLES: '10000', E2B_SOAK_CYCLES_BESIDE_KILLS: '500' }
+
 /**
  * What runs in domain mode when no mode is asked for: the rest depends little on how the server is found, and goes
  * through header mode.
@@ -140,7 +143,7 @@ export const suites = [
     suiteOn: ({ around }) =>
       vitestSuite('soak', ({ isDeep }) => ({
         ...around,
-        env: { ...around.env, ...(isDeep && { E2B_SOAK_SECONDS: '600' }) },
+        env: { ...around.env, ...(isDeep && deepSoak) },
       })),
   }),
   ...onBoth('security', {

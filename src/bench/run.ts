@@ -22,6 +22,8 @@ export interface BenchServer {
 
 export interface RunOptions {
   kinds: readonly ServerKind[]
+  /** Names of measures; undefined: all */
+  only?: readonly string[] | undefined
   open(kind: ServerKind): Promise<BenchServer>
   engine: Engine | undefined
   plan: Plan
@@ -31,17 +33,18 @@ export interface RunOptions {
   signal: AbortSignal
 }
 
-const ofSandboxes: Record<string, Measure> = {
-  'creates, kills and first commands': measureCreate,
-  'pauses and resumes': measurePauses,
-  'snapshots and forks': measureCopies,
+const ofSandboxes = {
+  creates: measureCreate,
+  pauses: measurePauses,
+  copies: measureCopies,
   commands: measureCommands,
   files: measureFiles,
-  'idle sandboxes': measureIdle,
+  idle: measureIdle,
 }
-const measures: Record<ServerKind, Record<string, Measure>> = {
-  cold: { 'memory of the server': measureServer, ...ofSandboxes },
-  warm: { 'creates that a guest waits for': measureWarm },
+/** What is measured of each kind of server, by the names that `only` has */
+export const measures: Record<ServerKind, Record<string, Measure>> = {
+  cold: { server: measureServer, ...ofSandboxes },
+  warm: { warm: measureWarm },
   given: ofSandboxes,
 }
 
@@ -59,9 +62,11 @@ export async function runMeasures(options: RunOptions): Promise<{ figures: Figur
 
 async function measureServerOf(
   kind: ServerKind,
-  { open, engine, plan, runId, say, signal }: RunOptions,
+  { open, only, engine, plan, runId, say, signal }: RunOptions,
   { figures, notes }: { figures: Figure[]; notes: string[] },
 ): Promise<void> {
+  const chosen = Object.entries(measures[kind]).filter(([name]) => only?.includes(name) ?? true)
+  if (chosen.length === 0) return
   say(kind === 'given' ? 'asking the server' : `starting a server (${kind})`)
   const server = await open(kind)
   try {
@@ -73,9 +78,9 @@ async function measureServerOf(
       record: (figure) => figures.push(figure),
       note: (sentence) => notes.push(sentence),
     }
-    for (const [name, measure] of Object.entries(measures[kind])) {
+    for (const [name, measure] of chosen) {
       signal.throwIfAborted()
-      say(name)
+      say(`measuring: ${name}`)
       try {
         await measure(context)
       } catch (error) {

@@ -126,6 +126,8 @@ export interface BenchRequest {
   /** Of its own servers */
   runtime: string
   isQuick: boolean
+  /** What alone is measured, by name; undefined: everything */
+  only: string[] | undefined
   /** Sandboxes that are there at once; undefined: as many as fit, at most 1,000 */
   idle: number | undefined
   /** Paths of files to write */

@@ -16,6 +16,10 @@ export function addBench(program: Command, actions: Actions): void {
       '--idle <n>',
       'sandboxes that are there at once, doing nothing; 0 for none (default: 1000 where they fit)',
     )
+    .option(
+      '--only <names>',
+      'some of server, creates, pauses, copies, commands, files, idle, warm, with commas between',
+    )
     .option('--url <url>', 'measure a server that runs, in place of servers of its own')
     .option('--sandbox-url <url>', 'where sandboxes of that server are asked (default: the same)')
     .option('--api-key <key>', 'a key of that server; or E2B_API_KEY')

@@ -54,7 +54,7 @@ export async function bench(
   }
   const { figures, notes } = await runMeasures({
     kinds: request.url === undefined ? ['cold', 'warm'] : ['given'],
-    ...{ open, plan, runId, signal },
+    ...{ open, plan, runId, signal, only: request.only },
     engine: typeof engine === 'string' ? undefined : engine,
     say: progress,
   })

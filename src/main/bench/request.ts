@@ -1,17 +1,25 @@
 /** `e2b-server bench` as a command: its flags, its signals and where it prints. */
+
+import { measures } from '../../bench/run.ts'
 import type { BenchRequest, Flags } from '../../cli/actions.ts'
 import { ConfigError } from '../config.ts'
 import { ownProgram } from '../installation.ts'
 import { bench } from './bench.ts'
 
 const idleMax = 10_000
+/** Signals that come within this time of one are the same one, in milliseconds */
+const sameMs = 1000
 
 /** Until it is done, or Ctrl-C has made it remove what it made; a second signal ends the process at once. */
 export async function benchUntilSignal(flags: Flags): Promise<void> {
   const request = benchRequest(flags)
   const over = new AbortController()
+  let stoppedAt = 0
   const stop = () => {
-    if (over.signal.aborted) process.exit(1)
+    // What npm or a shell passes on besides is the same Ctrl-C.
+    if (over.signal.aborted && performance.now() - stoppedAt > sameMs) process.exit(1)
+    if (over.signal.aborted) return
+    stoppedAt = performance.now()
     console.error('Removing what was made; once more to leave it.')
     over.abort()
   }
@@ -38,6 +46,11 @@ function benchRequest(flags: Flags, env: NodeJS.ProcessEnv = process.env): Bench
   if (idle !== undefined && !(/^\d{1,5}$/.test(idle) && Number(idle) <= idleMax)) {
     throw new ConfigError(`--idle must be 0 … ${idleMax}.`)
   }
+  const only = text('only')?.split(',')
+  const known = new Set(Object.values(measures).flatMap((each) => Object.keys(each)))
+  const unknown = only?.find((name) => !known.has(name))
+  if (unknown !== undefined)
+    throw new ConfigError(`--only knows ${[...known].join(', ')}, and no ${unknown}.`)
   const url = text('url')
   if (url !== undefined && !URL.canParse(url))
     throw new ConfigError('--url must be an address, as http://localhost:3000.')
@@ -47,6 +60,7 @@ function benchRequest(flags: Flags, env: NodeJS.ProcessEnv = process.env): Bench
     apiKey: text('apiKey') ?? env.E2B_API_KEY,
     runtime: text('runtime') ?? env.E2B_SERVER_RUNTIME ?? 'auto',
     isQuick: flags.quick === true,
+    only,
     idle: idle === undefined ? undefined : Number(idle),
     json: text('json'),
     svg: text('svg'),
