@@ -8,7 +8,9 @@ import { type Sampled, type SampleOptions, sampleAll } from './statistics.ts'
 export interface Plan {
   /** How many at once, each a pass of its own */
   concurrency: readonly number[]
-  /** Runs of what is done one at a time, and at least of each pass */
+  /** Creates one at a time: of fewer than a hundred the 99th percentile says nothing */
+  creates: number
+  /** Runs of everything else that is done one at a time, and at least of each pass */
   runs: number
   /** Times that something large is moved or copied */
   largeRuns: number

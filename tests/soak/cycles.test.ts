@@ -46,7 +46,7 @@ test(`${cycles} sandboxes that come and go`, { timeout: 300_000 + cycles * 1000 
   const failures: string[] = []
   await run(cycles, async () => {
     await cycle().catch((error: Error) => failures.push(`at ${done}: ${error.message}`))
-    if (failures.length > failuresMax) throw new Error(failures.join('\n'))
+    if (failures.length > failuresMax) throw new Error([...failures, server.output()].join('\n'))
     if (++done % Math.ceil(cycles / 10) === 0) await say(done, begun)
   })
   await nothingIsLeft()

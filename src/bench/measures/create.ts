@@ -5,7 +5,8 @@ import { sampleAll } from '../statistics.ts'
 /** Creating and killing, and a first command in what was created, at each concurrency. */
 export const measureCreate: Measure = async (context) => {
   for (const parallel of context.plan.concurrency) {
-    const options = { count: Math.max(context.plan.runs, parallel), parallel }
+    const { creates, runs } = context.plan
+    const options = { count: parallel === 1 ? creates : Math.max(runs, parallel), parallel }
     const atOnce = parallel === 1 ? '' : `, ${parallel} at once`
     const sandboxes = await create(context, { id: `create.c${parallel}`, atOnce, options })
     await kill(context, { id: `kill.c${parallel}`, atOnce, parallel }, sandboxes)

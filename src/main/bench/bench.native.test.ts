@@ -11,7 +11,15 @@ import { runMeasures } from '../../bench/run.ts'
 import { baseImage, installationRoot } from '../installation.ts'
 import { startBenchServer } from './server.ts'
 
-const plan: Plan = { concurrency: [1, 2], runs: 2, largeRuns: 1, largeMb: 1, idle: 3, settleMs: 100 }
+const plan: Plan = {
+  concurrency: [1, 2],
+  creates: 2,
+  runs: 2,
+  largeRuns: 1,
+  largeMb: 1,
+  idle: 3,
+  settleMs: 100,
+}
 const program = [join(installationRoot(), 'scripts/e2b-server.mjs')]
 const runId = `test${process.pid}`
 const foldersBefore = new Set(ownFolders())

@@ -17,13 +17,22 @@ import { startBenchServer } from './server.ts'
 
 const full: Plan = {
   concurrency: [1, 10, 50, 100],
+  creates: 100,
   runs: 30,
   largeRuns: 10,
   largeMb: 100,
   idle: 1000,
   settleMs: 3000,
 }
-const quick: Plan = { concurrency: [1, 10], runs: 10, largeRuns: 3, largeMb: 10, idle: 20, settleMs: 3000 }
+const quick: Plan = {
+  concurrency: [1, 10],
+  creates: 10,
+  runs: 10,
+  largeRuns: 3,
+  largeMb: 10,
+  idle: 20,
+  settleMs: 3000,
+}
 /** What an idle sandbox may at most be thought to take where the number of them is chosen, in bytes */
 const idleBytes = 8 * 2 ** 20
 const fileMaxBytes = 16 * 2 ** 20
