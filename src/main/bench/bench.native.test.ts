@@ -1,10 +1,10 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterEach, expect, test } from 'vitest'
+import { afterAll, afterEach, expect, test } from 'vitest'
 import type { Plan } from '../../bench/context.ts'
 import { type Engine, openEngine } from '../../bench/engine.ts'
 import { runMeasures } from '../../bench/run.ts'
@@ -22,11 +22,15 @@ const plan: Plan = {
 }
 const program = [join(installationRoot(), 'scripts/e2b-server.mjs')]
 const runId = `test${process.pid}`
-const foldersBefore = new Set(ownFolders())
+/** Where everything goes that it makes */
+const folder = mkdtempSync(join(tmpdir(), 'e2b-'))
+process.env.TMPDIR = folder
+
+afterAll(() => rmSync(folder, { recursive: true }))
 
 /** What runs with a state directory of a benchmark, or is mounted below one, goes with its folder. */
 afterEach(async () => {
-  expect(ownFolders().filter((name) => !foldersBefore.has(name))).toEqual([])
+  expect(readdirSync(folder)).toEqual([])
   const { stdout } = await promisify(execFile)('docker', [
     'ps',
     '-aq',
@@ -83,9 +87,4 @@ async function requireEngine(signal: AbortSignal): Promise<Engine> {
   const engine = await openEngine({ image: baseImage(), runId, signal })
   if (typeof engine === 'string') throw new Error(engine)
   return engine
-}
-
-/** State directories of benchmarks' servers, and folders of their files. */
-function ownFolders(): string[] {
-  return readdirSync(tmpdir()).filter((name) => name.startsWith('e2b-bench-'))
 }
