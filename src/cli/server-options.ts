@@ -44,7 +44,7 @@ export function withServerOptions(command: Command): Command {
       'private range whose registries are asked for images, once or more; closed without it [E2B_SERVER_REGISTRY_ALLOW]',
       joined,
     )
-    .option('--offline', 'ask no registry for images: those of the engine have to do [E2B_SERVER_OFFLINE]')
+    .option('--offline', 'ask no registry for images: those that are here have to do [E2B_SERVER_OFFLINE]')
     .option(
       '--build-env <name[=value]>',
       'variable for the commands of builds alone, once or more; without a value: the server’s own [E2B_SERVER_BUILD_ENV]',

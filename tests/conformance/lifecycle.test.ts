@@ -181,7 +181,8 @@ describe.each(sdks.slice(0, 1))('e2b $version: lifecycle', ({ sdk: { Sandbox, No
       lifecycle: { onTimeout: 'pause', autoResume: true },
     })
     expect((await sandbox.getInfo()).lifecycle).toEqual({ autoResume: true, onTimeout: 'pause' })
-    await sandbox.commands.run('python3 -m http.server 8000', { background: true })
+    // Nothing that the SDK hears of: it asks for the sandbox's health when a command is cut off, which wakes it too.
+    await sandbox.commands.run('setsid python3 -m http.server 8000 > /dev/null 2>&1 &')
     await expect.poll(() => answers(sandbox.sandboxId), { timeout: 10_000 }).toBe(200)
     // Only now: an answer after the deadline would be a wake.
     await sandbox.setTimeout(1_000)

@@ -24,7 +24,7 @@ interface PythonResult {
 }
 
 const folder = join(import.meta.dirname, 'python')
-const runTimeoutMs = 5 * 60_000
+const runTimeoutMs = 10 * 60_000
 
 // The tests are known only after they have run, so they run while this file is collected.
 const runs = await runAll()

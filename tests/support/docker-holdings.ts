@@ -46,8 +46,9 @@ export function dockerHoldings({ stateDir, instanceId }: Owner, env: Record<stri
     },
     async removeGuests() {
       for (const { Id } of await containers()) await docker.getContainer(Id).remove({ force: true })
+      // One whose guest was gone already has none.
       for (const name of existsSync(runDir) ? readdirSync(runDir) : [])
-        await promisify(execFile)('umount', [join(runDir, name)])
+        await promisify(execFile)('umount', [join(runDir, name)]).catch(() => {})
     },
     async removeImages() {
       // By name: what the server keeps for others is built on layers of its own.
