@@ -3,7 +3,7 @@
  * their start, and a name space in which the system's resolver is the server under test.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from '../setup/paths.mjs'
@@ -25,8 +25,9 @@ export async function inDomainMode(run) {
     const script = join(root, 'tests', 'support', 'make-authority.ts')
     execFileSync(process.execPath, ['--import', 'tsx', script, authority, domain], { cwd: root })
     const resolvConf = join(folder, 'resolv.conf')
-    // The tests write into it where the servers under test are.
+    // The tests write into it where the servers under test are, before what was there.
     writeFileSync(resolvConf, '')
+    const before = readFileSync('/etc/resolv.conf', 'utf8')
     return await run({
       // Only for these programs and what they start; the Docker engine is outside, and so are sandboxes.
       // Their addresses are the same each time, so one suite of this mode runs after the other.
@@ -39,6 +40,7 @@ export async function inDomainMode(run) {
         E2B_TEST_MODE: 'domain',
         E2B_TEST_CA: authority,
         E2B_TEST_RESOLV_CONF: resolvConf,
+        E2B_TEST_RESOLV_CONF_BEFORE: before,
         NODE_EXTRA_CA_CERTS: join(authority, 'ca.pem'),
         SSL_CERT_FILE: join(authority, 'ca-bundle.pem'),
       },

@@ -1,5 +1,6 @@
 import { Resolver } from 'node:dns'
 import { readFileSync } from 'node:fs'
+import { asidePrefix } from '../lib/resolv-conf.ts'
 
 export interface ResolverAddress {
   address: string
@@ -13,9 +14,6 @@ const keepMs = 30_000
 const resolvedListensOn = ['127.0.0.53', '127.0.0.54']
 const resolvedList = '/run/systemd/resolve/resolv.conf'
 const resolvConf = '/etc/resolv.conf'
-
-/** What stands before name servers in resolv.conf that the responder for a domain has taken the place of. */
-export const asidePrefix = (domain: string) => `#e2b-server ${domain}# `
 
 interface Sources {
   /** As Node writes them */

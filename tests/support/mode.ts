@@ -1,6 +1,7 @@
 /** How the SDKs under test find the server: `npm test -- --mode` chooses, scripts/test/domain-mode.mjs prepares. */
 import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { asidePrefix } from '../../src/lib/resolv-conf.ts'
 
 /**
  * A domain and addresses that only the name space of a run in domain mode knows: the one of the server that files share,
@@ -26,10 +27,19 @@ export function modeFlags(port: string, { isShared }: { isShared: boolean }): st
   return [...names, '--debug-port', '0']
 }
 
-/** Has the system's resolver ask the server that files share, or the own one of the file that runs. */
+/**
+ * Has the system's resolver ask the server that files share, or the own one of the file that runs, as `domain on` does: with
+ * the name servers that were there set aside.
+ */
 export function pointResolverAt({ isShared }: { isShared: boolean }): void {
-  const file = process.env.E2B_TEST_RESOLV_CONF
-  if (file !== undefined) writeFileSync(file, `nameserver ${isShared ? sharedAddress : ownAddress}\n`)
+  const { E2B_TEST_RESOLV_CONF: file, E2B_TEST_RESOLV_CONF_BEFORE: before = '' } = process.env
+  if (file === undefined) return
+  const aside = before.split('\n').filter((line) => line.startsWith('nameserver'))
+  const lines = [
+    `nameserver ${isShared ? sharedAddress : ownAddress}`,
+    ...aside.map((line) => `${asidePrefix(testDomain)}${line}`),
+  ]
+  writeFileSync(file, `${lines.join('\n')}\n`)
 }
 
 /** Gives a new state directory the authority that this process trusts since its start. */

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
-import { asidePrefix } from '../../dns/resolvers.ts'
+import { asidePrefix } from '../../lib/resolv-conf.ts'
 import { ConfigError } from '../config.ts'
 import { type Change, markedLines, readBytes, withoutOurs } from './changes.ts'
 

@@ -1,11 +1,15 @@
 import { availableParallelism, release, totalmem } from 'node:os'
 import { toError } from '../../domain/error.ts'
 import type { Fingerprint } from '../../domain/runtime.ts'
+import { areAllOnLoopback } from '../../network/resolvers.ts'
 import type { HostClient, HostHello } from './host-client.ts'
 
 /** Without these there is no sandbox. */
 const required = ['cgroup', 'network', 'seccomp'] as const
 const noViews = 'Sandboxes see memory, CPUs, load and boot id of the machine.'
+
+const noNames =
+  'The name servers of this machine listen on its loopback alone, where sandboxes do not reach them: names are not resolved inside.'
 
 /** Never throws. */
 export async function fingerprintNative(client: HostClient, signal: AbortSignal): Promise<Fingerprint> {
@@ -28,12 +32,14 @@ export async function fingerprintNative(client: HostClient, signal: AbortSignal)
     const reasons = missing.map((name) => features[name]?.why ?? `This machine lacks ${name}.`)
     return unusable(reasons.join(' '))
   }
+  const views = features.views?.has === true ? undefined : (features.views?.why ?? noViews)
+  const lacks = views ?? ((await areAllOnLoopback()) ? noNames : undefined)
   const cgroups = Number(features.cgroup?.has)
   return {
     ...machine,
     versions: { helper: version, ...machine.versions, cgroups: `v${cgroups}` },
     usable: true,
-    ...(features.views?.has !== true && { lacks: features.views?.why ?? noViews }),
+    ...(lacks !== undefined && { lacks }),
     detail: 'Sandboxes are made of name spaces of this kernel, without an engine.',
     isolation: {
       seccomp: true,
