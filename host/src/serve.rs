@@ -219,7 +219,7 @@ impl Server {
             return connection.reply(id, Err(Failure::new(Code::FailedPrecondition, why)));
         }
         match op {
-            Op::Hello { protocol } => connection.reply(id, self.hello(connection, protocol)),
+            Op::Hello { protocol } => connection.reply(id, Ok(self.hello(connection, protocol))),
             Op::Cancel { of } => {
                 connection.cancel(of);
                 connection.reply(id, Ok(json!({})));
@@ -298,20 +298,19 @@ impl Server {
         Ok(())
     }
 
-    fn hello(&self, connection: &Connection, asked: u64) -> Result<Value, Failure> {
-        if asked != protocol::VERSION {
-            let why = format!("The helper speaks version {} of its protocol.", protocol::VERSION);
-            return Err(Failure::new(Code::FailedPrecondition, why));
+    fn hello(&self, connection: &Connection, asked: u64) -> Value {
+        // Whoever speaks another version learns all the same what this is, so that it can be replaced.
+        if asked == protocol::VERSION {
+            connection.greet();
         }
-        connection.greet();
-        Ok(json!({
+        json!({
             "version": env!("CARGO_PKG_VERSION"),
             "protocol": protocol::VERSION,
             "instance": self.instance.as_str(),
             "build": self.build,
             "pid": std::process::id(),
             "features": self.features,
-        }))
+        })
     }
 }
 

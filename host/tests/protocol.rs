@@ -13,7 +13,9 @@ fn refuses_what_it_does_not_know_and_names_the_field() {
     let helper = Helper::start();
     let mut client = Client::connect(&helper.root);
     assert_eq!(client.refused(json!({ "op": "list" })), "failed_precondition");
-    assert_eq!(client.refused(json!({ "op": "hello", "protocol": 2 })), "failed_precondition");
+    // Says what it is also to whoever speaks another version, and does nothing for it.
+    assert_eq!(client.ask(json!({ "op": "hello", "protocol": 2 }))["protocol"], 1);
+    assert_eq!(client.refused(json!({ "op": "list" })), "failed_precondition");
     let hello = client.ask(json!({ "op": "hello", "protocol": 1 }));
     assert_eq!((&hello["build"], &hello["pid"]), (&json!("test"), &json!(helper.pid())));
     assert!(hello["features"]["cgroup"]["has"].as_u64().is_some());

@@ -24,7 +24,8 @@ export async function fingerprintNative(client: HostClient, signal: AbortSignal)
   try {
     hello = await client.hello(signal)
   } catch (error) {
-    return unusable(toError(error).message)
+    const { message, cause } = toError(error)
+    return unusable(cause instanceof Error ? `${message} ${cause.message}` : message)
   }
   const { version, features } = hello
   const missing = required.filter((name) => !features[name]?.has)

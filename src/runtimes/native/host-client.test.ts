@@ -1,11 +1,16 @@
 /** The client's half of spec/host.md, against a helper's side that answers what each test is about. */
+import { spawn } from 'node:child_process'
 import { getEventListeners } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import type { RuntimeEvent } from '../../domain/runtime.ts'
 import { silentLog } from '../../lib/log.ts'
+import type { Answer } from './answers.ts'
 import { createHostClient } from './host-client.ts'
 import { messageMaxBytes } from './host-connection.ts'
-import { type HostPeer, type PeerRequest, startPeer } from './host-peer.fixture.ts'
+import { type HostPeer, hello, type PeerRequest, startPeer } from './host-peer.fixture.ts'
+import { buildOf } from './host-process.ts'
 import { watchHost } from './host-watch.ts'
 
 const patience = () => AbortSignal.timeout(20_000)
@@ -174,6 +179,47 @@ test('ends of guests are told, on each connection anew; one without a helper is 
   await watching
   const gone = (sandboxId: string) => ({ type: 'guest-gone', sandboxId })
   const up = { type: 'engine-up' }
-  const down = { type: 'engine-down', reason: expect.stringContaining('No helper listens') }
+  const down = { type: 'engine-down', reason: expect.stringContaining('does not run') }
   expect(events).toEqual([up, gone('a'), up, gone('b'), down])
+})
+
+test('a helper of another version is replaced where it may be, and refused where others start it', async () => {
+  const old = spawn('sleep', ['1000'])
+  const greeting: Answer = { ...hello, protocol: 2, pid: old.pid! }
+  await using peer = await startPeer(({ ok }) => ok(), greeting)
+  await using guest = clientOf(peer)
+  await expect(guest.hello(patience())).rejects.toMatchObject({
+    code: 'failed_precondition',
+    message: expect.stringContaining('speaks version 2'),
+  })
+  expect(old.exitCode ?? old.signalCode).toBeNull()
+
+  const file = join(peer.root, 'program')
+  await writeFile(file, '#!/bin/sh\necho ready\n', { mode: 0o755 })
+  const program = { file, agent: file, instance: 'test', logFile: join(peer.root, 'log') }
+  const build = await buildOf(program)
+  old.once('exit', () => {
+    Object.assign(greeting, { protocol: 1, build })
+    peer.cut()
+  })
+  const options = { root: peer.root, program, path: '/usr/bin:/bin', network: async () => network }
+  const owner = createHostClient({ ...options, log: silentLog })
+  expect((await owner.hello(patience())).pid).toBe(old.pid)
+  expect(old.signalCode).toBe('SIGTERM')
+  await owner.close()
+})
+
+test('whoever asks for a sandbox learns no paths, whoever runs the server does', async () => {
+  await using nowhere = clientOf({ root: '/nonexistent' })
+  const error = await nowhere.hello(patience()).catch((refusal) => refusal)
+  expect(error).toMatchObject({
+    code: 'unavailable',
+    message: 'The helper that makes sandboxes does not run.',
+  })
+  expect(error.cause.message).toContain('/nonexistent/host.sock')
+  await using deep = clientOf({ root: `/${'x'.repeat(97)}` })
+  await expect(deep.hello(patience())).rejects.toMatchObject({
+    code: 'failed_precondition',
+    message: expect.stringContaining('has 98 bytes, and sockets can be in one of 97 at most'),
+  })
 })

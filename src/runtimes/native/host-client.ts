@@ -15,6 +15,9 @@ import { createHostConnection, type HostConnection, unavailable } from './host-c
 import { buildOf, type HostProgram, startHostProcess } from './host-process.ts'
 
 const protocol = 1
+const socketName = 'host.sock'
+/** Longest path of its directory: with the socket's name it is what the kernel takes, in bytes */
+const rootMaxBytes = 107 - `/${socketName}`.length
 /** Longest time for finding or starting the helper, and for saying hello to it, in milliseconds */
 const openMs = 20_000
 /** How long a call waits for that, in milliseconds */
@@ -78,6 +81,8 @@ interface Open {
   connection: HostConnection
   hello: HostHello
   build: string
+  /** One of another version does nothing on this connection but say what it is. */
+  protocol: number
   ended: AbortSignal
   onGone: (sandboxId: string) => void
 }
@@ -103,6 +108,7 @@ export function createHostClient(options: HostOptions): HostClient {
 
   /** A connection to a helper that is ours to use, if need be to one that is started for it. */
   const reach = async (signal: AbortSignal): Promise<Open> => {
+    checkRoot(root)
     const wanted = program && (await buildKnown(program))
     const found = await dial(root, signal).catch((error: NodeJS.ErrnoException) => {
       signal.throwIfAborted()
@@ -111,6 +117,10 @@ export function createHostClient(options: HostOptions): HostClient {
     })
     if (program === undefined || wanted === undefined) {
       if (found === undefined) throw notThere(root)
+      if (found.protocol !== protocol) {
+        found.connection.close()
+        throw otherProtocol(found.protocol)
+      }
       return found
     }
     if (found?.build === wanted) return found
@@ -121,9 +131,13 @@ export function createHostClient(options: HostOptions): HostClient {
     for (;;) {
       await startHostProcess(program, { root, build: wanted, path: options.path }, signal)
       try {
-        return await dial(root, signal)
+        const started = await dial(root, signal)
+        if (started.protocol === protocol) return started
+        started.connection.close()
+        throw otherProtocol(started.protocol)
       } catch (error) {
         // One that was about to end had the root still.
+        if (error instanceof ServerError && error.code === 'failed_precondition') throw error
         if (!isAway(error as NodeJS.ErrnoException)) throw unavailable(error)
         await sleep(againMs, signal)
       }
@@ -212,7 +226,7 @@ function isAway({ code }: NodeJS.ErrnoException): boolean {
 
 /** Connects and says hello. Errors: those of the system; `unavailable`; as the helper says. */
 async function dial(root: string, signal: AbortSignal): Promise<Open> {
-  const stream = await connectSocket({ path: join(root, 'host.sock') }, signal)
+  const stream = await connectSocket({ path: join(root, socketName) }, signal)
   const ending = new AbortController()
   const connection = createHostConnection(stream, {
     onGone: (sandboxId) => open?.onGone(sandboxId),
@@ -221,8 +235,9 @@ async function dial(root: string, signal: AbortSignal): Promise<Open> {
   let open: Open | undefined
   try {
     const answer = await connection.call('hello', { protocol }, signal)
-    const build = textOf(answer, 'build')
-    open = { connection, hello: readHello(answer), build, ended: ending.signal, onGone: () => {} }
+    const [build, version] = [textOf(answer, 'build'), wholeOf(answer, 'protocol')]
+    const known = { build, protocol: version, ended: ending.signal }
+    open = { connection, hello: readHello(answer), ...known, onGone: () => {} }
     return open
   } catch (error) {
     connection.close()
@@ -288,9 +303,27 @@ function readHello(answer: Answer): HostHello {
   }
 }
 
+/** Its paths are for whoever runs the server, so they stand in the cause. */
 function notThere(root: string): ServerError {
+  const cause = new Error(`No helper listens at ${join(root, socketName)}. Start it, as deploy/systemd does.`)
+  return new ServerError('unavailable', 'The helper that makes sandboxes does not run.', { cause })
+}
+
+function otherProtocol(version: number): ServerError {
   return new ServerError(
-    'unavailable',
-    `No helper listens at ${join(root, 'host.sock')}. Start it, as deploy/systemd does.`,
+    'failed_precondition',
+    `The helper that makes sandboxes speaks version ${version} of its protocol, and this server version ${protocol}. Start the ` +
+      'one that came with the server.',
+  )
+}
+
+/** Errors: `failed_precondition` for a directory whose sockets the kernel could not name. */
+function checkRoot(root: string): void {
+  const bytes = Buffer.byteLength(root)
+  if (bytes <= rootMaxBytes) return
+  throw new ServerError(
+    'failed_precondition',
+    `The path of the helper's directory has ${bytes} bytes, and sockets can be in one of ${rootMaxBytes} at most. Choose another ` +
+      'with --state-dir or --host-root.',
   )
 }

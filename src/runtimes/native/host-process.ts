@@ -62,7 +62,7 @@ export async function startHostProcess(
     })
     child.unref()
     const { stdout } = child
-    if (stdout === null) throw new Error('it has no standard output')
+    if (stdout === null) throw new Error('It has no standard output')
     const ready = new Promise<void>((resolve, reject) => {
       let said = ''
       stdout.on('data', (bytes: Buffer) => {
@@ -73,7 +73,7 @@ export async function startHostProcess(
       child.on('error', reject)
       child.on('exit', (status, killedBy) => {
         if (status === statusTaken) resolve()
-        else reject(new Error(`it ended with ${killedBy ?? `status ${status}`}`))
+        else reject(new Error(`It ended with ${killedBy ?? `status ${status}`}`))
       })
     })
     ready.catch(() => {})
@@ -84,11 +84,12 @@ export async function startHostProcess(
     }
   } catch (error) {
     signal.throwIfAborted()
-    throw new ServerError(
-      'failed_precondition',
-      `The helper that makes sandboxes can't be started: ${(error as Error).message}. ${program.logFile} says more.`,
-      { cause: error },
-    )
+    // Its path is for whoever runs the server.
+    const message = `${(error as Error).message}. ${program.logFile} says more.`
+    const cause = new Error(message, { cause: error })
+    throw new ServerError('failed_precondition', "The helper that makes sandboxes can't be started.", {
+      cause,
+    })
   } finally {
     await log.close()
   }
