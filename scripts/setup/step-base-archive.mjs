@@ -3,6 +3,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { baseImageName, buildBaseArchive } from '../../images/base/build.mjs'
 import { dockerEndpoint, saveImage } from './docker-socket.mjs'
+import { baseKey } from './prebuilt.mjs'
 import { SetupError } from './setup-error.mjs'
 import { readStamp, writeStamp } from './stamp.mjs'
 
@@ -11,7 +12,6 @@ import { readStamp, writeStamp } from './stamp.mjs'
  * @param {string} options.nameFile where the image's name goes
  * @param {(image: string) => string} options.archiveOf where the archive of the image of that name goes
  * @param {Record<string, string | undefined>} [options.env]
- * @returns {import('./run-steps.mjs').Step}
  */
 export function baseArchiveStep({ nameFile, archiveOf, env = process.env }) {
   return {
@@ -19,6 +19,12 @@ export function baseArchiveStep({ nameFile, archiveOf, env = process.env }) {
     isDone: async () => {
       const image = await baseImageName()
       return readStamp(nameFile) === image && existsSync(archiveOf(image))
+    },
+    takeReady: async (prebuilt) => {
+      const image = await baseImageName()
+      const isTaken = await prebuilt.take(baseKey(image), archiveOf(image))
+      if (isTaken) writeStamp(nameFile, image)
+      return isTaken
     },
     run: async (progress) => {
       const image = await baseImageName()

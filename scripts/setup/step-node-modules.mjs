@@ -7,6 +7,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { installPackages } from './apt.mjs'
 import { findProgram } from './find-program.mjs'
+import { sqliteFile, sqliteKey } from './prebuilt.mjs'
 import { runCommand } from './run-command.mjs'
 
 const installTimeoutMs = 15 * 60_000
@@ -19,16 +20,17 @@ const compilers = { python3: 'python3', make: 'make', 'g++': 'g++' }
 const built = ['better-sqlite3', 'esbuild', '@bufbuild/buf']
 
 /**
- * @param {{ root: string }} options the checkout
+ * @param {{ root: string, prebuilt: import('./prebuilt.mjs').Prebuilt }} options the checkout; what may be taken instead of compiled
  * @returns {import('./run-steps.mjs').Step}
  */
-export function nodeModulesStep({ root }) {
+export function nodeModulesStep({ root, prebuilt }) {
   const link = join(root, 'node_modules', '.bin', 'e2b-server')
   return {
     name: 'node modules',
     isDone: async () => modulesMatchLock(root) && nativeModuleLoads(root) && existsSync(link),
     run: async (progress) => {
       if (!modulesMatchLock(root)) await installModules(root, progress)
+      if (!nativeModuleLoads(root)) await prebuilt.take(await sqliteKey(root), sqliteFile(root))
       if (!nativeModuleLoads(root)) await buildNativeModules(root, progress)
       if (!existsSync(link)) symlinkSync('../../scripts/e2b-server.mjs', link)
     },

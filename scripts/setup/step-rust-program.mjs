@@ -18,7 +18,6 @@ const sources = ['src', 'build.rs', 'Cargo.toml', 'Cargo.lock', '.cargo', 'rust-
  * @param {string[]} [options.shared] files of the checkout that it is compiled from beside its crate
  * @param {string} options.binary where it goes
  * @param {string} options.stamp
- * @returns {import('./run-steps.mjs').Step}
  */
 export function rustProgramStep({ root, name, does, folder, shared = [], binary, stamp }) {
   const crate = join(root, folder)
@@ -26,7 +25,15 @@ export function rustProgramStep({ root, name, does, folder, shared = [], binary,
     [hashFiles(crate, sources), ...(shared.length > 0 ? [hashFiles(root, shared)] : [])].join(' ')
   return {
     name,
+    /** What it is, for whoever has built it elsewhere: its sources say all of it, as it needs nothing but a kernel */
+    key: () => `${folder}-${process.arch}-${hash().replaceAll(' ', '-')}`,
     isDone: async () => existsSync(binary) && readStamp(stamp) === hash(),
+    async takeReady(prebuilt) {
+      const before = hash()
+      const isTaken = await prebuilt.take(this.key(), binary)
+      if (isTaken) writeStamp(stamp, before)
+      return isTaken
+    },
     run: async (progress) => {
       const before = hash()
       const cargo = await findCargo(root)

@@ -3,6 +3,7 @@
  */
 import { join } from 'node:path'
 import { paths, root } from './paths.mjs'
+import { createPrebuilt, variable } from './prebuilt.mjs'
 import { baseArchiveStep } from './step-base-archive.mjs'
 import { baseImageStep } from './step-base-image.mjs'
 import { bundleStep } from './step-bundle.mjs'
@@ -15,6 +16,7 @@ import { newerPythonStep } from './step-newer-python.mjs'
 import { nodeModulesStep } from './step-node-modules.mjs'
 import { nodeVersionStep } from './step-node-version.mjs'
 import { olderCliStep } from './step-older-cli.mjs'
+import { prebuiltStep } from './step-prebuilt.mjs'
 import { needsNewerPython, pythonSdksStep, pythonStep } from './step-python-sdks.mjs'
 import { registryStep } from './step-registry.mjs'
 import { rustStep } from './step-rust.mjs'
@@ -35,9 +37,55 @@ export const purposes = ['docker', 'native', 'test', 'bench', 'cli', 'local']
  * @returns {import('./run-steps.mjs').Step[]}
  */
 export function stepsFor(purpose) {
+  const prebuilt = createPrebuilt()
   const usesGuests = purpose !== 'cli'
   const hasSandboxes = usesGuests && purpose !== 'local'
   const usesDocker = hasSandboxes && purpose !== 'native'
+  const [guestAgent, helper] = rustPrograms()
+  const programs = usesGuests ? [guestAgent, ...(hasSandboxes ? [helper] : [])] : []
+  const rustIsNeeded = async () =>
+    purpose === 'test' || (await Promise.all(programs.map((step) => step.isDone()))).includes(false)
+  const environments = [pythonSdksStep(paths.pythonSdks), pythonSdksStep(paths.frameworks)]
+  const pythonIsNeeded = async () =>
+    (await Promise.all(environments.map((step) => step.isDone()))).includes(false)
+  const { requirements, newer } = paths.frameworks
+  const newerPython = newerPythonStep({
+    folder: newer,
+    isNeeded: async () => (await pythonIsNeeded()) && (await needsNewerPython(requirements)),
+  })
+  const baseImage = usesDocker
+    ? baseImageStep({ nameFile: paths.baseImage })
+    : baseArchiveStep({ nameFile: paths.baseImage, archiveOf: paths.baseArchiveOf })
+  const ready = hasSandboxes ? [...programs, ...(usesDocker ? [] : [baseImage])] : programs
+  return [
+    nodeVersionStep(),
+    ...(ready.length > 0 ? [prebuiltStep({ prebuilt, steps: ready, source: process.env[variable] })] : []),
+    ...(usesDocker ? [dockerEngineStep()] : []),
+    ...(hasSandboxes ? [networkRulesStep()] : []),
+    ...(usesGuests ? [rustStep({ root, isNeeded: rustIsNeeded })] : []),
+    ...(purpose === 'bench' ? [loadToolsStep()] : []),
+    ...(purpose === 'test'
+      ? [
+          chromiumStep(),
+          registryStep({ program: paths.registry }),
+          olderCliStep({ folder: paths.olderCli }),
+          pythonStep({ isNeeded: pythonIsNeeded }),
+          newerPython,
+        ]
+      : []),
+    ...inLane('server', [
+      nodeModulesStep({ root, prebuilt }),
+      bundleStep({ root, bundle: paths.bundle, stamp: join(paths.stamps, 'bundle') }),
+    ]),
+    ...inLane('agent', programs),
+    ...inLane('image', hasSandboxes ? [baseImage] : []),
+    ...inLane('tools', hasSandboxes ? [imageToolsStep({ archive: paths.imageTools })] : []),
+    ...inLane('Python', purpose === 'test' ? environments : []),
+  ]
+}
+
+/** Ours in Rust: the agent inside sandboxes, and the helper on the machine. */
+export function rustPrograms() {
   const guestAgent = rustProgramStep({
     root,
     name: 'guest agent',
@@ -55,44 +103,7 @@ export function stepsFor(purpose) {
     binary: paths.hostBinary,
     stamp: join(paths.stamps, 'host-helper'),
   })
-  const programs = usesGuests ? [guestAgent, ...(hasSandboxes ? [helper] : [])] : []
-  const rustIsNeeded = async () =>
-    purpose === 'test' || (await Promise.all(programs.map((step) => step.isDone()))).includes(false)
-  const environments = [pythonSdksStep(paths.pythonSdks), pythonSdksStep(paths.frameworks)]
-  const pythonIsNeeded = async () =>
-    (await Promise.all(environments.map((step) => step.isDone()))).includes(false)
-  const { requirements, newer } = paths.frameworks
-  const newerPython = newerPythonStep({
-    folder: newer,
-    isNeeded: async () => (await pythonIsNeeded()) && (await needsNewerPython(requirements)),
-  })
-  const baseImage = usesDocker
-    ? baseImageStep({ nameFile: paths.baseImage })
-    : baseArchiveStep({ nameFile: paths.baseImage, archiveOf: paths.baseArchiveOf })
-  return [
-    nodeVersionStep(),
-    ...(usesDocker ? [dockerEngineStep()] : []),
-    ...(hasSandboxes ? [networkRulesStep()] : []),
-    ...(usesGuests ? [rustStep({ root, isNeeded: rustIsNeeded })] : []),
-    ...(purpose === 'bench' ? [loadToolsStep()] : []),
-    ...(purpose === 'test'
-      ? [
-          chromiumStep(),
-          registryStep({ program: paths.registry }),
-          olderCliStep({ folder: paths.olderCli }),
-          pythonStep({ isNeeded: pythonIsNeeded }),
-          newerPython,
-        ]
-      : []),
-    ...inLane('server', [
-      nodeModulesStep({ root }),
-      bundleStep({ root, bundle: paths.bundle, stamp: join(paths.stamps, 'bundle') }),
-    ]),
-    ...inLane('agent', programs),
-    ...inLane('image', hasSandboxes ? [baseImage] : []),
-    ...inLane('tools', hasSandboxes ? [imageToolsStep({ archive: paths.imageTools })] : []),
-    ...inLane('Python', purpose === 'test' ? environments : []),
-  ]
+  return [guestAgent, helper]
 }
 
 /** Most of a first setup is the compiling of two things, each on one core, and waiting for registries. */
