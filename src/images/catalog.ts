@@ -31,15 +31,18 @@ export interface Catalog {
   readonly shared: RecordFiles | undefined
 }
 
-/**
- * Nobody else writes to `folder`; every server of the machine may to `sharedFolder`. `layersThere`: what the helper has, which is
- * asked where a removal has broken off.
- */
-export function createCatalog(
-  folder: string,
-  sharedFolder: string | undefined,
-  layersThere: () => Promise<readonly string[]>,
-): Catalog {
+export interface CatalogOptions {
+  /** Nobody else writes to it */
+  folder: string
+  /** Every server of the machine may write to it */
+  sharedFolder: string | undefined
+  /** Whether another process is the one that writes to `folder` */
+  isReadOnly: boolean
+  /** What the helper has: asked where a removal has broken off */
+  layersThere: () => Promise<readonly string[]>
+}
+
+export function createCatalog({ folder, sharedFolder, isReadOnly, layersThere }: CatalogOptions): Catalog {
   const files = createRecordFiles(folder)
   const shared = sharedFolder === undefined ? undefined : createRecordFiles(sharedFolder)
   let known = new Map<string, ImageRecord>()
@@ -71,7 +74,7 @@ export function createCatalog(
     }
   }
   const loadAll = async () => {
-    await repair()
+    if (!isReadOnly) await repair()
     const { records, isWhole } = await files.list()
     known = new Map(records.map((record) => [record.image, record]))
     isKnown = isWhole

@@ -27,6 +27,17 @@ export async function openEngineArchive(
   })
 }
 
+/** Whether an engine answers at that socket and has the image. Errors: as `openEngineArchive`. */
+export async function hasEngineImage(
+  socketPath: string,
+  image: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const answer = await ask(socketPath, `/images/${encodeURI(image)}/json`, signal)
+  answer?.destroy()
+  return answer?.statusCode === 200
+}
+
 function ask(socketPath: string, path: string, signal: AbortSignal): Promise<IncomingMessage | undefined> {
   return new Promise((resolve, reject) => {
     const sent = request({ socketPath, path, agent: false, signal, timeout: quietMs }, resolve)

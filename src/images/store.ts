@@ -49,6 +49,8 @@ export interface ImageStoreOptions {
   shared?: string
   /** An image that is taken in, for all servers of the machine, when it is first looked for; none: it isn't there */
   provided?: { image: string; open: (signal: AbortSignal) => Promise<ImageSource | undefined> }
+  /** Whether records are only read: no image is made, and what a removal has left is left. Default: no */
+  isReadOnly?: boolean
   /** Default: every registry of the internet, as names say */
   registries?: Partial<RegistryChoice>
   clock?: Clock
@@ -59,7 +61,12 @@ export interface ImageStoreOptions {
 export function createImageStore(options: ImageStoreOptions): ImageStore {
   const { layers: host, folder, provided, clock = systemClock(), log } = options
   const registries: RegistryChoice = { offline: false, allow: [], ecrEndpoint, ...options.registries }
-  const catalog = createCatalog(folder, options.shared, () => host.layers(patientSignal(repairMs)))
+  const catalog = createCatalog({
+    folder,
+    sharedFolder: options.shared,
+    isReadOnly: options.isReadOnly ?? false,
+    layersThere: () => host.layers(patientSignal(repairMs)),
+  })
   const keeper = createLayerKeeper(host, (name) => catalog.layerNamed(name) !== undefined, clock)
   const parts: CopyParts = { host, catalog, keeper, log }
   const copies = createSemaphore(copiesMax)

@@ -2,8 +2,9 @@
 import { createReadStream, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Runtime } from '../domain/runtime.ts'
-import { openEngineArchive } from '../images/engine-archive.ts'
+import { hasEngineImage, openEngineArchive } from '../images/engine-archive.ts'
 import { createImageStore, type ImageStoreOptions } from '../images/store.ts'
+import { newId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import { enginePath } from '../runtimes/docker/socket-path.ts'
 import { createNativeRuntime } from '../runtimes/native/runtime.ts'
@@ -17,37 +18,57 @@ const sharedFolder = '/var/lib/e2b-server/images'
 /** Most characters of a server's id in names of interfaces and control groups */
 const instanceMaxLength = 16
 
+/** Of a runtime that only looks: a directory of its own, for what a server would have in its state directory. */
+export interface Look {
+  folder: string
+}
+
+interface NativeParts {
+  guestBinary: string
+  instanceId: string
+  /** Then nothing that a server has is changed: a helper that others start is only asked, and any other is one of its own. */
+  look: Look | undefined
+  log: Log
+}
+
 /** Touches nothing until it is used. */
-export function createNative(
-  config: Config,
-  { guestBinary, instanceId, log }: { guestBinary: string; instanceId: string; log: Log },
-): Runtime {
+export function createNative(config: Config, { guestBinary, instanceId, look, log }: NativeParts): Runtime {
   const { stateDir, hostRoot, path, openEgress, egressAllow } = config
   const isRoot = process.getuid?.() === 0
   const startsHelper = isRoot && hostRoot === undefined
+  const ownFolder = look?.folder ?? stateDir
   const program = {
     file: hostBinary(),
     agent: guestBinary,
-    instance: instanceId.slice(0, instanceMaxLength),
-    logFile: join(stateDir, 'host.log'),
+    // Two helpers of one name would end each other's guests.
+    instance: look === undefined ? instanceId.slice(0, instanceMaxLength) : `doctor${newId().slice(0, 8)}`,
+    logFile: join(ownFolder, 'host.log'),
     shared: sharedFolder,
   }
   return createNativeRuntime({
-    root: hostRoot ?? (isRoot ? join(stateDir, 'native') : usualHostRoot),
+    root: hostRoot ?? (isRoot ? join(ownFolder, 'native') : usualHostRoot),
     ...(startsHelper && { program }),
+    isGuest: look !== undefined && !startsHelper,
     path,
     images: (layers) =>
       createImageStore({
         layers,
-        folder: join(stateDir, 'image-records'),
+        folder: join(startsHelper ? ownFolder : stateDir, 'image-records'),
         ...(startsHelper && { shared: join(sharedFolder, 'records') }),
-        ...providedBy(config),
+        ...(look === undefined ? providedBy(config) : { isReadOnly: !startsHelper }),
         registries: registriesOf(config),
         log,
       }),
     egress: { open: openEgress, allow: egressAllow },
     log,
   })
+}
+
+/** Whether there is something that the first start takes the image of template `base` in from. */
+export async function isBaseProvided({ dockerHost }: Config, signal: AbortSignal): Promise<boolean> {
+  const image = baseImage()
+  if (image === undefined) return false
+  return existsSync(baseArchive(image)) || hasEngineImage(enginePath(dockerHost), image, signal)
 }
 
 /** Which registries are asked, by the server's flags. */

@@ -6,7 +6,7 @@ import { createDockerRuntime } from '../runtimes/docker/runtime.ts'
 import { createProcessRuntime } from '../runtimes/process/runtime.ts'
 import { type Config, ConfigError } from './config.ts'
 import { requireGuestBinary, requireHostBinary } from './installation.ts'
-import { createNative, registriesOf } from './native-runtime.ts'
+import { createNative, type Look, registriesOf } from './native-runtime.ts'
 
 /** How long the engine may take to say what it is, in ms. */
 const fingerprintTimeoutMs = 10_000
@@ -30,10 +30,15 @@ export interface ChosenRuntime {
 
 /**
  * The runtime that is asked for; `auto` is the first that lacks nothing, else the first that is usable, never one without
- * isolation. Where the state directory has something of one, it is that, usable or not.
+ * isolation. Where the state directory has something of one, it is that, usable or not. `look`: only to look at it.
  */
-export async function chooseRuntime(config: Config, state: ServerState, log: Log): Promise<ChosenRuntime> {
-  const create = (name: RuntimeName) => createRuntime(name, config, state.instanceId, log)
+export async function chooseRuntime(
+  config: Config,
+  state: ServerState,
+  log: Log,
+  look?: Look,
+): Promise<ChosenRuntime> {
+  const create = (name: RuntimeName) => createRuntime(name, config, { ...state, log, look })
   if (config.runtime !== 'auto') return { runtime: create(config.runtime), why: undefined }
   const bound = boundTo(state.runtimes)
   if (bound !== undefined) return { runtime: create(bound.name), why: bound.why }
@@ -77,10 +82,15 @@ function boundTo({
 }
 
 /** Touches nothing until it is used. */
-function createRuntime(name: RuntimeName, config: Config, instanceId: string, log: Log): Runtime {
+function createRuntime(
+  name: RuntimeName,
+  config: Config,
+  { instanceId, log, look }: { instanceId: string; log: Log; look: Look | undefined },
+): Runtime {
   const shared = { guestBinary: requireGuestBinary(), instanceId, log }
-  const { openEgress, egressAllow, stateDir } = config
-  if (name === 'native') return createNative(config, shared)
+  const { openEgress, egressAllow } = config
+  const stateDir = look?.folder ?? config.stateDir
+  if (name === 'native') return createNative(config, { ...shared, look })
   if (name === 'process') return createProcessRuntime({ ...shared, acknowledgeNoIsolation: true })
   return createDockerRuntime({
     ...shared,

@@ -6,8 +6,15 @@ import { type Finding, lookTimeoutMs, Trouble } from './check.ts'
 import type { Running } from './running.ts'
 import { readServerState } from './server-state.ts'
 
+/** What is said where no sandbox can be started without changing what servers have. */
+export const notTried: Finding = {
+  detail: 'not tried: the image of template "base" is taken in with the first sandbox of a server',
+  state: 'warn',
+  remedy: 'Start a sandbox, then run "doctor" again.',
+}
+
 /** What came of closing a sandbox. */
-export type Closing = 'closed' | 'still open' | 'no such power' | Error
+export type Closing = 'closed' | 'still open' | 'no such power' | 'not tried' | Error
 
 /** What a running server's rules lack, and what is to be said of them otherwise. */
 export interface RunningRules {
@@ -46,6 +53,7 @@ export function egressFinding(
       'Leave allow_internet_access out.',
     )
   }
+  if (closing === 'not tried') return notTried
   if (closing === 'no such power') {
     const remedy = 'Use the Docker runtime for code that you do not trust.'
     return { state: 'warn', detail: 'none: sandboxes have the network of this machine', remedy }

@@ -1,9 +1,8 @@
 /** Images that servers have left with the engine. */
 import type { Check } from '../../cli/actions.ts'
-import { silentLog } from '../../lib/log.ts'
 import type { Config } from '../config.ts'
-import { chooseRuntime } from '../runtimes.ts'
 import { check, type Finding, lookTimeoutMs } from './check.ts'
+import { withRuntime } from './look.ts'
 import { likeServer, readServerState } from './server-state.ts'
 
 /** Servers that are named, those with the most images first. */
@@ -16,8 +15,7 @@ export function lookAtImages(config: Config): Promise<Check> {
 
 async function images(config: Config): Promise<Finding> {
   const state = readServerState(config.stateDir) ?? likeServer(config.stateDir, 'doctor')
-  const { runtime } = await chooseRuntime(config, state, silentLog)
-  try {
+  return withRuntime(config, state, async ({ runtime }) => {
     const others = await runtime.images.others(AbortSignal.timeout(lookTimeoutMs))
     if (others.size === 0) return { detail: 'none of other servers' }
     const most = [...others].sort(([, one], [, other]) => other.length - one.length).slice(0, shownMax)
@@ -25,7 +23,5 @@ async function images(config: Config): Promise<Finding> {
     const more = others.size > shownMax ? ` and those of ${others.size - shownMax} more` : ''
     const remedy = 'docker image prune -a --filter label=e2b-server.instance=<id>'
     return { detail: `${list}${more}; where such a server is gone, "${remedy}" removes them` }
-  } finally {
-    await runtime.close()
-  }
+  })
 }

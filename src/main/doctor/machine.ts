@@ -2,13 +2,14 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Check } from '../../cli/actions.ts'
-import { silentLog } from '../../lib/log.ts'
 import type { Config } from '../config.ts'
 import { baseImage, guestBinary, programFile, programVersion } from '../installation.ts'
+import { isBaseProvided } from '../native-runtime.ts'
 import { readAuthorities } from '../open-provision.ts'
-import { chooseRuntime, whyUnusable } from '../runtimes.ts'
+import { whyUnusable } from '../runtimes.ts'
 import { prepareStateDir, readIfThere } from '../state-dir.ts'
 import { check, type Finding, lookTimeoutMs, Trouble } from './check.ts'
+import { withRuntime } from './look.ts'
 import { likeServer, readServerState } from './server-state.ts'
 
 const oldestNode = [20, 19] as const
@@ -103,24 +104,21 @@ function cgroups(): string {
 async function runtime(config: Config): Promise<string> {
   const { stateDir } = config
   const state = readServerState(stateDir) ?? likeServer(stateDir, 'doctor')
-  const { runtime: made, why } = await chooseRuntime(config, state, silentLog)
-  const signal = () => AbortSignal.timeout(lookTimeoutMs)
-  try {
+  return withRuntime(config, state, async ({ runtime: made, why }) => {
+    const signal = () => AbortSignal.timeout(lookTimeoutMs)
     const fingerprint = await made.fingerprint(signal())
     if (!fingerprint.usable) throw new Trouble(whyUnusable(made.name, fingerprint, why), remedyOf(made.name))
     const image = baseImage()
-    if (
-      made.capabilities.isolation &&
-      (image === undefined || (await made.images.inspect(image, signal())) === undefined)
-    ) {
+    const isThere = async () =>
+      image !== undefined &&
+      ((await made.images.inspect(image, signal())) !== undefined ||
+        (made.name === 'native' && (await isBaseProvided(config, signal()))))
+    if (made.capabilities.isolation && !(await isThere()))
       throw new Trouble('The image of template "base" is missing.', build)
-    }
     const list = Object.entries(fingerprint.versions).map((pair) => pair.join(' '))
     const text = `${made.name}${list.length > 0 ? ` (${list.join(', ')})` : ''}`
     return why === undefined ? text : `${text}. ${why}`
-  } finally {
-    await made.close()
-  }
+  })
 }
 
 function remedyOf(runtime: string): string {

@@ -1,19 +1,15 @@
 /** A sandbox is started, asked a few things and removed again. */
 import { randomBytes } from 'node:crypto'
 import { promises as dns } from 'node:dns'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Check } from '../../cli/actions.ts'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
 import { exec } from '../../guest/exec.ts'
 import { newSandboxId } from '../../lib/ids.ts'
-import { silentLog } from '../../lib/log.ts'
 import type { Config } from '../config.ts'
 import { baseImage } from '../installation.ts'
-import { chooseRuntime } from '../runtimes.ts'
 import { check, type Finding, Trouble } from './check.ts'
-import { type Closing, egressFinding, runningRules } from './egress.ts'
+import { type Closing, egressFinding, notTried, runningRules } from './egress.ts'
+import { withRuntime } from './look.ts'
 import type { Running } from './running.ts'
 import { likeServer } from './server-state.ts'
 
@@ -52,13 +48,10 @@ interface Tried {
 }
 
 /** Never rejects but for what makes every sandbox impossible. */
-async function trySandbox(config: Config): Promise<Tried> {
-  // An id and a directory of its own: a running server must not take the sandbox for a remainder of its own.
-  const stateDir = await mkdtemp(join(tmpdir(), 'e2b-doctor-'))
-  let runtime: Runtime | undefined
-  try {
-    const state = likeServer(config.stateDir, `doctor${randomBytes(5).toString('hex')}`)
-    runtime = (await chooseRuntime({ ...config, stateDir }, state, silentLog)).runtime
+function trySandbox(config: Config): Promise<Tried> {
+  // An id of its own: a running server must not take the sandbox for a remainder of its own.
+  const state = likeServer(config.stateDir, `doctor${randomBytes(5).toString('hex')}`)
+  return withRuntime(config, state, async ({ runtime }) => {
     const { name } = runtime
     const { isolation, usable, detail } = await runtime.fingerprint(AbortSignal.timeout(stepMs))
     if (!usable) throw new Trouble(detail, 'The line "runtime" has what to do.')
@@ -70,20 +63,22 @@ async function trySandbox(config: Config): Promise<Tried> {
     return {
       runtime: name,
       isolation: isolationFinding(isolation),
-      started: () => programsFinding(known().missing),
-      names: () => namesFinding(known().resolves, known().resolvesHere),
-      closing: () => known().closing,
+      started: () => (known() === undefined ? notTried : programsFinding(known()!.missing)),
+      names: () =>
+        known() === undefined ? notTried : namesFinding(known()!.resolves, known()!.resolvesHere),
+      closing: () => known()?.closing ?? 'not tried',
     }
-  } finally {
-    await runtime?.close()
-    await rm(stateDir, { recursive: true, force: true })
-  }
+  })
 }
 
+/** Undefined where the image would have to be taken in first. */
 async function startAndAsk(runtime: Runtime) {
   const image = baseImage()
   const { isolation } = runtime.capabilities
   if (isolation && image === undefined) throw new Error('the image of template "base" is missing.')
+  const isMissing = async () =>
+    (await runtime.images.inspect(image ?? '', AbortSignal.timeout(stepMs))) === undefined
+  if (runtime.name === 'native' && (await isMissing())) return undefined
   const spec = {
     image: image ?? 'base',
     cpuCount: 1,

@@ -48,6 +48,8 @@ export interface HostOptions {
   root: string
   /** Absent: it is started by others, and only connected to */
   program?: HostProgram
+  /** Whether the helper is told nothing of what sandboxes may reach, as that is its server's to say. Default: no */
+  isGuest?: boolean
   /** PATH of the helper */
   path: string
   network: () => Promise<HostNetwork>
@@ -145,6 +147,7 @@ export function createHostClient(options: HostOptions): HostClient {
   }
 
   const prepareOn = async ({ connection }: Open, signal: AbortSignal) => {
+    if (options.isGuest === true) return
     await connection.call('prepare', { network: await options.network() }, signal)
     preparedAt = performance.now()
   }

@@ -50,6 +50,8 @@ export interface NativeRuntimeOptions {
   root: string
   /** How the helper is started; absent: others do that */
   program?: HostProgram
+  /** Whether the helper is a server's that this is none of: it is not told what sandboxes may reach. Default: no */
+  isGuest?: boolean
   /** PATH of a helper that is started here */
   path: string
   /** Made of what the helper does with layers */
@@ -67,6 +69,7 @@ export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
   const client = createHostClient({
     ...{ root, path, log },
     ...(program !== undefined && { program }),
+    isGuest: options.isGuest ?? false,
     network: async () => ({
       ...egress,
       resolvers: await hostResolvers(),
