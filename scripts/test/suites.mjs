@@ -127,10 +127,11 @@ export const suites = [
   {
     name: 'native-model',
     title: 'Random schedules with faults against a model, on native',
+    isDeepOnly: true,
     ...vitestSuite('model', ({ isDeep }) => ({
       args: ['--maxWorkers=2'],
       files: ['tests/model/schedules'],
-      env: { E2B_MODEL_RUNTIME: 'native', E2B_MODEL_SCHEDULES: isDeep ? '2000' : '100' },
+      env: { E2B_MODEL_RUNTIME: 'native', E2B_MODEL_SCHEDULES: isDeep ? '2000' : '200' },
     })),
   },
   {

@@ -90,14 +90,14 @@ export async function createWorld(random: Random): Promise<World> {
       await world.control.lifecycle.idle()
       await world.expiry.idle()
       await world.control.endings.idle()
-      Object.assign(world, live())
+      // What a runtime remembers of images is true for as long as it is the only one that makes any.
+      Object.assign(world, { runtime: runtimes.create(), ...live() })
       const rate = world.faultRate
       world.faultRate = 0
       await reconcile(world.control, patience())
       world.faultRate = rate
     },
     async [Symbol.asyncDispose]() {
-      await truth.close()
       await runtimes.dispose()
       await store.close()
       await removeArchives()
