@@ -2,10 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { Sandbox } from 'e2b'
-import { testedRuntime } from '../../scripts/test/runtime.mjs'
 import type { TestServer } from './server.ts'
 
 export interface HostileTenant {
@@ -26,11 +24,11 @@ export async function prepareHostileTenant(server: TestServer): Promise<HostileT
   await honest.commands.run(`mkdir d && cd d && seq 1 ${filesOfDirectory} | xargs touch`)
   const taken = await Sandbox.create({ timeoutMs: 1_200_000 })
   await taken.files.write('/tmp/impostor.py', readFileSync(join(import.meta.dirname, 'impostor.py'), 'utf8'))
-  // Of what can be written to, where the agent's socket is seen inside: on Docker.
-  const place = testedRuntime() === 'docker' ? '/run/e2b-guest/socket' : '/dev/shm'
-  const impostor = `cd ${place} && exec python3 /tmp/impostor.py`
+  const impostor = 'cd /run/e2b-guest/socket && exec python3 /tmp/impostor.py'
   await taken.commands.run(impostor, { user: 'root', background: true, timeoutMs: 0 })
-  await untilInPlace(taken, `${place}/in-place`)
+  await taken.commands.run('until [ -e /run/e2b-guest/socket/real.sock ]; do sleep 0.1; done', {
+    user: 'root',
+  })
   await server.end('SIGTERM')
   await server.restart()
 
@@ -70,7 +68,8 @@ export async function prepareHostileTenant(server: TestServer): Promise<HostileT
     () => listDir(taken, '/'),
     () => Promise.all(Array.from({ length: 8 }, () => listDir(taken, '/').catch(() => {}))),
     () => Promise.all(Array.from({ length: 300 }, () => neverSent(server))),
-    () => taken.commands.run(`dd if=/dev/zero of=${place}/fill bs=1M count=256`, { user: 'root' }),
+    () =>
+      taken.commands.run('dd if=/dev/zero of=/run/e2b-guest/socket/fill bs=1M count=256', { user: 'root' }),
     () =>
       fetch(`${server.url}/v2/sandboxes`, {
         method: 'POST',
@@ -86,15 +85,6 @@ export async function prepareHostileTenant(server: TestServer): Promise<HostileT
     async kill() {
       await Promise.all([honest.kill(), taken.kill()])
     },
-  }
-}
-
-/** The agent may stop in the middle of an answer: it is asked again. */
-async function untilInPlace(sandbox: Sandbox, path: string): Promise<void> {
-  const late = Date.now() + answerTimeoutMs
-  while (!(await sandbox.files.exists(path, { user: 'root', requestTimeoutMs: 2_000 }).catch(() => false))) {
-    if (Date.now() > late) throw new Error('the impostor is not in place')
-    await sleep(100)
   }
 }
 
