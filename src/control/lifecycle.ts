@@ -9,7 +9,7 @@ import type { LifecycleEventType, NewLifecycleEvent } from '../domain/lifecycle-
 import type { SandboxNode } from '../domain/node.ts'
 import type { GuestHandle } from '../domain/runtime.ts'
 import type { Sandbox, SandboxUpdate } from '../domain/sandbox.ts'
-import { nextState, type SandboxEvent, type SandboxState } from '../domain/sandbox-state.ts'
+import { nextState, type SandboxEvent } from '../domain/sandbox-state.ts'
 import type { Store } from '../domain/store.ts'
 import type { Backlog, EndPhase } from '../domain/telemetry.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -38,7 +38,8 @@ export interface Lifecycle {
     signal?: AbortSignal,
   ): Promise<T>
   /**
-   * Records a step and what belongs to it, and resolves with the row as it is then; only inside `exclusive`.
+   * Records a step and what belongs to it, and resolves with the row as it is then; only inside `exclusive`. Whoever tells of a step
+   * that must outlast a power failure waits for `Store.durable`.
    * Errors: `conflict` where the step isn't legal, or the sandbox's end is recorded.
    */
   move(
@@ -81,8 +82,6 @@ export interface Lifecycle {
   idle(): Promise<void>
 }
 
-/** States that no crash changes; the others are intents. */
-const lasting: ReadonlySet<SandboxState> = new Set(['running', 'paused'])
 /** How often an end is tried to be recorded while steps are; they are seldom, and few in a row. */
 const preemptAttempts = 10
 
@@ -172,8 +171,7 @@ export function createLifecycle(parts: {
   ): Promise<Sandbox> {
     const update = { ...change, state: next(sandbox, event) }
     const written = told && eventOf(sandbox, told, clock.now())
-    const isIntent = written === undefined && !lasting.has(update.state)
-    await store.sandboxes.update(sandbox.id, update, { event: written, from: sandbox.state, isIntent })
+    await store.sandboxes.update(sandbox.id, update, { event: written, from: sandbox.state, lazily: true })
     return { ...sandbox, ...update }
   }
 
@@ -211,7 +209,7 @@ export function createLifecycle(parts: {
   async function writeEnd(sandbox: Sandbox, event: SandboxEvent, reason: string): Promise<Sandbox> {
     const change = { state: next(sandbox, event), endReason: reason, idempotency: null }
     const told = eventOf(sandbox, { type: 'killed', reason }, clock.now())
-    const options = { event: told, from: sandbox.state, isIntent: true }
+    const options = { event: told, from: sandbox.state, lazily: true }
     await store.sandboxes.update(sandbox.id, change, options)
     log.info({ sandboxId: sandbox.id, reason }, 'sandbox ended')
     return { ...sandbox, ...change }

@@ -100,12 +100,16 @@ async function pauseInTurn(
   { memory, reason, phase }: PauseOptions & { phase: EndPhase },
 ): Promise<Sandbox> {
   const intent = await ctx.lifecycle.move(sandbox, 'pause', { pausedWithMemory: memory })
+  // A pause that is to be is completed after a power failure, so its record needn't wait for the disk once more.
+  const kept = ctx.store.durable()
+  kept.catch(() => {})
   phase('store')
   await ctx.node.withdraw(sandbox.id)
   phase('withdraw')
   try {
     if (intent.handle === null) throw new ServerError('internal', 'The sandbox has no guest.')
     await ctx.node.pause(intent.handle, { memory }, patientSignal(pauseTimeoutMs))
+    await kept
   } catch (error) {
     await makeGood(ctx, intent, error)
     throw error

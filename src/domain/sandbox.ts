@@ -100,8 +100,8 @@ export interface SandboxStore {
 
   // With an event that says that a sandbox was created, its template counts it.
 
-  // Intents aren't waited for until the disk has them (`Store.durable`): a power failure that takes one back ends the guest of
-  // its effect too, and reconciliation finds the rest. They are: a row without an event, an update that says so, a removal.
+  // What is done lazily doesn't wait until the disk has it (`Store.durable`), as creates and removals never do: a power failure that
+  // takes back a start, a resume or an intent ends the guest of it too, and reconciliation finds the rest.
 
   /**
    * With an event: of one that runs already, as its guest was started ahead, whose record goes with it (`WarmGuestStore`).
@@ -119,7 +119,7 @@ export interface SandboxStore {
   update(
     id: string,
     update: SandboxUpdate,
-    options?: { event?: NewLifecycleEvent | undefined; from?: SandboxState; isIntent?: boolean },
+    options?: { event?: NewLifecycleEvent | undefined; from?: SandboxState; lazily?: boolean },
   ): Promise<void>
   /** Idempotent. */
   remove(id: string): Promise<void>

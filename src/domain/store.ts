@@ -13,7 +13,7 @@ import type { WebhookStore } from './webhook.ts'
 
 /**
  * All that is kept. `src/store/store.suite.ts` is the contract's test: every dialect passes it. What a method has written survives
- * the end of this process when it resolves, and of the machine too, but for intents of sandboxes (`SandboxStore`).
+ * the end of this process when it resolves, and of the machine too, but for what is lazily done to sandboxes (`SandboxStore`).
  */
 export interface Store {
   readonly sandboxes: SandboxStore

@@ -1,36 +1,41 @@
-import Database from 'better-sqlite3'
-import { Kysely, SqliteDialect } from 'kysely'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { NewLifecycleEvent } from '../domain/lifecycle-event.ts'
+import { openSqliteStore } from './dialects/sqlite.ts'
 import { sandbox } from './sandbox.fixture.ts'
-import type { Tables } from './schema.ts'
-import { createSqlStore } from './sql-store.ts'
 
 const event: NewLifecycleEvent = {
   ...{ teamId: 'red', sandboxId: 'ione', templateId: 'base', type: 'paused' },
   ...{ at: 1, reason: null, detail: {} },
 }
 
-test('intents of sandboxes don’t wait for the disk, and all else does', async () => {
-  const dialect = new SqliteDialect({ database: new Database(':memory:') })
-  let syncs = 0
-  const store = await createSqlStore(new Kysely<Tables>({ dialect }), async () => void syncs++)
-  const syncsOf = async (task: () => Promise<unknown>) => {
-    const before = syncs
-    await task()
-    return syncs - before
-  }
+test('what is lazily done to sandboxes doesn’t wait for the disk, nor does who reads; all else does', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'e2b-store-'))
+  let disk = Promise.resolve()
+  let release = () => {}
+  const store = await openSqliteStore({ path: join(folder, 'state.db'), sync: () => disk })
+  disk = new Promise((resolve) => {
+    release = resolve
+  })
+
   const { sandboxes } = store
-  const from = { from: 'running', event } as const
-  expect(await syncsOf(() => sandboxes.create(sandbox({ id: 'ione' })))).toBe(0)
-  expect(await syncsOf(() => sandboxes.create(sandbox({ id: 'itwo' }), event))).toBe(1)
-  expect(await syncsOf(() => sandboxes.update('ione', { state: 'running' }))).toBe(1)
-  expect(
-    await syncsOf(() => sandboxes.update('ione', { state: 'killing' }, { ...from, isIntent: true })),
-  ).toBe(0)
-  expect(await syncsOf(() => sandboxes.remove('ione'))).toBe(0)
+  await sandboxes.create(sandbox({ id: 'ione' }))
+  await sandboxes.create(sandbox({ id: 'itwo', state: 'running' }), event)
+  await sandboxes.update('ione', { state: 'running' }, { lazily: true })
+  await sandboxes.update('ione', { state: 'killing' }, { from: 'running', event, lazily: true })
+  await sandboxes.remove('ione')
+  expect(await store.teams.find('red')).toBeUndefined()
+
   const red = { id: 'red', name: 'Red', slug: 'red', createdAt: 1, limits: {} }
-  expect(await syncsOf(() => store.teams.create(red))).toBe(1)
-  expect(await syncsOf(() => store.durable())).toBe(1)
+  const waiting = [store.teams.create(red), sandboxes.update('itwo', { endAt: 1 }), store.durable()]
+  let done = 0
+  for (const each of waiting) void each.then(() => done++)
+  await expect.poll(async () => (await sandboxes.find('itwo'))?.endAt).toBe(1)
+  expect(done).toBe(0)
+  release()
+  await Promise.all(waiting)
   await store.close()
+  rmSync(folder, { recursive: true })
 })

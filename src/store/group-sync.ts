@@ -5,6 +5,8 @@
 export interface GroupSync {
   /** Something has been written since. */
   note(): void
+  /** How often that was so. */
+  noted(): number
   /** Resolves when what has been noted by now is on the disk. Errors: those of the sync that should have brought it there. */
   settle(): Promise<void>
 }
@@ -27,6 +29,7 @@ export function createGroupSync(sync: () => Promise<void>): GroupSync {
 
   return {
     note: () => void written++,
+    noted: () => written,
     async settle() {
       const wanted = written
       if (synced >= wanted) return

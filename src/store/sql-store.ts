@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import type { Store } from '../domain/store.ts'
+import type { GroupSync } from './group-sync.ts'
 import { migrate } from './migrate.ts'
 import { runtimesOfBuilds, runtimesOfSandboxes } from './runtime-queries.ts'
 import type { Tables } from './schema.ts'
@@ -22,13 +23,16 @@ import { createTemplateStore } from './sql/templates.ts'
 import { createWarmGuestStore } from './sql/warm-guests.ts'
 import { createWebhookStore } from './sql/webhooks.ts'
 
+/** Where what is written ends up. */
+export type Disk = Pick<GroupSync, 'noted' | 'settle'>
+
 /**
  * The store over an opened database: migrates it, then serves from it. Takes the connection over: `close` ends it,
- * and so does a failure here. `durable` resolves when all that has been written by now survives a power failure; its errors are
- * those of each method too. Errors: those of `migrate`.
+ * and so does a failure here. Each method that writes waits for the disk, whose errors are its own too. Errors: those of `migrate`.
  */
-export async function createSqlStore(db: Kysely<Tables>, durable: () => Promise<void>): Promise<Store> {
-  const lasting = <Part extends Methods<Part>>(part: Part) => withEach(part, durable)
+export async function createSqlStore(db: Kysely<Tables>, disk: Disk): Promise<Store> {
+  const durable = () => disk.settle()
+  const lasting = <Part extends Methods<Part>>(part: Part) => withDisk(part, disk)
   try {
     await migrate(db)
     const instanceId = await keepInstanceId(db)
@@ -69,14 +73,15 @@ export async function createSqlStore(db: Kysely<Tables>, durable: () => Promise<
 /** Members that can be awaited, and nothing else. */
 type Methods<Part> = { [Name in keyof Part]: (...args: never[]) => Promise<unknown> }
 
-/** The same methods, after each of which `then` is waited for. */
-function withEach<Part extends Methods<Part>>(part: Part, then: () => Promise<void>): Part {
+/** The same methods, each of which waits for the disk where something was written meanwhile. */
+function withDisk<Part extends Methods<Part>>(part: Part, disk: Disk): Part {
   const entries = Object.entries(part) as [string, (...args: unknown[]) => Promise<unknown>][]
   const methods = entries.map(([name, method]) => [
     name,
     async (...args: unknown[]) => {
-      const result: unknown = await method(...args)
-      await then()
+      const before = disk.noted()
+      const result = await method(...args)
+      if (disk.noted() !== before) await disk.settle()
       return result
     },
   ])

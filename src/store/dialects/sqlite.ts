@@ -13,23 +13,28 @@ const busyTimeoutMs = 5000
 /** Statements that are kept ready. Those of filters differ in what they ask for. */
 const statementsMax = 256
 
+export interface SqliteOptions {
+  path: string
+  /** Brings all that is written by now to the disk; absent: by the kernel, and nothing for one in memory */
+  sync?: () => Promise<void>
+}
+
 /**
  * The store in one SQLite file, made with mode 0600 where there is none; `:memory:` keeps it in memory and loses it
  * with `close`. Errors: `failed_precondition` when the file can't be opened, isn't a database or is from a newer
  * release.
  */
-export async function openSqliteStore(options: { path: string }): Promise<Store> {
-  const { path } = options
+export async function openSqliteStore({ path, sync }: SqliteOptions): Promise<Store> {
   const database = openDatabase(path)
   const log = path === ':memory:' ? undefined : openLog(path)
-  const group = log && createGroupSync(log.sync)
+  const group = createGroupSync(sync ?? log?.sync ?? (async () => {}))
   const dialect = new SqliteDialect({
     database: observed(database, {
-      onWrite: () => group?.note(),
+      onWrite: group.note,
       onClose: () => log?.close(),
     }),
   })
-  return createSqlStore(new Kysely<Tables>({ dialect }), async () => group?.settle())
+  return createSqlStore(new Kysely<Tables>({ dialect }), group)
 }
 
 /**

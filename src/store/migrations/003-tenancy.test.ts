@@ -1,6 +1,7 @@
 import Database from 'better-sqlite3'
 import { Kysely, SqliteDialect } from 'kysely'
 import { expect, test } from 'vitest'
+import { createGroupSync } from '../group-sync.ts'
 import { migrate, migrations } from '../migrate.ts'
 import type { Tables } from '../schema.ts'
 import { createSqlStore } from '../sql-store.ts'
@@ -23,7 +24,10 @@ test('a server’s first team and its keys keep what is theirs, under ids that c
       ('e1', 'default', 'i1', 'base', 'created', 1);
   `)
 
-  const store = await createSqlStore(db, async () => {})
+  const store = await createSqlStore(
+    db,
+    createGroupSync(async () => {}),
+  )
   const team = (await store.teams.first())!
   expect(team).toEqual({
     id: expect.stringMatching(uuid),

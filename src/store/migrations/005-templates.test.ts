@@ -1,6 +1,7 @@
 import Database from 'better-sqlite3'
 import { Kysely, SqliteDialect } from 'kysely'
 import { expect, test } from 'vitest'
+import { createGroupSync } from '../group-sync.ts'
 import { migrate, migrations } from '../migrate.ts'
 import type { Tables } from '../schema.ts'
 import { createSqlStore } from '../sql-store.ts'
@@ -28,7 +29,10 @@ test('templates get a build, snapshots become builds of their names, and sandbox
     insert into sandboxes (id, team_id, template_id, state, started_at, end_at, cpu_count, memory_mb, disk_mb, metadata,
       env_vars, runtime, image) values ${sandbox('i1', 'base', 'base:1')}, ${sandbox('i2', 's1', 'image:1')};
   `)
-  const store = await createSqlStore(db, async () => {})
+  const store = await createSqlStore(
+    db,
+    createGroupSync(async () => {}),
+  )
 
   const base = await store.templates.resolve('base', 'red')
   expect(base).toMatchObject({

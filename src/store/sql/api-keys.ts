@@ -2,12 +2,15 @@ import type { Kysely } from 'kysely'
 import { ServerError } from '../../domain/error.ts'
 import type { ApiKey, ApiKeyStore } from '../../domain/team.ts'
 import type { ApiKeyRow, Tables } from '../schema.ts'
+import { compiledOnce } from './compiled-once.ts'
 
 /** Keys by their hash; the keys themselves are never here. */
 export function createApiKeyStore(db: Kysely<Tables>): ApiKeyStore {
+  const byHash = compiledOnce(db, (hash) => db.selectFrom('api_keys').selectAll().where('hash', '=', hash))
+
   return {
     async findByHash(hash) {
-      const row = await db.selectFrom('api_keys').selectAll().where('hash', '=', hash).executeTakeFirst()
+      const [row] = await byHash(hash)
       return row && toApiKey(row)
     },
 

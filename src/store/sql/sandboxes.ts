@@ -3,11 +3,16 @@ import { ServerError } from '../../domain/error.ts'
 import type { NewLifecycleEvent } from '../../domain/lifecycle-event.ts'
 import type { Sandbox, SandboxFilter, SandboxStore, SandboxUpdate } from '../../domain/sandbox.ts'
 import type { SandboxRow, Tables } from '../schema.ts'
+import { compiledOnce } from './compiled-once.ts'
 import { appendEvent } from './lifecycle-events.ts'
 import { countSpawn } from './templates.ts'
 
 /** Sandboxes that exist; a row that is gone is a sandbox that is gone. `durable`: as `Store.durable`. */
 export function createSandboxStore(db: Kysely<Tables>, durable: () => Promise<void>): SandboxStore {
+  const byId = compiledOnce(db, (id) => db.selectFrom('sandboxes').selectAll().where('id', '=', id))
+  /** Nobody waits; who does, next, is told where it fails. */
+  const soon = () => void durable().catch(() => {})
+
   return {
     async create(sandbox, event) {
       await together(db, event, async (part) => {
@@ -21,11 +26,11 @@ export function createSandboxStore(db: Kysely<Tables>, durable: () => Promise<vo
         }
         if (event !== undefined) await part.deleteFrom('warm_guests').where('id', '=', sandbox.id).execute()
       })
-      if (event !== undefined) await durable()
+      if (event !== undefined) soon()
     },
 
     async find(id) {
-      const row = await db.selectFrom('sandboxes').selectAll().where('id', '=', id).executeTakeFirst()
+      const [row] = await byId(id)
       return row && toSandbox(row)
     },
 
@@ -81,7 +86,7 @@ export function createSandboxStore(db: Kysely<Tables>, durable: () => Promise<vo
       }))
     },
 
-    async update(id, update, { event, from, isIntent = false } = {}) {
+    async update(id, update, { event, from, lazily = false } = {}) {
       await together(db, event, async (part) => {
         let query = part
           .updateTable('sandboxes')
@@ -95,7 +100,8 @@ export function createSandboxStore(db: Kysely<Tables>, durable: () => Promise<vo
         if (row === undefined) throw new ServerError('not_found', `There is no sandbox with id '${id}'.`)
         throw new ServerError('conflict', `Sandbox "${id}" is ${row.state} meanwhile. Try again in a moment.`)
       })
-      if (!isIntent) await durable()
+      if (!lazily) await durable()
+      else if (event !== undefined) soon()
     },
 
     async remove(id) {

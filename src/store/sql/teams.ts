@@ -2,10 +2,12 @@ import type { Kysely, Selectable } from 'kysely'
 import { ServerError } from '../../domain/error.ts'
 import type { Team, TeamStore } from '../../domain/team.ts'
 import type { Tables, TeamRow } from '../schema.ts'
+import { compiledOnce } from './compiled-once.ts'
 
 /** Teams in the order of their creation. */
 export function createTeamStore(db: Kysely<Tables>): TeamStore {
   const teams = () => db.selectFrom('teams').selectAll().orderBy('position')
+  const byId = compiledOnce(db, (id) => teams().where('id', '=', id))
 
   return {
     async create(team) {
@@ -26,7 +28,7 @@ export function createTeamStore(db: Kysely<Tables>): TeamStore {
     },
 
     async find(id) {
-      const row = await teams().where('id', '=', id).executeTakeFirst()
+      const [row] = await byId(id)
       return row && toTeam(row)
     },
 

@@ -2,6 +2,7 @@ import { type ExpressionBuilder, type Kysely, sql } from 'kysely'
 import { ServerError } from '../../domain/error.ts'
 import type { BuildFilter, BuildStore, TaggedSnapshot, TemplateBuild } from '../../domain/template-build.ts'
 import type { Tables, TemplateBuildRow } from '../schema.ts'
+import { compiledOnce } from './compiled-once.ts'
 import { latestBuilds } from './latest-builds.ts'
 import { appendEvent } from './lifecycle-events.ts'
 import { assignTags } from './template-tags.ts'
@@ -9,6 +10,8 @@ import { insertTemplate, withAliases } from './templates.ts'
 
 /** Builds of templates, snapshots among them. */
 export function createBuildStore(db: Kysely<Tables>): BuildStore {
+  const byId = compiledOnce(db, (id) => db.selectFrom('template_builds').selectAll().where('id', '=', id))
+
   return {
     create: (build, { template, plan } = {}) =>
       db.transaction().execute(async (part) => {
@@ -29,7 +32,7 @@ export function createBuildStore(db: Kysely<Tables>): BuildStore {
       }),
 
     async find(id) {
-      const row = await db.selectFrom('template_builds').selectAll().where('id', '=', id).executeTakeFirst()
+      const [row] = await byId(id)
       return row && toBuild(row)
     },
 

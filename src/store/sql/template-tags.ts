@@ -2,9 +2,14 @@ import type { Kysely } from 'kysely'
 import { ServerError } from '../../domain/error.ts'
 import type { Tag, TagStore } from '../../domain/template.ts'
 import type { Tables, TemplateTagRow } from '../schema.ts'
+import { compiledOnce } from './compiled-once.ts'
 
 /** Which build a tag of a template stands for. */
 export function createTagStore(db: Kysely<Tables>): TagStore {
+  const byName = compiledOnce(db, (templateId, tag) =>
+    db.selectFrom('template_tags').selectAll().where('template_id', '=', templateId).where('tag', '=', tag),
+  )
+
   return {
     assign: (templateId, tags, buildId, at) =>
       db.transaction().execute(async (part) => {
@@ -22,12 +27,7 @@ export function createTagStore(db: Kysely<Tables>): TagStore {
       }),
 
     async find(templateId, tag) {
-      const row = await db
-        .selectFrom('template_tags')
-        .selectAll()
-        .where('template_id', '=', templateId)
-        .where('tag', '=', tag)
-        .executeTakeFirst()
+      const [row] = await byName(templateId, tag)
       return row && toTag(row)
     },
 

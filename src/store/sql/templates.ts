@@ -2,9 +2,28 @@ import type { Kysely, Transaction } from 'kysely'
 import { ServerError } from '../../domain/error.ts'
 import type { Template, TemplateStore } from '../../domain/template.ts'
 import type { Tables, TemplateRow } from '../schema.ts'
+import { compiledOnce } from './compiled-once.ts'
 
 /** Templates with the names they answer to. */
 export function createTemplateStore(db: Kysely<Tables>): TemplateStore {
+  const byName = compiledOnce(db, (nameOrId, teamId) =>
+    db
+      .selectFrom('templates')
+      .selectAll()
+      .where('kind', '!=', 'fork')
+      .where((where) => {
+        const isSeen = where.or([where('team_id', 'is', null), where('team_id', '=', teamId)])
+        const named = where.selectFrom('template_aliases').select('template_id').where('alias', '=', nameOrId)
+        return where.or([
+          where.and([where('id', '=', nameOrId), where.or([isSeen, where('is_public', '=', 1)])]),
+          where.and([where('id', 'in', named), isSeen]),
+        ])
+      })
+      .orderBy((order) => order.and([order('id', '=', nameOrId), order('team_id', 'is not', null)]), 'desc')
+      .orderBy((order) => order('team_id', 'is', null))
+      .limit(1),
+  )
+
   return {
     create: (template) => db.transaction().execute((part) => insertTemplate(part, template)),
 
@@ -40,25 +59,7 @@ export function createTemplateStore(db: Kysely<Tables>): TemplateStore {
     },
 
     async resolve(nameOrId, teamId) {
-      const row = await db
-        .selectFrom('templates')
-        .selectAll()
-        .where('kind', '!=', 'fork')
-        .where((where) => {
-          const isSeen = where.or([where('team_id', 'is', null), where('team_id', '=', teamId)])
-          const named = where
-            .selectFrom('template_aliases')
-            .select('template_id')
-            .where('alias', '=', nameOrId)
-          return where.or([
-            where.and([where('id', '=', nameOrId), where.or([isSeen, where('is_public', '=', 1)])]),
-            where.and([where('id', 'in', named), isSeen]),
-          ])
-        })
-        .orderBy((order) => order.and([order('id', '=', nameOrId), order('team_id', 'is not', null)]), 'desc')
-        .orderBy((order) => order('team_id', 'is', null))
-        .limit(1)
-        .executeTakeFirst()
+      const [row] = await byName(nameOrId, teamId)
       return row && withAliases(db, row)
     },
 
