@@ -10,6 +10,7 @@ use serde_json::{json, Map, Value};
 use crate::args::Serve;
 use crate::cgroups::Cgroups;
 use crate::claim::Claim;
+use crate::disks::Disks;
 use crate::error::Failure;
 use crate::guests::{self, Guests};
 use crate::launch;
@@ -93,8 +94,11 @@ impl Helper {
         let layers = Layers::open(root.path(), options.shared.as_deref(), root.owner())
             .map_err(|error| Failure::from_io("The layers' directory can't be used", &error))?;
         let has_ids = launch::has_mapped_layers(&root.layers());
-        let features = features(&cgroups, has_ids, &views);
-        let slots = Slots::new(cgroups.clone(), network.clone(), has_ids);
+        let disks = Disks::open(root.disks())
+            .map_err(|error| Failure::from_io("The disks' directory can't be used", &error))
+            .map(Arc::new)?;
+        let features = features(&cgroups, has_ids, &views, &disks);
+        let slots = Slots::new(cgroups.clone(), network.clone(), disks.clone(), has_ids);
         // The server is made of the guests, and told of their ends.
         let server_there: Arc<Mutex<Weak<Server>>> = Arc::default();
         let (told, watched) = (server_there.clone(), server_there.clone());
@@ -104,6 +108,7 @@ impl Helper {
             slots,
             views: views.ok(),
             layers,
+            disks,
             watch: Watch::new()?,
             agent,
             boot_id,
@@ -176,7 +181,7 @@ impl Helper {
 }
 
 /// What `hello` says of the machine.
-fn features(cgroups: &Cgroups, has_ids: bool, views: &Result<Views, Failure>) -> Map<String, Value> {
+fn features(cgroups: &Cgroups, has_ids: bool, views: &Result<Views, Failure>, disks: &Disks) -> Map<String, Value> {
     let no = |why: &str| json!({ "has": false, "why": why });
     let of = |result: Result<(), &Failure>| match result {
         Ok(()) => json!({ "has": true }),
@@ -194,8 +199,7 @@ fn features(cgroups: &Cgroups, has_ids: bool, views: &Result<Views, Failure>) ->
     features.insert("views".to_owned(), of(views.as_ref().map(drop)));
     let why = "The machine's control groups don't hold processes to some of its CPUs, so sandboxes see all.";
     features.insert("cpuSets".to_owned(), if cgroups.has_cpu_sets() { json!({ "has": true }) } else { no(why) });
-    let why = "The size of a sandbox's disk isn't limited: the machine's file systems have no quotas for directories.";
-    features.insert("diskLimit".to_owned(), no(why));
+    features.insert("diskLimit".to_owned(), of(disks.able()));
     features
 }
 

@@ -6,6 +6,7 @@ mod args;
 mod cancel;
 mod cgroups;
 mod claim;
+mod disks;
 mod engine;
 mod error;
 mod fields;

@@ -89,6 +89,11 @@ impl Root {
         self.path.join("layers")
     }
 
+    /// Disks that no guest has yet.
+    pub fn disks(&self) -> PathBuf {
+        self.path.join("disks")
+    }
+
     /// Where what has no name any more waits to be removed.
     pub fn trash(&self) -> PathBuf {
         self.path.join("trash")

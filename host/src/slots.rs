@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::cancel::Cancel;
 use crate::cgroups::{Cgroups, Group};
+use crate::disks::{Disk, Disks};
 use crate::error::{Code, Failure};
 use crate::launch::{self, ParkSpec, Parked, IDS};
 use crate::log;
@@ -50,12 +51,21 @@ impl Held {
     }
 }
 
+/// One that nobody has yet.
+pub struct Ready {
+    pub held: Held,
+    pub parked: Parked,
+    /// For what the guest changes, of the size that guests have had lately; none where they have no limit
+    pub disk: Option<Disk>,
+}
+
 #[derive(Clone)]
 pub struct Slots(Arc<Inner>);
 
 struct Inner {
     cgroups: Arc<Cgroups>,
     network: Arc<Network>,
+    disks: Arc<Disks>,
     has_ids: bool,
     state: Mutex<State>,
     changed: Condvar,
@@ -63,7 +73,7 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    ready: VecDeque<(Held, Parked)>,
+    ready: VecDeque<Ready>,
     /// Of guests that have ended, as good as new
     links: Vec<Link>,
     /// Numbers that are somebody's
@@ -80,8 +90,8 @@ struct State {
 
 impl Slots {
     /// `has_ids`: whether guests have user ids of their own.
-    pub fn new(cgroups: Arc<Cgroups>, network: Arc<Network>, has_ids: bool) -> Slots {
-        Slots(Arc::new(Inner { cgroups, network, has_ids, state: Mutex::default(), changed: Condvar::new() }))
+    pub fn new(cgroups: Arc<Cgroups>, network: Arc<Network>, disks: Arc<Disks>, has_ids: bool) -> Slots {
+        Slots(Arc::new(Inner { cgroups, network, disks, has_ids, state: Mutex::default(), changed: Condvar::new() }))
     }
 
     /// Begins to make some. What earlier helpers left is adopted or removed before.
@@ -100,7 +110,7 @@ impl Slots {
 
     /// One that is ready, or the next that is. Errors: `resource_exhausted`, `deadline_exceeded`, what keeps any from being
     /// made, what `cancel` says.
-    pub fn take(&self, cancel: &Cancel) -> Result<(Held, Parked), Failure> {
+    pub fn take(&self, cancel: &Cancel) -> Result<Ready, Failure> {
         let inner = self.0.clone();
         cancel.on_cancel(move || {
             drop(inner.lock());
@@ -118,15 +128,14 @@ impl Slots {
             if let Err(failure) = cancel.check() {
                 break Err(failure);
             }
-            if let Some((held, parked)) = state.ready.pop_front() {
-                if processes::open(parked.pid(), parked.start_time()).is_some() {
-                    break Ok((held, parked));
+            if let Some(ready) = state.ready.pop_front() {
+                if processes::open(ready.parked.pid(), ready.parked.start_time()).is_some() {
+                    break Ok(ready);
                 }
                 // Somebody has ended the process that waited.
-                drop(parked);
                 let inner = self.0.clone();
                 // Without a thread its number stays taken until the next start.
-                let _ = thread::Builder::new().spawn(move || inner.give_back(held, false));
+                let _ = thread::Builder::new().spawn(move || inner.put_away(ready));
                 continue;
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -184,10 +193,7 @@ impl Slots {
         }
         let (ready, links) = (std::mem::take(&mut state.ready), std::mem::take(&mut state.links));
         drop(state);
-        for (held, parked) in ready {
-            drop(parked);
-            self.0.give_back(held, false);
-        }
+        ready.into_iter().for_each(|ready| self.0.put_away(ready));
         links.into_iter().for_each(|link| self.0.network.remove(link));
     }
 }
@@ -254,10 +260,9 @@ impl Inner {
                 self.changed.notify_all();
             } else if !resting && has > state.target() + state.waiting && !state.ready.is_empty() {
                 // More than are asked for lately: the oldest goes.
-                if let Some((held, parked)) = state.ready.pop_front() {
+                if let Some(ready) = state.ready.pop_front() {
                     drop(state);
-                    drop(parked);
-                    self.give_back(held, false);
+                    self.put_away(ready);
                     state = self.lock();
                 }
             } else {
@@ -273,7 +278,7 @@ impl Inner {
         }
     }
 
-    fn make(&self) -> Result<(Held, Parked), Failure> {
+    fn make(&self) -> Result<Ready, Failure> {
         let (number, link) = {
             let mut state = self.lock();
             let number = (0..SLOTS_MAX).find(|number| !state.taken.contains(number)).ok_or_else(|| {
@@ -285,7 +290,7 @@ impl Inner {
         self.make_numbered(number, link)
     }
 
-    fn make_numbered(&self, number: u32, link: Option<Link>) -> Result<(Held, Parked), Failure> {
+    fn make_numbered(&self, number: u32, link: Option<Link>) -> Result<Ready, Failure> {
         let group = match self.cgroups.create(&number.to_string()) {
             Ok(group) => group,
             Err(failure) => {
@@ -312,13 +317,26 @@ impl Inner {
             })
         });
         match parked {
-            Ok(parked) => Ok((held, parked)),
+            Ok(parked) => Ok(Ready { held, parked, disk: self.make_disk() }),
             Err(failure) => {
                 self.network.remove(held.link);
                 self.free(number, held.group);
                 Err(failure)
             }
         }
+    }
+
+    /// Whoever starts a guest with it makes what couldn't be made here, or says why not.
+    fn make_disk(&self) -> Option<Disk> {
+        match self.disks.usual_mb() {
+            0 => None,
+            size_mb => self.disks.make(size_mb).ok(),
+        }
+    }
+
+    fn put_away(&self, Ready { held, parked, disk }: Ready) {
+        drop((parked, disk));
+        self.give_back(held, false);
     }
 
     fn give_back(&self, held: Held, was_used: bool) {

@@ -105,6 +105,10 @@ export function withServerOptions(command: Command): Command {
       'disk space that starts leave free [E2B_SERVER_MIN_FREE_DISK_MB] (default: 1024)',
     )
     .option(
+      '--limit-disk',
+      "hold what a sandbox writes to its diskSizeMB; native runtime only [E2B_SERVER_LIMIT_DISK] (default: the machine's disk is shared)",
+    )
+    .option(
       '--warm-memory-mb <n>',
       'memory of guests that are started before their sandbox is asked for, 0 for none [E2B_SERVER_WARM_MEMORY_MB] (default: a sixteenth)',
     )

@@ -106,6 +106,8 @@ const schema = z.object({
     .int('--warm-memory-mb must be a whole number')
     .min(0, '--warm-memory-mb must be 0 or more')
     .max(1e9, '--warm-memory-mb must be at most 1000000000'),
+  /** Whether `diskMb` of a sandbox is enforced where the runtime can */
+  limitDisk: z.enum(['', 'true', '1']).transform((value) => value !== ''),
   /** Builds of templates that run at once */
   maxBuilds: amount('--max-builds').int('--max-builds must be a whole number'),
   /** How long a build may wait for its ready command to succeed, in seconds */
@@ -200,6 +202,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
       diskMb: pick('minFreeDiskMb', 'E2B_SERVER_MIN_FREE_DISK_MB', '1024'),
     },
     warmMemoryMb: pick('warmMemoryMb', 'E2B_SERVER_WARM_MEMORY_MB', String(defaultWarmMemoryMb())),
+    limitDisk: String(pick('limitDisk', 'E2B_SERVER_LIMIT_DISK', '')),
     // Their steps are mostly installations, which wait for disk and network as much as they take CPU.
     maxBuilds: pick('maxBuilds', 'E2B_SERVER_MAX_BUILDS', String(Math.max(4, availableParallelism()))),
     readyWaitS: pick('readyWait', 'E2B_SERVER_READY_WAIT', '600'),

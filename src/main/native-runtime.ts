@@ -33,7 +33,7 @@ interface NativeParts {
 
 /** Touches nothing until it is used. */
 export function createNative(config: Config, { guestBinary, instanceId, look, log }: NativeParts): Runtime {
-  const { stateDir, hostRoot, path, openEgress, egressAllow } = config
+  const { stateDir, hostRoot, path, openEgress, egressAllow, limitDisk } = config
   const isRoot = process.getuid?.() === 0
   const startsHelper = isRoot && hostRoot === undefined
   const ownFolder = look?.folder ?? stateDir
@@ -60,6 +60,7 @@ export function createNative(config: Config, { guestBinary, instanceId, look, lo
         log,
       }),
     egress: { open: openEgress, allow: egressAllow },
+    limitDisk,
     log,
   })
 }

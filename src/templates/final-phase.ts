@@ -21,6 +21,8 @@ const defaultReadyCmd = 'sleep 20'
 /** Of what a ready command says, shown when it never succeeds, in bytes. */
 const saidMaxBytes = 1_000
 const mebibyte = 2 ** 20
+/** Most that a limited disk is made larger for a template, in MiB */
+const largestDiskMb = 2 ** 20
 
 export interface Outcome {
   image: string
@@ -49,16 +51,18 @@ async function ensureFreeDisk(context: BuildContext, minFreeDiskMb: number | nul
   const { parts, build, bench, log, signal } = context
   if (minFreeDiskMb === null || minFreeDiskMb === 0) return build.diskMb
   const { runtime } = parts
+  // Each sandbox has a disk of its own then, which is made as large as is asked for.
+  if (runtime.capabilities.diskLimit && minFreeDiskMb <= largestDiskMb) {
+    return Math.max(build.diskMb, minFreeDiskMb)
+  }
   const { diskTotal, diskUsed } = await metrics(await bench.guest(signal), signal)
   const freeMb = Math.floor((diskTotal - diskUsed) / mebibyte)
   if (freeMb < minFreeDiskMb) {
     const message = `${minFreeDiskMb} MiB of disk are to be free, and ${Math.max(0, freeMb)} MiB are.`
     throw new ServerError('resource_exhausted', message)
   }
-  if (!runtime.capabilities.diskLimit) {
-    const text = `The runtime "${runtime.name}" does not limit disks: a sandbox has what the machine has, now ${freeMb} MiB.`
-    log.write(`[finalize] ${text}`, 'warn')
-  }
+  const text = `The runtime "${runtime.name}" does not limit disks: a sandbox has what the machine has, now ${freeMb} MiB.`
+  log.write(`[finalize] ${text}`, 'warn')
   const usedMb = Math.ceil((await imageSize(runtime.images, bench.image(), signal)) / mebibyte)
   return Math.max(build.diskMb, usedMb + minFreeDiskMb)
 }

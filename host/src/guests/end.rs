@@ -43,6 +43,11 @@ impl Guests {
         if guest.live.is_some() {
             self.record_and_end(sandbox, &mut guest)?;
         }
+        if let Some(disk) = &guest.disk {
+            disk.settle().map_err(|error| Failure::from_io("The sandbox's files can't be kept", &error))?;
+        }
+        // Unmounted by then, so that its file is whole.
+        guest.disk = None;
         // One that has ended by itself, or whose files couldn't be written before, is stopped and has nothing on the disk for certain.
         if !guest.is_on_disk {
             files::sync(&directory).map_err(|error| Failure::from_io("The sandbox's files can't be kept", &error))?;
@@ -101,7 +106,14 @@ impl Guests {
         self.end_live(sandbox, guest)?;
         self.table().remove(sandbox);
         if let Some(trash) = guest.trash.take() {
-            self.go_on(move |_| trash.remove());
+            let disk = guest.disk.take();
+            self.go_on(move |guests| {
+                if let Some(disk) = disk {
+                    guests.disks.forget(&disk);
+                    disk.discard();
+                }
+                trash.remove()
+            });
         }
         Ok(())
     }

@@ -26,18 +26,21 @@ pub fn names(directory: &Path) -> Result<Vec<String>, Failure> {
 
 /// An empty directory for a guest.
 pub fn make(guest: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(guest)?;
+    DirBuilder::new().mode(0o700).create(guest)
+}
+
+/// Room for what it changes, as far as the machine has any.
+pub fn make_upper(guest: &Path) -> io::Result<()> {
     // What the guest sees as its root's own mode.
     DirBuilder::new().mode(0o755).create(guest.join("upper"))?;
     fs::set_permissions(guest.join("upper"), fs::Permissions::from_mode(0o755))
 }
 
-/// Opens a guest's directory, with an empty one in it for the overlay to work in.
-pub fn open(guest: &Path) -> io::Result<OwnedFd> {
-    let work = guest.join("work");
+/// An empty directory for the overlay to work in, beside `upper`.
+pub fn renew_work(storage: &Path) -> io::Result<()> {
+    let work = storage.join("work");
     remove(&work)?;
-    DirBuilder::new().mode(0o700).create(&work)?;
-    open_directory(guest)
+    DirBuilder::new().mode(0o700).create(&work)
 }
 
 pub fn open_directory(path: &Path) -> io::Result<OwnedFd> {

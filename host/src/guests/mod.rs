@@ -19,8 +19,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{json, Value};
 
 use crate::cancel::Cancel;
+use crate::disks::{self, Disk, Disks};
 use crate::error::{Code, Failure};
-use crate::layers::Layers;
+use crate::layers::{Draft, Layers};
 use crate::log;
 use crate::names::{Layer, Sandbox};
 use crate::net::{Egress, Network};
@@ -41,6 +42,7 @@ pub struct Guests {
     pub slots: Slots,
     pub views: Option<Views>,
     pub layers: Layers,
+    pub disks: Arc<Disks>,
     pub watch: Watch,
     pub agent: File,
     pub boot_id: String,
@@ -62,6 +64,8 @@ struct Entry {
 struct Guest {
     record: Record,
     live: Option<Live>,
+    /// What it changes, as long as that is mounted. None: it is stopped, or has directories of the machine's without a limit
+    disk: Option<Disk>,
     /// What was its directory, which has left its name: it is being ended
     trash: Option<Trash>,
     /// `stop` has seen what it wrote on the disk, and nothing has run since
@@ -83,6 +87,7 @@ pub struct Parts {
     pub slots: Slots,
     pub views: Option<Views>,
     pub layers: Layers,
+    pub disks: Arc<Disks>,
     pub watch: Watch,
     pub agent: File,
     pub boot_id: String,
@@ -92,7 +97,7 @@ pub struct Parts {
 
 impl Guests {
     pub fn new(parts: Parts) -> Guests {
-        let Parts { root, network, slots, views, layers, watch, agent, boot_id, behind, on_gone } = parts;
+        let Parts { root, network, slots, views, layers, disks, watch, agent, boot_id, behind, on_gone } = parts;
         // Differs from what earlier helpers have put there.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_nanos() as u64);
         let (table, unreadable, next_trash) = (Mutex::default(), Mutex::default(), AtomicU64::new(now));
@@ -102,6 +107,7 @@ impl Guests {
             slots,
             views,
             layers,
+            disks,
             watch,
             agent,
             boot_id,
@@ -232,7 +238,7 @@ impl Guests {
             self.mark_copied(sandbox, &mut guest, true)?;
             guest.held()?.group.freeze()?;
         }
-        let draft = self.layers.copy_upper(&self.root.guest(sandbox).join("upper"), layer, cancel);
+        let draft = self.copy_changes(sandbox, &guest, layer, cancel);
         if is_to_thaw {
             guest.held()?.group.thaw()?;
             if let Err(failure) = self.mark_copied(sandbox, &mut guest, false) {
@@ -243,6 +249,18 @@ impl Guests {
         }
         let made = draft?.publish()?;
         Ok(json!({ "sizeBytes": made.size_bytes }))
+    }
+
+    fn copy_changes(&self, sandbox: &Sandbox, guest: &Guest, layer: &Layer, cancel: &Cancel) -> Result<Draft, Failure> {
+        let directory = self.root.guest(sandbox);
+        let image = directory.join(disks::IMAGE);
+        // That of a stopped one is there for the copy alone.
+        let opened = match &guest.disk {
+            None if image.exists() => Some(self.disks.open_image(&image, guest.record.spec.disk_mb)?),
+            _ => None,
+        };
+        let upper = guest.disk.as_ref().or(opened.as_ref()).map_or(directory, Disk::path).join("upper");
+        self.layers.copy_upper(&upper, layer, cancel)
     }
 
     /// Records whether a guest is frozen for a copy alone. On failure it is as it was.
@@ -304,8 +322,8 @@ impl Guests {
 }
 
 impl Guest {
-    fn new(record: Record, live: Option<Live>) -> Guest {
-        Guest { record, live, trash: None, is_on_disk: false }
+    fn new(record: Record, live: Option<Live>, disk: Option<Disk>) -> Guest {
+        Guest { record, live, disk, trash: None, is_on_disk: false }
     }
 
     /// It was there, and is no more: it ended without having been asked to, or its end is under way.

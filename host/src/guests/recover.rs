@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::end::Trash;
-use super::{files, Entry, Guest, Guests, Live};
+use super::{disks, files, Entry, Guest, Guests, Live};
 use crate::cgroups::Cgroups;
+use crate::disks::Disk;
 use crate::error::Failure;
 use crate::log;
 use crate::names::Sandbox;
-use crate::net::Egress;
 use crate::pool::lock;
 use crate::processes;
 use crate::records::{Phase, Place, Process, Record};
@@ -60,13 +60,16 @@ impl Guests {
         let sandbox = Sandbox::parse(name)?;
         let directory = self.root.guest(&sandbox);
         let mut record = Record::read(&directory)?;
+        let mut disk = None;
         let (live, place) = match record.phase.clone() {
             Phase::Starting(_) => return Err(Failure::internal("Its start broke off.")),
-            Phase::Running(place, process) => match self.find_process(&sandbox, &place, &process, record.egress)? {
-                Some(live) => (Some(live), Some(place)),
-                // As after a restart of the machine: what it wrote is kept.
-                None => (None, None),
-            },
+            Phase::Running(place, process) => {
+                match self.find_process(&sandbox, &place, &process, &record, &mut disk)? {
+                    Some(live) => (Some(live), Some(place)),
+                    // As after a restart of the machine: what it wrote is kept.
+                    None => (None, None),
+                }
+            }
             Phase::Stopped => (None, None),
             // Its processes end with the groups that nobody has; what it wrote is kept.
             Phase::Stopping(_) | Phase::Booting(_) => (None, None),
@@ -78,7 +81,7 @@ impl Guests {
             self.record_stopped(&sandbox, &mut record);
         }
         let layers = record.spec.layers.clone();
-        let guest = Arc::new(Mutex::new(Guest::new(record, live)));
+        let guest = Arc::new(Mutex::new(Guest::new(record, live, disk)));
         self.table().insert(sandbox, Entry { layers, guest });
         Ok(place)
     }
@@ -102,7 +105,8 @@ impl Guests {
         sandbox: &Sandbox,
         place: &Place,
         process: &Process,
-        egress: Egress,
+        record: &Record,
+        disk: &mut Option<Disk>,
     ) -> Result<Option<Live>, Failure> {
         if process.boot_id != self.boot_id {
             return Ok(None);
@@ -112,8 +116,9 @@ impl Guests {
             None => return Ok(None),
         };
         self.slots.reserve(place.slot);
-        let held = self.slots.adopt(place, process.pid, egress).and_then(|held| {
+        let held = self.slots.adopt(place, process.pid, record.egress).and_then(|held| {
             self.views.as_ref().map_or(Ok(()), |views| views.adopt(sandbox))?;
+            *disk = self.find_disk(sandbox, record)?;
             Ok(held)
         });
         if held.is_err() && processes::is_ended(pidfd.as_fd()) {
@@ -127,6 +132,17 @@ impl Guests {
         });
         self.watch.add(sandbox, &pidfd)?;
         Ok(Some(Live { pidfd, process: process.clone(), slot: place.slot, held: held.ok() }))
+    }
+
+    /// Of a guest that runs.
+    fn find_disk(&self, sandbox: &Sandbox, record: &Record) -> Result<Option<Disk>, Failure> {
+        let image = self.root.guest(sandbox).join(disks::IMAGE);
+        if !image.exists() {
+            return Ok(None);
+        }
+        let found = self.disks.find(&image, record.spec.disk_mb);
+        let found = found.map_err(|error| Failure::from_io("The sandbox's disk can't be found", &error))?;
+        found.map_or_else(|| Err(Failure::internal("The sandbox's disk isn't mounted.")), |disk| Ok(Some(disk)))
     }
 
     fn with_processes(&self) -> Vec<Sandbox> {

@@ -6,17 +6,18 @@ use std::time::Instant;
 
 use serde_json::{json, Map, Value};
 
-use super::{files, Entry, Guest, Guests, Live};
+use super::{disks, files, Entry, Guest, Guests, Live};
 use crate::cancel::Cancel;
 use crate::cgroups::Limits;
+use crate::disks::Disk;
 use crate::error::{Code, Failure};
-use crate::launch::{Cover, Launched, Parked, Plan, PlanFile};
+use crate::launch::{self, Cover, Launched, Parked, Plan, PlanFile};
 use crate::names::Sandbox;
 use crate::net::Egress;
 use crate::pool::lock;
 use crate::records::{Phase, Process, Record};
 use crate::requests::Spec;
-use crate::slots::Held;
+use crate::slots::{Held, Ready};
 use crate::views::{ViewMount, ViewSource};
 
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -84,7 +85,7 @@ impl Guests {
         }
         let layers = spec.layers.clone();
         let record = Record { spec, egress, phase: Phase::Stopped, is_copied: false };
-        let guest = Arc::new(Mutex::new(Guest::new(record, None)));
+        let guest = Arc::new(Mutex::new(Guest::new(record, None, None)));
         table.insert(sandbox.clone(), Entry { layers, guest: guest.clone() });
         Ok(guest)
     }
@@ -100,9 +101,12 @@ impl Guests {
     ) -> Result<Value, Failure> {
         let mut phases = Phases { began, phases: Map::new() };
         let layers = self.open_layers(&guest.record.spec)?;
-        let (held, parked) = self.slots.take(cancel)?;
+        let Ready { held, parked, disk } = self.slots.take(cancel)?;
         phases.end("slot");
-        let launched = self.become_guest(sandbox, guest, root, &held, parked, &layers, cancel, &mut phases);
+        let launched = self.make_storage(sandbox, guest, root, &held, disk).and_then(|storage| {
+            phases.end("disk");
+            self.become_guest(sandbox, guest, root, &held, parked, &storage, &layers, cancel, &mut phases)
+        });
         let launched = launched.and_then(|launched| {
             let parts = launched.phases.iter().map(|(name, micros)| ((*name).to_owned(), (*micros).into()));
             phases.phases.extend(parts);
@@ -141,7 +145,9 @@ impl Guests {
                 if let Some(views) = &self.views {
                     views.remove(sandbox);
                 }
+                let disk = guest.disk.take();
                 self.go_on(move |guests| {
+                    drop(disk);
                     guests.slots.give_back(held);
                     Ok(())
                 });
@@ -150,24 +156,85 @@ impl Guests {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn become_guest(
-        &self,
+    /// Says in the record what is to come, and makes room for what the guest changes: a mount without a place. `ready`: a disk that
+    /// was made ahead, for a guest of its size.
+    fn make_storage(
+        self: &Arc<Guests>,
         sandbox: &Sandbox,
         guest: &mut Guest,
         root: Root,
         held: &Held,
-        parked: Parked,
-        layers: &[OwnedFd],
-        cancel: &Cancel,
-        phases: &mut Phases,
-    ) -> Result<Launched, Failure> {
+        ready: Option<Disk>,
+    ) -> Result<OwnedFd, Failure> {
         let directory = self.root.guest(sandbox);
+        let image = directory.join(disks::IMAGE);
         guest.record.phase = match root {
             Root::New => Phase::Starting(held.place()),
             Root::AsItWas => Phase::Booting(held.place()),
         };
         guest.record.write(&directory)?;
+        let failed = |error: std::io::Error| Failure::from_io("The sandbox's files can't be opened", &error);
+        let size_mb = guest.record.spec.disk_mb;
+        let (fit, other) = match root {
+            Root::New if ready.as_ref().map(Disk::size_mb) == Some(size_mb) => (ready, None),
+            _ => (None, ready),
+        };
+        // Its end takes a while.
+        if other.is_some() {
+            self.go_on(move |_| {
+                drop(other);
+                Ok(())
+            });
+        }
+        match root {
+            Root::New => {
+                self.disks.note_size(size_mb);
+                guest.disk = match size_mb > 0 && self.disks.able().is_ok() {
+                    true => {
+                        let mut disk = fit.map_or_else(|| self.disks.make(size_mb), Ok)?;
+                        disk.keep_at(&image).map_err(failed)?;
+                        Some(disk)
+                    }
+                    false => {
+                        files::make_upper(&directory).and_then(|()| files::renew_work(&directory)).map_err(failed)?;
+                        None
+                    }
+                };
+            }
+            Root::AsItWas => {
+                guest.disk = match image.exists() {
+                    true => Some(self.disks.open_image(&image, size_mb)?),
+                    false => None,
+                };
+                let renewed = match &guest.disk {
+                    Some(disk) => disk.renew_work(),
+                    None => files::renew_work(&directory),
+                };
+                renewed.map_err(failed)?;
+            }
+        }
+        match guest.disk.as_mut().and_then(Disk::take_mount) {
+            Some(mount) => Ok(mount),
+            None => {
+                let opened = files::open_directory(&directory).and_then(|opened| launch::clone_mount(opened.as_fd()));
+                opened.map_err(failed)
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn become_guest(
+        &self,
+        sandbox: &Sandbox,
+        guest: &Guest,
+        root: Root,
+        held: &Held,
+        parked: Parked,
+        storage: &OwnedFd,
+        layers: &[OwnedFd],
+        cancel: &Cancel,
+        phases: &mut Phases,
+    ) -> Result<Launched, Failure> {
         let spec = &guest.record.spec;
         let memory_bytes = spec.memory_mb * MEBIBYTE;
         held.group.limit(&Limits { memory_bytes, cpu_count: spec.cpu_count, pids: spec.pids })?;
@@ -178,9 +245,8 @@ impl Guests {
         }
         phases.end("network");
         let views = self.make_views(sandbox, held)?;
-        let opened = files::open(&directory).and_then(|opened| Ok((opened, files::listen(&self.root, sandbox)?)));
-        let (storage, listener) =
-            opened.map_err(|error| Failure::from_io("The sandbox's files can't be opened", &error))?;
+        let listener = files::listen(&self.root, sandbox)
+            .map_err(|error| Failure::from_io("The sandbox's socket can't be made", &error))?;
         let files = Files::new(&spec.hostname, &self.network);
         let layers: Vec<BorrowedFd> = layers.iter().map(AsFd::as_fd).collect();
         let covers: Vec<(String, &ViewMount)> =

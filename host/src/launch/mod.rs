@@ -29,6 +29,7 @@ use process::{await_report, map_ids, start_time, Process, Report};
 use script::{Script, SCRIPT_MAX_BYTES};
 use waiting::Prepared;
 
+pub use sys::{clone_mount, FsContext};
 pub use trial::has_mapped_layers;
 
 /// Ids of its own that a guest has, from 0 up.
@@ -65,7 +66,8 @@ pub struct Parked {
 pub struct Plan<'a> {
     /// The layers' directories, lowest first
     pub layers: &'a [BorrowedFd<'a>],
-    /// A directory with two others: `upper`, for what the guest changes, and `work`, which is empty
+    /// A mount without a place that nobody else has, of a directory with two others: `upper`, for what the guest changes, and
+    /// `work`, which is empty
     pub storage: BorrowedFd<'a>,
     /// The guest agent's file
     pub agent: BorrowedFd<'a>,

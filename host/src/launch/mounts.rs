@@ -35,22 +35,23 @@ pub struct Ids<'a> {
 /// that they have inside.
 pub struct Parts<'a> {
     layers: Vec<OwnedFd>,
-    storage: OwnedFd,
+    storage: BorrowedFd<'a>,
     ids: Option<Ids<'a>>,
 }
 
 impl<'a> Parts<'a> {
-    /// `layers`, lowest first; `storage` has `upper` and an empty `work`. The calling thread sees them.
-    pub fn open(layers: &[BorrowedFd], storage: BorrowedFd, ids: Option<Ids<'a>>) -> io::Result<Parts<'a>> {
-        let open = |directory: BorrowedFd| -> io::Result<OwnedFd> {
-            let mount = sys::clone_mount(directory)?;
-            if let Some(ids) = ids {
-                sys::set_attributes(mount.as_fd(), 0, Some(ids.namespace))?;
-            }
+    /// `layers`, lowest first; The calling thread sees them. `storage`: a mount without a place that
+    /// nobody else has, with `upper` and an empty `work`.
+    pub fn open(layers: &[BorrowedFd], storage: BorrowedFd<'a>, ids: Option<Ids<'a>>) -> io::Result<Parts<'a>> {
+        let map = |mount: BorrowedFd| ids.map_or(Ok(()), |ids| sys::set_attributes(mount, 0, Some(ids.namespace)));
+        let open = |layer: &BorrowedFd| -> io::Result<OwnedFd> {
+            let mount = sys::clone_mount(*layer)?;
+            map(mount.as_fd())?;
             Ok(mount)
         };
-        let layers = layers.iter().map(|layer| open(*layer)).collect::<io::Result<_>>()?;
-        Ok(Parts { layers, storage: open(storage)?, ids })
+        let layers = layers.iter().map(open).collect::<io::Result<_>>()?;
+        map(storage)?;
+        Ok(Parts { layers, storage, ids })
     }
 }
 
@@ -60,15 +61,15 @@ pub fn root(parts: &Parts) -> io::Result<()> {
     // Overlayfs makes its own files as whoever mounts it; nobody of the machine has an id inside but the guest's.
     let _as_guest = parts.ids.map(|ids| FileIds::assume(ids.base)).transpose()?;
     // Before Linux 6.15 overlayfs takes no directory of a mount without a place.
-    let place = |mount: &OwnedFd, name: &str| -> io::Result<()> {
+    let place = |mount: BorrowedFd, name: &str| -> io::Result<()> {
         let name = CString::new(name)?;
         check(unsafe { libc::mkdir(name.as_ptr(), 0o700) })?;
-        sys::attach(mount.as_fd(), &name)
+        sys::attach(mount, &name)
     };
     for (index, layer) in parts.layers.iter().enumerate() {
-        place(layer, &index.to_string())?;
+        place(layer.as_fd(), &index.to_string())?;
     }
-    place(&parts.storage, "storage")?;
+    place(parts.storage, "storage")?;
     // Topmost first, by short names: all options fit a page. Directories that are copied as layers must say all by
     // themselves, whatever this kernel's defaults are.
     let lower = (0..parts.layers.len()).rev().map(|index| index.to_string()).collect::<Vec<_>>().join(":");

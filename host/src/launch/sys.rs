@@ -20,6 +20,7 @@ pub const MOUNT_SETATTR: c_long = 442;
 pub const MOVE_MOUNT_F_EMPTY_PATH: u64 = 0x4;
 pub const MOVE_MOUNT_T_EMPTY_PATH: u64 = 0x40;
 const OPEN_TREE_CLONE: c_uint = 1;
+const FSCONFIG_SET_FLAG: c_uint = 0;
 pub const FSCONFIG_SET_STRING: c_uint = 1;
 pub const FSCONFIG_CMD_CREATE: c_uint = 6;
 pub const MOUNT_ATTR_RDONLY: u64 = 0x1;
@@ -64,6 +65,11 @@ impl FsContext {
         let fd = self.0.as_raw_fd();
         let result = unsafe { libc::syscall(FSCONFIG, fd, FSCONFIG_SET_STRING, key.as_ptr(), value.as_ptr(), 0) };
         check(result).map(|_| ())
+    }
+
+    pub fn flag(&self, key: &str) -> io::Result<()> {
+        let (key, fd, none) = (text(key)?, self.0.as_raw_fd(), std::ptr::null::<u8>());
+        check(unsafe { libc::syscall(FSCONFIG, fd, FSCONFIG_SET_FLAG, key.as_ptr(), none, 0) }).map(|_| ())
     }
 
     /// The file system, mounted nowhere.

@@ -80,6 +80,7 @@ impl Scene {
         let agent =
             File::open(root.join("build/e2b-guest")).expect("build/e2b-guest: run `node scripts/setup.mjs test`");
         let (layer, storage) = (File::open(self.path("layer")).unwrap(), File::open(&self.0).unwrap());
+        let storage = clone_mount(storage.as_fd()).unwrap();
         let _ = fs::remove_file(self.path("agent.sock"));
         let listener = UnixListener::bind(self.path("agent.sock")).unwrap();
         let view = File::open(self.path("view")).ok().map(|file| mounts::view(file.as_fd()).unwrap());

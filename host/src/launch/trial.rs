@@ -30,6 +30,7 @@ fn mount_root(place: &Path) -> io::Result<()> {
     let namespace = user_namespace()?;
     let (layer, storage) = (File::open(place.join("layer"))?, File::open(place)?);
     let ids = Ids { namespace: namespace.as_fd(), base: BASE };
+    let storage = sys::clone_mount(storage.as_fd())?;
     let parts = Parts::open(&[layer.as_fd()], storage.as_fd(), Some(ids))?;
     in_thread(|| {
         sys::enter_empty_mounts()?;

@@ -282,7 +282,7 @@ impl Client {
 pub fn start(sandbox: &str) -> Value {
     json!({
         "op": "start", "sandbox": sandbox, "layers": ["base"], "hostname": "e2b.local", "cpuCount": 1,
-        "memoryMb": 128, "diskMb": 512, "pids": 200, "egress": "open", "note": "a note",
+        "memoryMb": 128, "diskMb": 0, "pids": 200, "egress": "open", "note": "a note",
     })
 }
 

@@ -6,13 +6,18 @@ import type { HostClient, HostHello } from './host-client.ts'
 
 /** Without these there is no sandbox. */
 const required = ['cgroup', 'network', 'seccomp'] as const
+const noDiskLimit = "The size of a sandbox's disk isn't limited on this machine."
 const noViews = 'Sandboxes see memory, CPUs, load and boot id of the machine.'
 
 const noNames =
   'The name servers of this machine listen on its loopback alone, where sandboxes do not reach them: names are not resolved inside.'
 
 /** Never throws. */
-export async function fingerprintNative(client: HostClient, signal: AbortSignal): Promise<Fingerprint> {
+export async function fingerprintNative(
+  client: HostClient,
+  { limitDisk }: { limitDisk: boolean },
+  signal: AbortSignal,
+): Promise<Fingerprint> {
   const machine = {
     versions: { kernel: release() },
     cpuCount: availableParallelism(),
@@ -34,20 +39,24 @@ export async function fingerprintNative(client: HostClient, signal: AbortSignal)
     return unusable(reasons.join(' '))
   }
   const views = features.views?.has === true ? undefined : (features.views?.why ?? noViews)
-  const lacks = views ?? ((await areAllOnLoopback()) ? noNames : undefined)
+  const seen = views ?? ((await areAllOnLoopback()) ? noNames : undefined)
   const cgroups = Number(features.cgroup?.has)
+  const lacks = [
+    ...(seen === undefined ? [] : [seen]),
+    ...(limitDisk && features.diskLimit?.has !== true ? [features.diskLimit?.why ?? noDiskLimit] : []),
+  ]
   return {
     ...machine,
     versions: { helper: version, ...machine.versions, cgroups: `v${cgroups}` },
     usable: true,
-    ...(lacks !== undefined && { lacks }),
+    ...(lacks.length > 0 && { lacks: lacks.join(' ') }),
     detail: 'Sandboxes are made of name spaces of this kernel, without an engine.',
     isolation: {
       seccomp: true,
       'cgroups v2': cgroups === 2,
       'user namespaces': features.userNamespace?.has === true,
       'CPU sets': features.cpuSets?.has === true,
-      'disk limits': features.diskLimit?.has === true,
+      'disk limits': limitDisk && features.diskLimit?.has === true,
     },
   }
 }

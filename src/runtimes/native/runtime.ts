@@ -28,15 +28,14 @@ import { createLayerHost } from './layer-host.ts'
 import { recoverGuest } from './recover-guest.ts'
 import { snapshotGuest } from './snapshot-guest.ts'
 
-const capabilities: Capabilities = {
+const capabilities = {
   memoryPause: 'resident',
   memorySnapshot: false,
   filesystemSnapshot: true,
   egressPolicy: 'switch',
-  diskLimit: false,
   resourceLimits: true,
   isolation: true,
-}
+} as const
 
 /** Snapshots that are made at once: each reads and writes whole file systems */
 const copiesMax = 2
@@ -58,6 +57,8 @@ export interface NativeRuntimeOptions {
   images: (layers: LayerHost) => LayeredImages
   /** What sandboxes may reach: all that this machine does, or the internet and these ranges */
   egress: { open: boolean; allow: readonly string[] }
+  /** Whether `diskMb` is enforced, where the machine's helper can; default: no */
+  limitDisk?: boolean
   /** Layers that an image has at most before a snapshot of it is made one; default: 100 */
   layersMax?: number
   log: Log
@@ -65,7 +66,7 @@ export interface NativeRuntimeOptions {
 
 /** Touches nothing until it is used. */
 export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
-  const { root, program, path, egress, log } = options
+  const { root, program, path, egress, limitDisk = false, log } = options
   const client = createHostClient({
     ...{ root, path, log },
     ...(program !== undefined && { program }),
@@ -93,9 +94,9 @@ export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
 
   return {
     name: runtimeName,
-    capabilities,
+    capabilities: { ...capabilities, diskLimit: limitDisk } satisfies Capabilities,
     images,
-    fingerprint: (signal) => fingerprintNative(client, signal),
+    fingerprint: (signal) => fingerprintNative(client, { limitDisk }, signal),
 
     start: (spec, signal, phase) =>
       typed(async () => {
@@ -103,7 +104,8 @@ export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
         const made = await images.layersOf(spec.image, signal)
         await client.prepare(signal)
         phase?.('network')
-        await startGuest(client, spec, { layers: made, tasks: await tasks }, signal)
+        const held = limitDisk ? spec : { ...spec, diskMb: 0 }
+        await startGuest(client, held, { layers: made, tasks: await tasks }, signal)
         phase?.('start')
         return toHandle(spec.sandboxId)
       }),

@@ -1,0 +1,124 @@
+//! Loop devices: files as disks. Each ends by itself once nobody has it open or mounted, also after a crash.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::mem;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::io::AsRawFd;
+use std::path::PathBuf;
+
+const CONTROL: &str = "/dev/loop-control";
+/// `LOOP_CTL_GET_FREE`, `LOOP_CONFIGURE` (Linux 5.8), `LOOP_GET_STATUS64`
+const GET_FREE: u64 = 0x4C82;
+const CONFIGURE: u64 = 0x4C0A;
+const GET_STATUS: u64 = 0x4C05;
+/// `LO_FLAGS_AUTOCLEAR`: ends with its last user
+const AUTOCLEAR: u32 = 4;
+/// `LO_FLAGS_DIRECT_IO`: past the cache of the file system that the file is on, where that can be; else pages were cached twice
+const DIRECT_IO: u32 = 16;
+const BLOCK_BYTES: u32 = 4096;
+/// Others take devices at the same time.
+const TRIES: usize = 200;
+
+/// Names a file whatever its path.
+pub type FileKey = (u64, u64);
+
+#[repr(C)]
+struct Info {
+    device: u64,
+    inode: u64,
+    rdevice: u64,
+    offset: u64,
+    size_limit: u64,
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    file_name: [u8; 64],
+    crypt_name: [u8; 64],
+    encrypt_key: [u8; 32],
+    init: [u64; 2],
+}
+
+#[repr(C)]
+struct Config {
+    fd: u32,
+    block_size: u32,
+    info: Info,
+    reserved: [u64; 8],
+}
+
+pub fn key_of(file: &File) -> io::Result<FileKey> {
+    let found = file.metadata()?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// A device that shows the file, and its path. It lasts as long as one of: what is returned, and what is mounted of it.
+pub fn attach(file: &File) -> io::Result<(File, PathBuf)> {
+    let control = open(PathBuf::from(CONTROL))?;
+    let mut last = io::Error::from_raw_os_error(libc::EBUSY);
+    for _ in 0..TRIES {
+        // SAFETY: no pointers are passed.
+        let number = check(unsafe { libc::ioctl(control.as_raw_fd(), GET_FREE as _) })?;
+        let path = path_of(&number.to_string());
+        let device = open(path.clone())?;
+        // SAFETY: all zeros is a value of this plain structure.
+        let mut config: Config = unsafe { mem::zeroed() };
+        config.fd = file.as_raw_fd() as u32;
+        config.block_size = BLOCK_BYTES;
+        config.info.flags = AUTOCLEAR | DIRECT_IO;
+        // SAFETY: the structure is the kernel's and lives for the call.
+        match check(unsafe { libc::ioctl(device.as_raw_fd(), CONFIGURE as _, &config) }) {
+            Ok(_) => return Ok((device, path)),
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+/// The device, if it still shows this file: it stays so as long as what is returned is there.
+pub fn open_if_shows(path: PathBuf, key: FileKey) -> Option<File> {
+    let device = open(path).ok()?;
+    (shown(&device)? == key).then_some(device)
+}
+
+/// Every device of the machine that shows a file.
+pub fn all() -> io::Result<HashMap<FileKey, PathBuf>> {
+    let mut found = HashMap::new();
+    for entry in fs::read_dir("/sys/block")?.flatten() {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("loop"));
+        if let (Some(number), true) = (number, entry.path().join("loop").is_dir()) {
+            let path = path_of(number);
+            if let Some(key) = open(path.clone()).ok().as_ref().and_then(shown) {
+                found.insert(key, path);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn shown(device: &File) -> Option<FileKey> {
+    // SAFETY: all zeros is a value of this plain structure, which is the kernel's and lives for the call.
+    let mut info: Info = unsafe { mem::zeroed() };
+    // SAFETY: as above.
+    check(unsafe { libc::ioctl(device.as_raw_fd(), GET_STATUS as _, &mut info) }).ok()?;
+    Some((info.device, info.inode))
+}
+
+fn path_of(number: &str) -> PathBuf {
+    PathBuf::from(format!("/dev/loop{}", number))
+}
+
+fn open(path: PathBuf) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(libc::O_CLOEXEC).open(path)
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    match result {
+        0.. => Ok(result),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
