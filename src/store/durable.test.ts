@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -36,6 +36,32 @@ test('what is lazily done to sandboxes doesn’t wait for the disk, nor does who
   expect(done).toBe(0)
   release()
   await Promise.all(waiting)
+  await store.close()
+  rmSync(folder, { recursive: true })
+})
+
+test('what a sync that failed was about is safe in the database itself once a later one has succeeded', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'e2b-store-'))
+  const [path, copied] = [join(folder, 'state.db'), join(folder, 'copied.db')]
+  let failure: Error | undefined
+  const store = await openSqliteStore({
+    path,
+    sync: async () => {
+      if (failure !== undefined) throw failure
+    },
+  })
+  const team = (id: string) => ({ id, name: id, slug: id, createdAt: 1, limits: {} })
+  failure = new Error('no disk')
+  await expect(store.teams.create(team('red'))).rejects.toThrow('no disk')
+  await expect(store.durable()).rejects.toThrow('no disk')
+  failure = undefined
+  await store.teams.create(team('blue'))
+
+  // Without the log, as if nothing of it had come to the disk.
+  copyFileSync(path, copied)
+  const found = await openSqliteStore({ path: copied })
+  expect(await found.teams.find('red')).toMatchObject({ slug: 'red' })
+  await found.close()
   await store.close()
   rmSync(folder, { recursive: true })
 })

@@ -4,6 +4,7 @@ import Database from 'better-sqlite3'
 import { Kysely, type SqliteDatabase, SqliteDialect, type SqliteStatement } from 'kysely'
 import { ServerError } from '../../domain/error.ts'
 import type { Store } from '../../domain/store.ts'
+import { loopTurns } from '../../lib/loop-turns.ts'
 import { createGroupSync } from '../group-sync.ts'
 import type { Tables } from '../schema.ts'
 import { createSqlStore } from '../sql-store.ts'
@@ -15,19 +16,21 @@ const statementsMax = 256
 
 export interface SqliteOptions {
   path: string
-  /** Brings all that is written by now to the disk; absent: by the kernel, and nothing for one in memory */
-  sync?: () => Promise<void>
+  /** Brings what is written to a file, by its descriptor, to the disk; absent: `fdatasync`. Not for one in memory */
+  sync?: SyncFile
 }
+
+type SyncFile = (file: number) => Promise<void>
 
 /**
  * The store in one SQLite file, made with mode 0600 where there is none; `:memory:` keeps it in memory and loses it
  * with `close`. Errors: `failed_precondition` when the file can't be opened, isn't a database or is from a newer
  * release.
  */
-export async function openSqliteStore({ path, sync }: SqliteOptions): Promise<Store> {
+export async function openSqliteStore({ path, sync = promisify(fdatasync) }: SqliteOptions): Promise<Store> {
   const database = openDatabase(path)
-  const log = path === ':memory:' ? undefined : openLog(path)
-  const group = createGroupSync(sync ?? log?.sync ?? (async () => {}))
+  const log = path === ':memory:' ? undefined : openLog(path, database, sync)
+  const group = createGroupSync(log?.sync ?? (async () => {}))
   const dialect = new SqliteDialect({
     database: observed(database, {
       onWrite: group.note,
@@ -41,19 +44,42 @@ export async function openSqliteStore({ path, sync }: SqliteOptions): Promise<St
  * The database's log, which is there from its first change to its end. SQLite itself syncs it before a checkpoint, and when it
  * begins anew; none of its locks are on that file, so that others may open and close it.
  */
-function openLog(path: string): { sync(): Promise<void>; close(): void } {
-  const syncFile = promisify(fdatasync)
+function openLog(
+  path: string,
+  database: Database.Database,
+  syncFile: SyncFile,
+): { sync(): Promise<void>; close(): void } {
   let file: number | undefined
+  /** What a sync couldn't write the kernel doesn't try again: one that succeeds later says nothing of that. */
+  let isInDoubt = false
   return {
     async sync() {
       file ??= openSync(`${path}-wal`, 'r')
-      await syncFile(file)
+      if (isInDoubt) {
+        // Transactions wait for nothing but this database, so by then none is open, which would be in the way.
+        await loopTurns(1)
+        bringOver(database)
+        isInDoubt = false
+      }
+      try {
+        await syncFile(file)
+      } catch (error) {
+        isInDoubt = true
+        throw error
+      }
     },
     close() {
       if (file !== undefined) closeSync(file)
       file = undefined
     },
   }
+}
+
+/** Brings all that the log holds, as it is in memory, to the database's own pages, and these to the disk. Errors: not all. */
+function bringOver(database: Database.Database): void {
+  const rows = database.pragma('wal_checkpoint(PASSIVE)') as { log: number; checkpointed: number }[]
+  if (rows.length !== 1 || rows.some(({ log, checkpointed }) => checkpointed !== log))
+    throw new Error('what a failed sync of the database was about is not on the disk yet')
 }
 
 /** The same database, which keeps its statements and tells of each that may have written, once it is over. */
@@ -104,7 +130,7 @@ function openDatabase(path: string): Database.Database {
     try {
       database.pragma('journal_mode = WAL')
       // FULL would sync the log in each transaction, and everything else of this process would wait for it. What is to be
-      // durable waits for a sync that all share (`syncLog`); NORMAL is what it takes for a database that is whole at any time.
+      // durable waits for a sync that all share (`openLog`); NORMAL is what it takes for a database that is whole at any time.
       database.pragma('synchronous = NORMAL')
       database.pragma('foreign_keys = ON')
       return database
