@@ -146,6 +146,18 @@ fn a_stop_says_so_only_once_the_files_are_written() {
 }
 
 #[test]
+fn a_guest_that_cant_be_looked_at_isnt_said_to_be_cut_off() {
+    let helper = Helper::start();
+    let mut client = helper.connect();
+    client.ask(start("a"));
+    // The state of its control group is in a file.
+    let limit = helper.limit_descriptors(3);
+    assert_eq!(client.refused(json!({ "op": "find", "sandbox": "a" })), "unavailable");
+    helper.limit_descriptors(limit);
+    assert_eq!(client.state("a"), "running");
+}
+
+#[test]
 fn who_keeps_what_guests_see_goes_on_after_a_time_without_descriptors() {
     let helper = Helper::start();
     let mut client = helper.connect();

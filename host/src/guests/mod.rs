@@ -215,6 +215,10 @@ impl Guests {
                 let state = match live.held.as_ref().map(|held| held.group.is_frozen()) {
                     Some(Ok(true)) => "frozen",
                     Some(Ok(false)) => "running",
+                    // It can't be told now; one that is said to be cut off is ended.
+                    Some(Err(failure)) if failure.code == Code::ResourceExhausted => {
+                        return Err(Failure { code: Code::Unavailable, ..failure })
+                    }
                     Some(Err(_)) | None => "cut-off",
                 };
                 known(json!({ "state": state, "pid": live.process.pid, "startTime": live.process.start_time }))
