@@ -171,6 +171,11 @@ impl Slots {
         self.0.lock().taken.remove(&number);
     }
 
+    /// Ends what runs in a slot that couldn't be adopted whole, also what is frozen.
+    pub fn kill_remainder(&self, number: u32) -> Result<(), Failure> {
+        self.0.cgroups.remainder(&number.to_string()).kill()
+    }
+
     /// Of a guest that has ended and whose slot couldn't be adopted whole. Its address is free after the next start.
     pub fn give_back_remainder(&self, number: u32) {
         self.0.free(number, self.0.cgroups.remainder(&number.to_string()));

@@ -103,6 +103,26 @@ fn a_crash_while_a_guest_is_copied_leaves_it_running() {
 }
 
 #[test]
+fn a_frozen_guest_that_is_cut_off_can_be_stopped() {
+    let mut helper = Helper::start();
+    let mut client = helper.connect();
+    client.ask(start("a"));
+    client.ask(json!({ "op": "freeze", "sandbox": "a" }));
+    helper.crash();
+    // An address that no guest of a helper has.
+    let record = helper.root.join("guests/a/record.json");
+    let mut value: serde_json::Value = serde_json::from_str(&fs::read_to_string(&record).unwrap()).unwrap();
+    value["address"] = json!("203.0.113.1");
+    fs::write(&record, value.to_string()).unwrap();
+    helper.start_again();
+    let mut client = helper.connect();
+    assert_eq!(client.state("a"), "cut-off");
+    client.ask(json!({ "op": "stop", "sandbox": "a" }));
+    client.ask(json!({ "op": "boot", "sandbox": "a", "egress": "open" }));
+    assert!(agent_answers(&helper.root, "a"));
+}
+
+#[test]
 fn a_crash_at_any_time_leaves_each_guest_whole_or_gone() {
     let mut helper = Helper::start();
     for round in 0..8u64 {

@@ -185,8 +185,10 @@ impl Guests {
         wait_for(pidfd)
     }
 
-    /// Of one whose groups aren't known: the rest of its name space ends with process 1.
+    /// Of one whose groups aren't all known: the rest of its name space ends with process 1.
     fn end_process(&self, live: &Live) -> Result<(), Failure> {
+        // What is frozen in version 1 ends only once it goes on.
+        self.slots.kill_remainder(live.slot)?;
         match processes::kill(live.pidfd.as_fd()) {
             Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
                 Err(Failure::from_io("The sandbox's process can't be ended", &error))
