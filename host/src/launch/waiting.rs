@@ -7,9 +7,16 @@ use super::steps::{capabilities, enter, make_directory, mount, place, HERE, INER
 use super::sys::{self, MOVE_MOUNT_F_EMPTY_PATH};
 use Arg::{Bytes, Text, Value};
 
-/// Directories that show what is the machine's, not the guest's: empty inside.
-const HIDDEN_DIRECTORIES: [&str; 5] =
-    ["/proc/acpi", "/proc/asound", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap"];
+/// Directories that show what is the machine's, not the guest's: empty inside. Loop devices say which files they show, and so the
+/// names of all sandboxes that have disks of their own.
+const HIDDEN_DIRECTORIES: [&str; 6] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/block",
+    "/sys/devices/virtual/powercap",
+];
 /// Files of that kind: nothing is in them inside.
 const HIDDEN_FILES: [&str; 7] = [
     "/proc/interrupts",
