@@ -69,7 +69,20 @@ fn is_at(file: &File, path: &Path) -> bool {
     matches!((file.metadata(), fs::symlink_metadata(path)), (Ok(one), Ok(other)) if id(&one) == id(&other))
 }
 
-/// Where that can't be seen, there are none that a helper could have.
+/// Where that can't be seen, there are none that a helper could have. A claim that is new, or whose writing broke off, names no
+/// directory, least of all the one that the helper is started in.
 fn has_guests(root: &Path) -> bool {
-    fs::read_dir(root.join("guests")).map_or(false, |mut guests| guests.next().is_some())
+    root.is_absolute() && fs::read_dir(root.join("guests")).map_or(false, |mut guests| guests.next().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_that_names_no_directory_is_nobodys() {
+        // This crate's sources have a directory `guests`, as a helper's root does.
+        let sources = std::env::current_dir().unwrap().join("src");
+        assert_eq!([sources.as_path(), Path::new("src"), Path::new("")].map(has_guests), [true, false, false]);
+    }
 }
