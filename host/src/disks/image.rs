@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::io::AsRawFd;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -133,6 +134,14 @@ fn written(file: &File) -> io::Result<Vec<(u64, Vec<u8>)>> {
 /// Its status. Errors: also `TimedOut`, and what keeps it from being run.
 fn run(mut command: Command, most: Duration) -> io::Result<i32> {
     let program = command.get_program().to_string_lossy().into_owned();
+    // It ends with the helper: the next one would put the same file in order beside it, or mount it meanwhile.
+    // SAFETY: one system call, which a child may make between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut child = child.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => other(format!("there is no {} (of e2fsprogs)", program)),
