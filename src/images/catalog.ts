@@ -130,7 +130,10 @@ export function createCatalog({ folder, sharedFolder, isReadOnly, layersThere }:
           await files.put(record)
           all.set(record.image, record)
         } catch (error) {
-          all.delete(record.image)
+          // The one before may still be there, and needs its layers; so does what nobody can read now.
+          const left = await files.read(record.image).catch(() => all.get(record.image))
+          if (left !== undefined) all.set(left.image, left)
+          else all.delete(record.image)
           throw error
         }
       }),

@@ -18,7 +18,7 @@ export interface RecordFiles {
   read(image: string): Promise<ImageRecord | undefined>
   /** Creates it, and resolves with false where there is one of that image. */
   create(record: ImageRecord): Promise<boolean>
-  /** Creates or replaces it. On failure there is none. */
+  /** Creates or replaces it. On failure there is none, or the one before. */
   put(record: ImageRecord): Promise<void>
   /** Idempotent. */
   remove(image: string): Promise<void>
