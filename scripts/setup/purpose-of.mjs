@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { dockerEndpoint, pingDocker } from './docker-socket.mjs'
 import { findProgram } from './find-program.mjs'
 
@@ -10,12 +13,12 @@ const purposes = new Map([
 
 /**
  * What the setup has to prepare for a command line of `e2b-server`: the whole machine for `start`, and for `bench`
- * where that starts servers of its own; only the program itself for the others and for help. Docker is made use of where it is,
- * and never installed for a server that nobody has told to use it.
+ * where that starts servers of its own; only the program itself for the others and for help. Docker is made use of where it
+ * answers, started where the server has had sandboxes of it, and never installed for a server that nobody has told to use it.
  *
  * @param {string[]} args without node and the script
  * @param {Record<string, string | undefined>} env
- * @param {(env: Record<string, string | undefined>) => Promise<boolean>} [hasDocker]
+ * @param {(env: Record<string, string | undefined>, isWorthStarting: boolean) => Promise<boolean>} [hasDocker]
  * @returns {Promise<string>} one of `purposes` in steps.mjs
  */
 export async function purposeOf(args, env, hasDocker = isDockerHere) {
@@ -25,20 +28,39 @@ export async function purposeOf(args, env, hasDocker = isDockerHere) {
   const said = purposes.get(runtimeOf(args, env))
   // What is measured is measured beside Docker, where that is.
   if (said !== undefined && !(measures && said === 'native')) return said
-  return (await hasDocker(env)) ? 'docker' : 'native'
+  return (await hasDocker(env, measures || hasHadContainers(args, env))) ? 'docker' : 'native'
 }
 
-/** Whether an engine answers, or is installed and can be started. Nothing else runs sandboxes where there is no Linux. */
-async function isDockerHere(env) {
+/**
+ * Whether an engine answers or, where one is worth starting, runs or is installed. Nothing else runs sandboxes where there is no
+ * Linux.
+ */
+async function isDockerHere(env, isWorthStarting) {
   if (process.platform !== 'linux' || env.DOCKER_HOST) return true
-  return (await pingDocker(dockerEndpoint(env))) !== 'down' || findProgram('dockerd') !== undefined
+  const state = await pingDocker(dockerEndpoint(env))
+  return state === 'up' || (isWorthStarting && (state !== 'down' || findProgram('dockerd') !== undefined))
+}
+
+/** Whether the server of that state directory has made containers: it goes on with Docker while it has any, or templates of them. */
+function hasHadContainers(args, env) {
+  const usual =
+    process.getuid?.() === 0
+      ? '/var/lib/e2b-server'
+      : join(env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'e2b-server')
+  // As src/runtimes/docker/run-dir.ts has it.
+  return existsSync(join(valueOf('--state-dir', args) || env.E2B_SERVER_STATE_DIR || usual, 'run'))
 }
 
 /** The value of `--runtime`, else of its variable. */
 function runtimeOf(args, env) {
+  return valueOf('--runtime', args) ?? env.E2B_SERVER_RUNTIME
+}
+
+/** Undefined where the flag isn't given. */
+function valueOf(flag, args) {
   for (const [index, arg] of args.entries()) {
-    if (arg.startsWith('--runtime=')) return arg.slice('--runtime='.length)
-    if (arg === '--runtime') return args[index + 1]
+    if (arg.startsWith(`${flag}=`)) return arg.slice(`${flag}=`.length)
+    if (arg === flag) return args[index + 1]
   }
-  return env.E2B_SERVER_RUNTIME
+  return undefined
 }

@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { purposeOf } from './purpose-of.mjs'
 import { purposes, stepsFor } from './steps.mjs'
@@ -55,6 +58,19 @@ test.each([
   [['--version'], {}, 'cli'],
 ])('%j with %j is for %s, where there is no Docker', async (args, env, purpose) => {
   expect(await purposeOf(args, env, async () => false)).toBe(purpose)
+})
+
+test('an engine that is only installed is started for servers that have had containers, and to measure beside it', async () => {
+  const stateDir = mkdtempSync(join(tmpdir(), 'e2b-setup-'))
+  const isInstalled = async (_env, isWorthStarting) => isWorthStarting
+  const start = ['start', '--state-dir', stateDir]
+  expect(await purposeOf(start, {}, isInstalled)).toBe('native')
+  expect(await purposeOf(['bench'], { E2B_SERVER_STATE_DIR: stateDir }, isInstalled)).toBe('docker')
+  mkdirSync(join(stateDir, 'run'))
+  expect(await purposeOf(start, {}, isInstalled)).toBe('docker')
+  expect(await purposeOf(['start'], { E2B_SERVER_STATE_DIR: stateDir }, isInstalled)).toBe('docker')
+  expect(await purposeOf([...start, '--runtime', 'native'], {}, isInstalled)).toBe('native')
+  rmSync(stateDir, { recursive: true })
 })
 
 test('Docker is made use of where it is', async () => {
