@@ -116,6 +116,14 @@ test('what sandboxes and webhooks may reach is closed until ranges are opened', 
   expect(() => readConfig({ openEgress: 'perhaps' }, {})).toThrow(ConfigError)
 })
 
+test('disks are limited where a flag or its variable says so', () => {
+  expect(readConfig({}, {}).limitDisk).toBe(false)
+  expect(readConfig({ limitDisk: true }, {}).limitDisk).toBe(true)
+  const said = (text: string) => readConfig({}, { E2B_SERVER_LIMIT_DISK: text }).limitDisk
+  expect(['1', 'true', '0', 'false'].map(said)).toEqual([true, true, false, false])
+  expect(() => readConfig({}, { E2B_SERVER_LIMIT_DISK: 'yes' })).toThrow(/^--limit-disk is a flag/)
+})
+
 test("registries: a mirror in Docker Hub's place, or none at all", () => {
   expect(readConfig({}, {})).toMatchObject({ offline: false })
   expect(readConfig({}, {}).registryMirror).toBeUndefined()

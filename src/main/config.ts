@@ -9,7 +9,7 @@ import type { Flags } from '../cli/actions.ts'
 import { buildEnvLines, buildSchema } from './build-config.ts'
 import { connectionBounds, openFilesMax } from './descriptors.ts'
 import { nameFaults, nameSchema } from './name-config.ts'
-import { networkSchema } from './network-config.ts'
+import { flag, networkSchema } from './network-config.ts'
 
 const port = (name: string) =>
   z.coerce
@@ -107,7 +107,7 @@ const schema = z.object({
     .min(0, '--warm-memory-mb must be 0 or more')
     .max(1e9, '--warm-memory-mb must be at most 1000000000'),
   /** Whether `diskMb` of a sandbox is enforced where the runtime can */
-  limitDisk: z.enum(['', 'true', '1']).transform((value) => value !== ''),
+  limitDisk: flag('--limit-disk', 'E2B_SERVER_LIMIT_DISK'),
   /** Builds of templates that run at once */
   maxBuilds: amount('--max-builds').int('--max-builds must be a whole number'),
   /** How long a build may wait for its ready command to succeed, in seconds */

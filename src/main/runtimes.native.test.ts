@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { newId } from '../lib/ids.ts'
 import { silentLog } from '../lib/log.ts'
 import { readConfig } from './config.ts'
 import { chooseRuntime, requireUsable } from './runtimes.ts'
@@ -10,12 +11,13 @@ const stateDir = mkdtempSync(join(tmpdir(), 'e2b-auto-'))
 afterAll(() => rmSync(stateDir, { recursive: true }))
 
 test('it is the native runtime where that can be used, whether an engine answers or not', async () => {
-  const state = { instanceId: 'autotest', runtimes: { sandboxes: [], builds: [] } }
-  const chosen = await chooseRuntime(readConfig({ stateDir }, {}), state, silentLog)
+  const state = { instanceId: newId(), runtimes: { sandboxes: [], builds: [] } }
+  const config = readConfig({ stateDir, limitDisk: true }, {})
+  const chosen = await chooseRuntime(config, state, silentLog)
   try {
     expect(chosen.runtime.name).toBe('native')
     expect(chosen.why).toMatch(/without an engine\.$/)
-    expect(await requireUsable(chosen)).toMatchObject({ usable: true })
+    expect(await requireUsable(chosen, config)).toMatchObject({ usable: true })
   } finally {
     await chosen.runtime.close()
   }

@@ -21,7 +21,7 @@ async function choose(flags: Record<string, string>, runtimes: { sandboxes: stri
 test('where none can be used it says why of each, once', async () => {
   const config = readConfig({ hostRoot, stateDir: tmpdir() }, nowhere)
   const chosen = await chooseRuntime(config, { instanceId: 'test', runtimes: none }, silentLog)
-  const error = await requireUsable(chosen).catch((thrown: Error) => thrown)
+  const error = await requireUsable(chosen, config).catch((thrown: Error) => thrown)
   await chosen.runtime.close()
   expect(error).toBeInstanceOf(ConfigError)
   expect((error as Error).message.match(/The \w+ runtime can't be used/g)).toEqual([
@@ -34,7 +34,7 @@ test("what a state directory is bound to is taken also where it can't be used, a
   const config = readConfig({ stateDir: tmpdir() }, nowhere)
   const state = { instanceId: 'test', runtimes: { sandboxes: [], builds: ['docker'] } }
   const chosen = await chooseRuntime(config, state, silentLog)
-  await expect(requireUsable(chosen)).rejects.toThrow(
+  await expect(requireUsable(chosen, config)).rejects.toThrow(
     /^The docker runtime can't be used: There is no Docker engine at .* The templates of this state directory are of the docker runtime\./,
   )
   await chosen.runtime.close()

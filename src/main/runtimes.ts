@@ -105,14 +105,31 @@ function createRuntime(
 }
 
 /** What it runs on. Errors: `ConfigError` with what to do when the runtime can't be used, and why it is this one. */
-export async function requireUsable({ runtime, why }: ChosenRuntime): Promise<Fingerprint> {
-  const fingerprint = await runtime.fingerprint(patientSignal(fingerprintTimeoutMs))
-  if (fingerprint.usable) return fingerprint
-  throw new ConfigError(whyUnusable(runtime.name, fingerprint, why))
+export async function requireUsable(
+  chosen: ChosenRuntime,
+  config: Pick<Config, 'limitDisk'>,
+): Promise<Fingerprint> {
+  const fingerprint = await chosen.runtime.fingerprint(patientSignal(fingerprintTimeoutMs))
+  const fault = faultOf(chosen, fingerprint, config)
+  if (fault === undefined) return fingerprint
+  throw new ConfigError(fault)
+}
+
+/** Why no server goes on with it, in sentences: it can't be used, or doesn't limit disks where it is to. Undefined: it can. */
+export function faultOf(
+  { runtime, why }: ChosenRuntime,
+  fingerprint: Fingerprint,
+  { limitDisk }: Pick<Config, 'limitDisk'>,
+): string | undefined {
+  if (!fingerprint.usable) return whyUnusable(runtime.name, fingerprint, why)
+  if (!limitDisk || fingerprint.isolation?.['disk limits'] === true) return undefined
+  const lacks = fingerprint.lacks ?? 'Its sandboxes share the disk.'
+  const fault = `--limit-disk can't be had of the ${runtime.name} runtime: ${lacks}`
+  return why === undefined ? fault : `${fault} ${why}`
 }
 
 /** `why`: see `ChosenRuntime`. */
-export function whyUnusable(name: string, { detail }: Fingerprint, why: string | undefined): string {
+function whyUnusable(name: string, { detail }: Fingerprint, why: string | undefined): string {
   // Where none can be used it says all there is to say.
   if (why?.includes(detail)) return why
   return [`The ${name} runtime can't be used: ${detail}`, ...(why === undefined ? [] : [why])].join(' ')

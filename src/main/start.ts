@@ -109,7 +109,7 @@ async function start(
   const { runtime: chosen, why } = await chooseRuntime(config, state, log)
   const runtime = decorateRuntime(chosen)
   undo.push(() => runtime.close())
-  const { dataDir } = await requireUsable({ runtime, why })
+  const { dataDir } = await requireUsable({ runtime, why }, config)
   log.info({ runtime: runtime.name, ...(why !== undefined && { why }) }, 'the runtime is usable')
   const teamId = await ensureApiKey(store, config)
   const adminToken = ensureAdminToken(config)

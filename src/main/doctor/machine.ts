@@ -6,7 +6,7 @@ import type { Config } from '../config.ts'
 import { baseImage, guestBinary, programFile, programVersion } from '../installation.ts'
 import { isBaseProvided } from '../native-runtime.ts'
 import { readAuthorities } from '../open-provision.ts'
-import { whyUnusable } from '../runtimes.ts'
+import { faultOf } from '../runtimes.ts'
 import { prepareStateDir, readIfThere } from '../state-dir.ts'
 import { check, type Finding, lookTimeoutMs, Trouble } from './check.ts'
 import { withRuntime } from './look.ts'
@@ -19,6 +19,7 @@ const diskLowBytes = 4 * 2 ** 30
 const controllers = ['cpu', 'memory', 'pids']
 const cgroupRoot = '/sys/fs/cgroup'
 const build = 'Run "npm start", which builds it.'
+const withoutLimit = 'Start it without --limit-disk, or with --runtime native where disks can be limited.'
 
 export function lookAtMachine(config: Config): Promise<Check>[] {
   return [
@@ -107,7 +108,8 @@ async function runtime(config: Config): Promise<string> {
   return withRuntime(config, state, async ({ runtime: made, why }) => {
     const signal = () => AbortSignal.timeout(lookTimeoutMs)
     const fingerprint = await made.fingerprint(signal())
-    if (!fingerprint.usable) throw new Trouble(whyUnusable(made.name, fingerprint, why), remedyOf(made.name))
+    const fault = faultOf({ runtime: made, why }, fingerprint, config)
+    if (fault !== undefined) throw new Trouble(fault, fingerprint.usable ? withoutLimit : remedyOf(made.name))
     const image = baseImage()
     const isThere = async () =>
       image !== undefined &&
