@@ -156,9 +156,15 @@ async function held(): Promise<Record<string, number>> {
     mountSpaces: spaces('mnt'),
     networks: (await holdings.networks()).length,
     groups: controlGroups(),
-    mounts: sum(own.map((pid) => read(`/proc/${pid}/mountinfo`).split('\n').length)),
+    mounts: sum(own.map((pid) => mountsSeenBy(pid, holdingsId()))),
     descriptors: sum(own.map((pid) => entries(`/proc/${pid}/fd`).length)),
   }
+}
+
+/** Of this server: the machine's others come and go as they like. */
+function mountsSeenBy(pid: number, id: string): number {
+  const lines = read(`/proc/${pid}/mountinfo`).split('\n')
+  return lines.filter((line) => line.includes(`${server.stateDir}/`) || line.includes(id)).length
 }
 
 /** Resident memory of the server, its data workers together, and its helper, in bytes. */

@@ -81,5 +81,13 @@ export function nativeHoldings({ stateDir, instanceId }: Owner): Holdings {
 
 function recordsIn(folder: string): ImageRecord[] {
   const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : []
-  return names.map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')))
+  return names.flatMap((name) => {
+    try {
+      return [JSON.parse(readFileSync(join(folder, name), 'utf8'))]
+    } catch (error) {
+      // Another server has removed what all share.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      throw error
+    }
+  })
 }
