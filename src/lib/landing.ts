@@ -7,8 +7,8 @@ import type { Duplex } from 'node:stream'
 
 /** As long as most answers are, in bytes */
 const firstBytes = 8 * 1024
-/** What a socket's kernel buffer gives at a time, in bytes */
-const laterBytes = 256 * 1024
+/** Most of what a longer buffer brings; one that waits for a slow reader holds it, in bytes */
+const laterBytes = 128 * 1024
 
 export interface Landing {
   /** What a socket that lands here is made with (`net.connect`). */
@@ -32,7 +32,7 @@ export function createLanding(): Landing {
       buffer: () => buffer,
       callback(length) {
         landed = buffer.subarray(0, length)
-        if (length === firstBytes) buffer = Buffer.allocUnsafeSlow(laterBytes)
+        if (length === firstBytes && buffer.length === firstBytes) buffer = Buffer.allocUnsafeSlow(laterBytes)
         wake?.()
         return false
       },
