@@ -44,11 +44,10 @@ const filesAboutNames = ['domain/', 'browser', 'ports', 'http2', 'sandbox', 'exa
 
 /**
  * What runs on the other runtime too when no run is deep: what sees most of a runtime, which are starts, pauses, images, files,
- * processes, networks and what programs take their machine for.
+ * networks and what programs take their machine for.
  */
 const filesAboutRuntimes = [
-  ...['base-image', 'commands', 'egress', 'files', 'lifecycle', 'machine', 'metrics', 'stock-templates'],
-  ...['template-registries', 'templates', 'transfer', 'warm-guests', 'watch'],
+  ...['egress', 'files', 'lifecycle', 'machine', 'metrics', 'template-registries', 'templates', 'warm-guests'],
 ].map((name) => `tests/conformance/${name}`)
 
 /** @type {Suite[]} */
