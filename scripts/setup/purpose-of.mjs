@@ -48,16 +48,16 @@ function hasHadContainers(args, env) {
       ? '/var/lib/e2b-server'
       : join(env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'e2b-server')
   // As src/runtimes/docker/run-dir.ts has it.
-  return existsSync(join(valueOf('--state-dir', args) || env.E2B_SERVER_STATE_DIR || usual, 'run'))
+  return existsSync(join(givenBy('--state-dir', args) || env.E2B_SERVER_STATE_DIR || usual, 'run'))
 }
 
 /** The value of `--runtime`, else of its variable. */
 function runtimeOf(args, env) {
-  return valueOf('--runtime', args) ?? env.E2B_SERVER_RUNTIME
+  return givenBy('--runtime', args) ?? env.E2B_SERVER_RUNTIME
 }
 
 /** Undefined where the flag isn't given. */
-function valueOf(flag, args) {
+function givenBy(flag, args) {
   for (const [index, arg] of args.entries()) {
     if (arg.startsWith(`${flag}=`)) return arg.slice(`${flag}=`.length)
     if (arg === flag) return args[index + 1]

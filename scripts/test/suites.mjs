@@ -47,7 +47,8 @@ const filesAboutNames = ['domain/', 'browser', 'ports', 'http2', 'sandbox', 'exa
  * networks and what programs take their machine for.
  */
 const filesAboutRuntimes = [
-  ...['egress', 'files', 'lifecycle', 'machine', 'metrics', 'template-registries', 'templates', 'warm-guests'],
+  ...['egress', 'files', 'lifecycle', 'machine', 'metrics'],
+  ...['template-registries', 'templates', 'warm-guests'],
 ].map((name) => `tests/conformance/${name}`)
 
 /** @type {Suite[]} */

@@ -176,6 +176,7 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
       expect(await pidsOf(guest)).toEqual([running.pid])
 
       const watching = watch(later)
+      if (suite.hasEngine) await watching.seen('engine-up')
       await suite.kill(persisted)
       await watching.seen('guest-gone', handle.sandboxId)
       expect(dead).toContain(await later.recover(persisted, patience()))

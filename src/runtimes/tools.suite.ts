@@ -11,6 +11,8 @@ export interface RuntimeSuite {
   /** A new runtime over the same state each time, as a restarted server would make it */
   create: () => Runtime
   image: string
+  /** Whether it says `engine-up` once it hears of ends */
+  hasEngine: boolean
   /** Ends a guest behind the runtime's back */
   kill: (handle: GuestHandle) => Promise<void>
   /** Leaves what a crash in the middle of a start leaves */

@@ -25,6 +25,7 @@ for (const transport of isRoot ? (['unix', 'tcp'] as const) : (['tcp'] as const)
     name: `docker, ${transport}`,
     create: one.create,
     image,
+    hasEngine: true,
     kill: async (handle) => {
       await container(handle).kill()
       await container(handle).wait()

@@ -17,6 +17,7 @@ runRuntimeSuite({
   create: one.create,
   image,
   kill: one.kill,
+  hasEngine: true,
   plantRemainder: async (sandboxId) => {
     await mkdir(join(one.root, 'guests', sandboxId), { recursive: true })
   },

@@ -37,6 +37,7 @@ runRuntimeSuite({
   kill: async ({ state }) => {
     process.kill(Number(state.pid), 'SIGKILL')
   },
+  hasEngine: false,
   plantRemainder: async (sandboxId) => {
     await mkdir(join(root, sandboxId), { recursive: true })
   },
