@@ -39,7 +39,7 @@ impl Claim {
         };
         let mut other = String::new();
         (&mut file).take(ROOT_MAX_BYTES).read_to_string(&mut other).map_err(failed)?;
-        if Path::new(&other) != root.path() && has_guests(Path::new(&other)) {
+        if Path::new(&other) != root.path() && has_guests(Path::new(&other)).map_err(failed)? {
             let why = format!("The sandboxes of {} have the instance {}.", other, instance);
             return Err(Failure::new(Code::FailedPrecondition, why));
         }
@@ -69,10 +69,17 @@ fn is_at(file: &File, path: &Path) -> bool {
     matches!((file.metadata(), fs::symlink_metadata(path)), (Ok(one), Ok(other)) if id(&one) == id(&other))
 }
 
-/// Where that can't be seen, there are none that a helper could have. A claim that is new, or whose writing broke off, names no
-/// directory, least of all the one that the helper is started in.
-fn has_guests(root: &Path) -> bool {
-    root.is_absolute() && fs::read_dir(root.join("guests")).map_or(false, |mut guests| guests.next().is_some())
+/// A claim that is new, or whose writing broke off, names no directory, least of all the one that the helper is started in. Errors:
+/// it couldn't be looked at, and there may be some.
+fn has_guests(root: &Path) -> io::Result<bool> {
+    if !root.is_absolute() {
+        return Ok(false);
+    }
+    match fs::read_dir(root.join("guests")) {
+        Ok(mut guests) => Ok(guests.next().transpose()?.is_some()),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +90,7 @@ mod tests {
     fn a_claim_that_names_no_directory_is_nobodys() {
         // This crate's sources have a directory `guests`, as a helper's root does.
         let sources = std::env::current_dir().unwrap().join("src");
-        assert_eq!([sources.as_path(), Path::new("src"), Path::new("")].map(has_guests), [true, false, false]);
+        let has = |root: &Path| has_guests(root).unwrap();
+        assert_eq!([sources.as_path(), Path::new("src"), Path::new("")].map(has), [true, false, false]);
     }
 }

@@ -11,30 +11,44 @@ use std::time::{Duration, Instant};
 const REAP_TURN: Duration = Duration::from_secs(3600);
 const REAP_STACK_BYTES: usize = 64 * 1024;
 
-/// When the process began, in the kernel's ticks since the machine's start: field 22 of its `stat`.
-pub fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid)).ok()?;
+/// When the process began, in the kernel's ticks since the machine's start: field 22 of its `stat`. Errors: see `is_gone`.
+pub fn start_time(pid: u32) -> io::Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid))?;
     // The name before may have spaces and brackets.
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+    let field = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_ascii_whitespace().nth(19));
+    field.and_then(|text| text.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// A descriptor for the process that has this pid and began then, if it hasn't ended.
-pub fn open(pid: u32, started: u64) -> Option<OwnedFd> {
+/// Whether an error says that there is no such process. Any other says nothing of it: it couldn't be looked at.
+pub fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+}
+
+/// A descriptor for the process that has this pid and began then, if it hasn't ended. Errors: that couldn't be seen.
+pub fn open(pid: u32, started: u64) -> io::Result<Option<OwnedFd>> {
     // SAFETY: no pointers are passed.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     if pidfd < 0 {
-        return None;
+        return match io::Error::last_os_error() {
+            // The second: a pid that is a thread's by now.
+            error if is_gone(&error) || error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
+            error => Err(error),
+        };
     }
     // SAFETY: the descriptor is new and nobody else's.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd as RawFd) };
     // Looked at after it is held: the pid can't have passed on between the two.
-    let is_it = start_time(pid) == Some(started) && !is_ended(pidfd.as_fd());
-    is_it.then_some(pidfd)
+    let is_it = match start_time(pid) {
+        Ok(time) => time == started && !is_ended(pidfd.as_fd()),
+        Err(error) if is_gone(&error) => false,
+        Err(error) => return Err(error),
+    };
+    Ok(is_it.then_some(pidfd))
 }
 
+/// Where that can't be seen it hasn't.
 pub fn is_ended(pidfd: BorrowedFd) -> bool {
-    wait_readable(pidfd.as_raw_fd(), Duration::ZERO).unwrap_or(true)
+    wait_readable(pidfd.as_raw_fd(), Duration::ZERO).unwrap_or(false)
 }
 
 /// Whether it ended within the time. Where it is a child of this process, it is also reaped.
@@ -113,12 +127,12 @@ mod tests {
     fn knows_a_process_by_when_it_began() {
         let mut child = Command::new("sleep").arg("100").spawn().unwrap();
         let started = start_time(child.id()).unwrap();
-        assert!(open(child.id(), started + 1).is_none());
-        let pidfd = open(child.id(), started).unwrap();
+        assert!(open(child.id(), started + 1).unwrap().is_none());
+        let pidfd = open(child.id(), started).unwrap().unwrap();
         assert!(!wait(&pidfd, Duration::from_millis(1)).unwrap());
         child.kill().unwrap();
         assert!(wait(&pidfd, Duration::from_secs(60)).unwrap());
         let _ = child.wait();
-        assert!(open(child.id(), started).is_none());
+        assert!(open(child.id(), started).unwrap().is_none());
     }
 }

@@ -57,14 +57,24 @@ pub struct Process {
     pub boot_id: String,
 }
 
+/// Why there is no record to go by.
+#[derive(Debug, PartialEq)]
+pub enum NoRecord {
+    /// None was written
+    Missing,
+    /// There is one, of another form, as another version writes it
+    Strange(Failure),
+    /// It couldn't be looked at, and may be as good as any
+    Unseen(Failure),
+}
+
 impl Record {
-    /// Errors: `internal` for what isn't a record.
-    pub fn read(guest: &Path) -> Result<Record, Failure> {
-        let path = guest.join("record.json");
-        let broken =
-            |error: &dyn std::fmt::Display| Failure::internal(format!("The sandbox's record can't be read: {}", error));
-        let bytes = read_bounded(&path).map_err(|error| broken(&error))?;
-        Fields::parse(&bytes).and_then(from_fields).map_err(|failure| broken(&failure))
+    pub fn read(guest: &Path) -> Result<Record, NoRecord> {
+        let bytes = read_bounded(&guest.join("record.json")).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR) => NoRecord::Missing,
+            _ => NoRecord::Unseen(Failure::from_io("The sandbox's record can't be read", &error)),
+        })?;
+        Fields::parse(&bytes).and_then(from_fields).map_err(NoRecord::Strange)
     }
 
     pub fn write(&self, guest: &Path) -> Result<(), Failure> {
@@ -193,7 +203,8 @@ mod tests {
             assert_eq!(Record::read(&directory), Ok(record));
         }
         fs::write(directory.join("record.json"), "{\"version\": 2}").unwrap();
-        assert!(Record::read(&directory).is_err());
+        assert!(matches!(Record::read(&directory), Err(NoRecord::Strange(_))));
         fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(Record::read(&directory), Err(NoRecord::Missing));
     }
 }

@@ -17,7 +17,6 @@ use crate::launch::{self, ParkSpec, Parked, IDS};
 use crate::log;
 use crate::net::{Egress, Link, Network};
 use crate::pool::lock;
-use crate::processes;
 use crate::records::Place;
 
 /// As many ranges of ids as are set aside.
@@ -129,7 +128,7 @@ impl Slots {
                 break Err(failure);
             }
             if let Some(ready) = state.ready.pop_front() {
-                if processes::open(ready.parked.pid(), ready.parked.start_time()).is_some() {
+                if ready.parked.is_alive() {
                     break Ok(ready);
                 }
                 // Somebody has ended the process that waited.
@@ -153,7 +152,8 @@ impl Slots {
         self.0.changed.notify_all();
     }
 
-    /// The slot of a guest that an earlier helper started; `pid` is the guest's. Errors: `not_found`.
+    /// The slot of a guest that an earlier helper started; `pid` is the guest's. Errors: `not_found` and `failed_precondition` where it
+    /// was seen that something of it isn't there any more.
     pub fn adopt(&self, place: &Place, pid: u32, egress: Egress) -> Result<Held, Failure> {
         let group = self.0.cgroups.adopt(&place.slot.to_string())?;
         let link = self.0.network.adopt(place.address, pid as libc::pid_t, egress)?;

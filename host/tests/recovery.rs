@@ -103,6 +103,38 @@ fn a_crash_while_a_guest_is_copied_leaves_it_running() {
 }
 
 #[test]
+fn a_helper_that_lacks_descriptors_at_its_start_ends_no_guest() {
+    let mut helper = Helper::start();
+    let mut client = helper.connect();
+    // Where the machine has disks of a limited size it has one.
+    let mut with_disk = start("disk");
+    with_disk["diskMb"] = 16.into();
+    let mut pids = vec![client.ask(with_disk)["pid"].clone()];
+    pids.extend(["frozen", "runs", "stopped"].map(|sandbox| client.ask(start(sandbox))["pid"].clone()));
+    client.ask(json!({ "op": "freeze", "sandbox": "frozen" }));
+    client.ask(json!({ "op": "stop", "sandbox": "stopped" }));
+    let upper = |sandbox: &str| helper.root.join("guests").join(sandbox).join("upper/file");
+    let files = ["frozen", "runs", "stopped"].map(upper);
+    files.iter().for_each(|file| fs::write(file, "x").unwrap());
+    helper.crash();
+    // From what a program needs to begin at all to more than these guests take: each place in between is where some helper lacks one.
+    let outcomes: Vec<_> = (6..=40).rev().map(|limit| helper.serves_with(limit)).collect();
+    assert_eq!((outcomes[0], outcomes[outcomes.len() - 1]), (Ok(()), Err(Some(1))));
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(()) | Err(Some(1)))), "{:?}", outcomes);
+    helper.start_again();
+    let mut client = helper.connect();
+    let states = ["disk", "frozen", "runs", "stopped"].map(|sandbox| client.state(sandbox));
+    assert_eq!(states, ["running", "frozen", "running", "stopped"]);
+    for (sandbox, pid) in ["disk", "frozen", "runs"].iter().zip(&pids) {
+        assert_eq!(client.ask(json!({ "op": "find", "sandbox": sandbox }))["pid"], *pid);
+    }
+    assert!(files.iter().all(|file| file.is_file()));
+    client.ask(json!({ "op": "thaw", "sandbox": "frozen" }));
+    client.ask(json!({ "op": "boot", "sandbox": "stopped", "egress": "open" }));
+    assert!(["disk", "frozen", "runs", "stopped"].iter().all(|sandbox| agent_answers(&helper.root, sandbox)));
+}
+
+#[test]
 fn a_frozen_guest_that_is_cut_off_can_be_stopped() {
     let mut helper = Helper::start();
     let mut client = helper.connect();

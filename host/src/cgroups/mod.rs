@@ -71,16 +71,18 @@ impl Cgroups {
         Ok(self.group(name))
     }
 
-    /// The group of this name, which a guest of an earlier helper is in.
+    /// The group of this name, which a guest of an earlier helper is in. Errors: `not_found`.
     pub fn adopt(&self, name: &str) -> Result<Group, Failure> {
-        match self.parents.iter().all(|parent| parent.path.join(name).is_dir()) {
-            true => {
-                let group = self.group(name);
-                group.adopt_cpus().map_err(|error| Failure::from_io("A control group can't be read", &error))?;
-                Ok(group)
-            }
-            false => Err(Failure::not_found("A control group isn't there.")),
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => Failure::not_found("A control group isn't there."),
+            _ => Failure::from_io("A control group can't be read", &error),
+        };
+        for parent in &self.parents {
+            fs::metadata(parent.path.join(name)).map_err(failed)?;
         }
+        let group = self.group(name);
+        group.adopt_cpus().map_err(failed)?;
+        Ok(group)
     }
 
     /// Every group's name, also of those that lack in some hierarchies.
@@ -200,7 +202,7 @@ mod tests {
         let script = "read line; sleep 1000 & sleep 1000";
         let mut child = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
         let started = processes::start_time(child.id()).unwrap();
-        let pidfd = processes::open(child.id(), started).unwrap();
+        let pidfd = processes::open(child.id(), started).unwrap().unwrap();
         for mut procs in group.procs().unwrap() {
             procs.write_all(child.id().to_string().as_bytes()).unwrap();
         }

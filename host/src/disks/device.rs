@@ -78,21 +78,25 @@ pub fn attach(file: &File) -> io::Result<(File, PathBuf)> {
     Err(last)
 }
 
-/// The device, if it still shows this file: it stays so as long as what is returned is there.
-pub fn open_if_shows(path: PathBuf, key: FileKey) -> Option<File> {
-    let device = open(path).ok()?;
-    (shown(&device)? == key).then_some(device)
+/// The device, if it still shows this file: it stays so as long as what is returned is there. Errors: it couldn't be looked at.
+pub fn open_if_shows(path: PathBuf, key: FileKey) -> io::Result<Option<File>> {
+    Ok(open_if_any(path)?.and_then(|(device, shown)| (shown == key).then_some(device)))
 }
 
-/// Every device of the machine that shows a file.
+/// Every device of the machine that shows a file and is to be had. Errors: they couldn't be looked at.
 pub fn all() -> io::Result<HashMap<FileKey, PathBuf>> {
     let mut found = HashMap::new();
-    for entry in fs::read_dir("/sys/block")?.flatten() {
+    let entries = match fs::read_dir("/sys/block") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_prefix("loop"));
         if let (Some(number), true) = (number, entry.path().join("loop").is_dir()) {
             let path = path_of(number);
-            if let Some(key) = open(path.clone()).ok().as_ref().and_then(shown) {
+            if let Some((_, key)) = open_if_any(path.clone())? {
                 found.insert(key, path);
             }
         }
@@ -100,12 +104,29 @@ pub fn all() -> io::Result<HashMap<FileKey, PathBuf>> {
     Ok(found)
 }
 
-fn shown(device: &File) -> Option<FileKey> {
+/// A device and what it shows. None: it shows nothing, or is others' alone.
+fn open_if_any(path: PathBuf) -> io::Result<Option<(File, FileKey)>> {
+    let opened = open(path).and_then(|device| {
+        let key = shown(&device)?;
+        Ok((device, key))
+    });
+    match opened {
+        // What this process or the machine lacks says nothing of the device.
+        Err(error)
+            if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN)) =>
+        {
+            Err(error)
+        }
+        opened => Ok(opened.ok()),
+    }
+}
+
+fn shown(device: &File) -> io::Result<FileKey> {
     // SAFETY: all zeros is a value of this plain structure, which is the kernel's and lives for the call.
     let mut info: Info = unsafe { mem::zeroed() };
     // SAFETY: as above.
-    check(unsafe { libc::ioctl(device.as_raw_fd(), GET_STATUS as _, &mut info) }).ok()?;
-    Some((info.device, info.inode))
+    check(unsafe { libc::ioctl(device.as_raw_fd(), GET_STATUS as _, &mut info) })?;
+    Ok((info.device, info.inode))
 }
 
 fn path_of(number: &str) -> PathBuf {

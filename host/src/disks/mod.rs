@@ -70,7 +70,7 @@ impl Disks {
             let path = entry?.path();
             fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path))?;
         }
-        let devices = Mutex::new(device::all().unwrap_or_default());
+        let devices = Mutex::new(device::all()?);
         let (next, usual_mb) = (AtomicU64::new(0), AtomicU64::new(0));
         let mut disks = Disks { place, next, usual_mb, templates: Mutex::default(), devices, able: Ok(()) };
         // Whether they can be had is seen by making one.
@@ -130,9 +130,12 @@ impl Disks {
     pub fn find(&self, path: &Path, size_mb: u64) -> io::Result<Option<Disk>> {
         let key = device::key_of(&File::open(path)?)?;
         let known = lock(&self.devices).get(&key).cloned();
-        let found = known.and_then(|known| Some((device::open_if_shows(known.clone(), key)?, known)));
-        let (_shown, path) = match found {
-            Some(found) => found,
+        let path = match known {
+            Some(path) => path,
+            None => return Ok(None),
+        };
+        let _shown = match device::open_if_shows(path.clone(), key)? {
+            Some(device) => device,
             None => return Ok(None),
         };
         let (mount, theirs) = (mount(&path)?, mount(&path)?);

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io;
 use std::os::unix::io::AsFd;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,28 +12,53 @@ use super::end::Trash;
 use super::{disks, files, Entry, Guest, Guests, Live};
 use crate::cgroups::Cgroups;
 use crate::disks::Disk;
-use crate::error::Failure;
+use crate::error::{Code, Failure};
 use crate::log;
 use crate::names::Sandbox;
 use crate::pool::lock;
 use crate::processes;
-use crate::records::{Phase, Place, Process, Record};
+use crate::records::{NoRecord, Phase, Place, Process, Record};
 
 /// Processes that nobody knows end within this, or their groups stay until the next start.
 const END_MOST: Duration = Duration::from_secs(20);
 
+/// What a name below `guests/` is.
+enum Found {
+    Guest(Box<Known>),
+    /// Its files are somebody's, and what else it has can't be known
+    Strange(Sandbox, Failure),
+    /// Of a start that broke off: nobody was told that it is there
+    Remainder(Failure),
+}
+
+struct Known {
+    sandbox: Sandbox,
+    record: Record,
+    live: Option<Live>,
+    disk: Option<Disk>,
+}
+
 impl Guests {
-    /// For the start, before anything else is made.
+    /// For the start, before anything else is made. Errors: also where something couldn't be looked at, for want of descriptors, say.
+    /// Then nothing is changed of any guest, and another helper may see it.
     pub fn recover(self: &Arc<Guests>, cgroups: &Cgroups) -> Result<(), Failure> {
-        let mut kept = Vec::new();
+        let mut found = Vec::new();
         for name in files::names(&self.root.guests())? {
-            match self.recover_one(&name) {
-                Ok(Some(place)) => kept.push(place),
-                Ok(None) => {}
-                Err(failure) if self.keep_unreadable(&name) => {
+            let one = self.look(&name).map_err(|failure| {
+                let message = format!("What there is of the sandbox {} can't be seen: {}", name, failure.message);
+                Failure::new(failure.code, message)
+            })?;
+            found.push((name, one));
+        }
+        let mut kept = Vec::new();
+        for (name, found) in found {
+            match found {
+                Found::Guest(known) => kept.extend(self.take_over(*known)),
+                Found::Strange(sandbox, failure) => {
                     log::warn("A sandbox is left as it is.", json!({ "sandbox": name, "error": failure.message }));
+                    lock(&self.unreadable).insert(sandbox);
                 }
-                Err(failure) => {
+                Found::Remainder(failure) => {
                     log::warn("What is left of a sandbox ends.", json!({ "sandbox": name, "error": failure.message }));
                     self.put_away(&name)?;
                 }
@@ -55,24 +79,35 @@ impl Guests {
         Ok(())
     }
 
-    /// The place that a guest has; none where nothing of it runs. Errors: it can't be one.
-    fn recover_one(&self, name: &str) -> Result<Option<Place>, Failure> {
-        let sandbox = Sandbox::parse(name)?;
-        let directory = self.root.guest(&sandbox);
-        let mut record = Record::read(&directory)?;
-        let mut disk = None;
-        let (live, place) = match record.phase.clone() {
-            Phase::Starting(_) => return Err(Failure::internal("Its start broke off.")),
-            Phase::Running(place, process) => {
-                match self.find_process(&sandbox, &place, &process, &record, &mut disk)? {
-                    Some(live) => (Some(live), Some(place)),
-                    // As after a restart of the machine: what it wrote is kept.
-                    None => (None, None),
-                }
-            }
-            Phase::Stopped => (None, None),
+    /// Changes nothing.
+    fn look(&self, name: &str) -> Result<Found, Failure> {
+        let sandbox = match Sandbox::parse(name) {
+            Ok(sandbox) => sandbox,
+            Err(failure) => return Ok(Found::Remainder(failure)),
+        };
+        let record = match Record::read(&self.root.guest(&sandbox)) {
+            Ok(record) => record,
+            Err(NoRecord::Missing) => return Ok(Found::Remainder(Failure::not_found("It has no record."))),
+            Err(NoRecord::Strange(failure)) => return Ok(Found::Strange(sandbox, failure)),
+            Err(NoRecord::Unseen(failure)) => return Err(failure),
+        };
+        let running = match &record.phase {
+            Phase::Starting(_) => return Ok(Found::Remainder(Failure::internal("Its start broke off."))),
+            // None: as after a restart of the machine. What it wrote is kept.
+            Phase::Running(place, process) => self.find_process(&sandbox, place, process, &record)?,
             // Its processes end with the groups that nobody has; what it wrote is kept.
-            Phase::Stopping(_) | Phase::Booting(_) => (None, None),
+            Phase::Stopped | Phase::Stopping(_) | Phase::Booting(_) => None,
+        };
+        let (live, disk) = running.map_or((None, None), |(live, disk)| (Some(live), disk));
+        Ok(Found::Guest(Box::new(Known { sandbox, record, live, disk })))
+    }
+
+    /// The place that it has; none where nothing of it runs.
+    fn take_over(&self, known: Known) -> Option<Place> {
+        let Known { sandbox, mut record, live, disk } = known;
+        let place = match &record.phase {
+            Phase::Running(place, _) if live.is_some() => Some(place.clone()),
+            _ => None,
         };
         if record.is_copied {
             self.end_copy(&sandbox, &mut record, live.as_ref());
@@ -83,7 +118,7 @@ impl Guests {
         let layers = record.spec.layers.clone();
         let guest = Arc::new(Mutex::new(Guest::new(record, live, disk)));
         self.table().insert(sandbox, Entry { layers, guest });
-        Ok(place)
+        place
     }
 
     /// The helper that froze it for a copy has ended meanwhile. Without a record that it goes on the next helper does this again.
@@ -100,49 +135,61 @@ impl Guests {
         }
     }
 
+    /// Its process with what it has of the machine, where that was seen to be there. None: it has ended.
     fn find_process(
         &self,
         sandbox: &Sandbox,
         place: &Place,
         process: &Process,
         record: &Record,
-        disk: &mut Option<Disk>,
-    ) -> Result<Option<Live>, Failure> {
+    ) -> Result<Option<(Live, Option<Disk>)>, Failure> {
         if process.boot_id != self.boot_id {
             return Ok(None);
         }
-        let pidfd = match processes::open(process.pid, process.start_time) {
+        let opened = processes::open(process.pid, process.start_time);
+        let pidfd = match opened.map_err(|error| Failure::from_io("Its process can't be looked for", &error))? {
             Some(pidfd) => Arc::new(pidfd),
             None => return Ok(None),
         };
         self.slots.reserve(place.slot);
-        let held = self.slots.adopt(place, process.pid, record.egress).and_then(|held| {
+        let adopted = self.slots.adopt(place, process.pid, record.egress).and_then(|held| {
             self.views.as_ref().map_or(Ok(()), |views| views.adopt(sandbox))?;
-            *disk = self.find_disk(sandbox, record)?;
-            Ok(held)
+            Ok((held, self.find_disk(sandbox, record)?))
         });
-        if held.is_err() && processes::is_ended(pidfd.as_fd()) {
+        if adopted.is_err() && processes::is_ended(pidfd.as_fd()) {
             // It was ending when it was found.
             self.slots.release(place.slot);
             return Ok(None);
         }
-        let held = held.map_err(|failure| {
-            let fields = json!({ "sandbox": sandbox.as_str(), "error": failure.message });
-            log::warn("A sandbox is cut off from what it had of the machine.", fields);
-        });
+        let (held, disk) = match adopted {
+            Ok((held, disk)) => (Some(held), disk),
+            Err(failure) if matches!(failure.code, Code::NotFound | Code::FailedPrecondition) => {
+                let fields = json!({ "sandbox": sandbox.as_str(), "error": failure.message });
+                log::warn("A sandbox is cut off from what it had of the machine.", fields);
+                (None, None)
+            }
+            Err(failure) => return Err(failure),
+        };
         self.watch.add(sandbox, &pidfd)?;
-        Ok(Some(Live { pidfd, process: process.clone(), slot: place.slot, held: held.ok() }))
+        Ok(Some((Live { pidfd, process: process.clone(), slot: place.slot, held }, disk)))
     }
 
-    /// Of a guest that runs.
+    /// Of a guest that runs. Errors: `not_found`, `failed_precondition`: it is seen that the guest's can't be had.
     fn find_disk(&self, sandbox: &Sandbox, record: &Record) -> Result<Option<Disk>, Failure> {
         let image = self.root.guest(sandbox).join(disks::IMAGE);
-        if !image.exists() {
+        let failed = |error| Failure::from_io("The sandbox's disk can't be found", &error);
+        if !image.try_exists().map_err(failed)? {
             return Ok(None);
         }
-        let found = self.disks.find(&image, record.spec.disk_mb);
-        let found = found.map_err(|error| Failure::from_io("The sandbox's disk can't be found", &error))?;
-        found.map_or_else(|| Err(Failure::internal("The sandbox's disk isn't mounted.")), |disk| Ok(Some(disk)))
+        match self.disks.find(&image, record.spec.disk_mb) {
+            Ok(Some(disk)) => Ok(Some(disk)),
+            Ok(None) => Err(Failure::not_found("The sandbox's disk isn't mounted.")),
+            // The kernel mounts none that it has stopped writing to, after errors, for somebody who would write.
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                Err(Failure::new(Code::FailedPrecondition, "The sandbox's disk can only be read, after errors."))
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
 
     fn with_processes(&self) -> Vec<Sandbox> {
@@ -181,30 +228,10 @@ impl Guests {
         Ok(())
     }
 
-    /// Whether there is a record that only can't be read, as one that another version wrote, or a disk that fails gives: its files
-    /// are somebody's.
-    fn keep_unreadable(&self, name: &str) -> bool {
-        let sandbox = match Sandbox::parse(name) {
-            Ok(sandbox) => sandbox,
-            Err(_) => return false,
-        };
-        let directory = self.root.guest(&sandbox);
-        let is_kept = !directory.join("record.json").symlink_metadata().map_or_else(is_missing, |_| false)
-            && Record::read(&directory).is_err();
-        if is_kept {
-            lock(&self.unreadable).insert(sandbox);
-        }
-        is_kept
-    }
-
     fn put_away(&self, name: &str) -> Result<(), Failure> {
         fs::rename(self.root.guests().join(name), self.next_trash())
             .map_err(|error| Failure::from_io("What is left of a sandbox can't be put away", &error))
     }
-}
-
-fn is_missing(error: io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
 }
 
 fn remove_trash(guests: &Guests, names: &[String]) -> Result<(), Failure> {

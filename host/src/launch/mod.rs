@@ -24,8 +24,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::error::{text_of, Code, Failure};
+use crate::processes;
 use mounts::{Ids, Parts};
-use process::{await_report, map_ids, start_time, Process, Report};
+use process::{await_report, map_ids, Process, Report};
 use script::{Script, SCRIPT_MAX_BYTES};
 use waiting::Prepared;
 
@@ -126,12 +127,9 @@ pub fn park(spec: &ParkSpec) -> Result<Parked, Failure> {
 }
 
 impl Parked {
-    pub fn pid(&self) -> u32 {
-        self.process.pid
-    }
-
-    pub fn start_time(&self) -> u64 {
-        self.process.start_time
+    /// Whether nobody has ended it meanwhile.
+    pub fn is_alive(&self) -> bool {
+        self.process.is_alive()
     }
 
     /// Makes it the guest: returns when the agent's program runs, or says what kept it from that; then the process has
@@ -218,7 +216,7 @@ fn clone(spec: &ParkSpec, keep: &[RawFd], socket: BorrowedFd, script: &[u8]) -> 
         None => unsafe { child::main(child::Start { socket: socket.as_raw_fd(), keep, script, buffer: &mut buffer }) },
         Some((pid, pidfd)) => {
             let mut process = Process { pid, start_time: 0, pidfd: Some(pidfd) };
-            process.start_time = start_time(pid)?;
+            process.start_time = processes::start_time(pid)?;
             Ok(process)
         }
     }

@@ -64,14 +64,6 @@ impl Drop for Process {
     }
 }
 
-/// When a process began, in ticks since the machine did.
-pub fn start_time(pid: u32) -> io::Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid))?;
-    // The name of the program, which may have spaces, ends with the last parenthesis.
-    let field = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
-    field.and_then(|text| text.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
 /// Gives a process's new user name space its ids. Returns the name space.
 pub fn map_ids(pid: u32, base: u32, count: u32) -> io::Result<OwnedFd> {
     let file = |name: &str| format!("/proc/{}/{}", pid, name);

@@ -169,7 +169,7 @@ fn a_guest_has_a_root_a_name_and_an_agent() {
     let mut owner = 0u32;
     assert_eq!(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_OWNER_UID, &mut owner) }, 0);
     assert_eq!(owner, BASE);
-    assert_eq!(start_time(guest.launched.pid).unwrap(), guest.launched.start_time);
+    assert_eq!(processes::start_time(guest.launched.pid).unwrap(), guest.launched.start_time);
 }
 
 const DEVICE_NAMES: &str =
@@ -227,7 +227,7 @@ fn what_is_no_image_for_a_guest_leaves_nothing() {
     let scene = Scene::new();
     symlink("tmp", scene.path("layer/proc")).unwrap();
     let parked = scene.park(Some(BASE));
-    let pid = parked.pid();
+    let pid = parked.process.pid;
     let failure = scene.launch(parked).err().unwrap();
     assert_eq!(failure.code, Code::FailedPrecondition, "{}", failure);
     assert!(!Path::new(&format!("/proc/{}", pid)).exists());

@@ -35,6 +35,7 @@ use std::sync::{Arc, Mutex};
 use crate::error::{Code, Failure};
 use crate::names::Instance;
 use crate::pool::lock;
+use crate::processes;
 
 use router::Router;
 use uplink::Names;
@@ -149,9 +150,12 @@ impl Network {
     }
 
     /// The link of a guest that an earlier helper made: `pid` is one of its processes. Made anew in its name space where the
-    /// router is a new one. Errors: `not_found`.
+    /// router is a new one. Errors: `not_found`, `failed_precondition` without a router.
     pub fn adopt(&self, address: Ipv4Addr, pid: libc::pid_t, egress: Egress) -> Result<Link, Failure> {
-        let unknown = |_| Failure::not_found("There is no such network name space.");
+        let unknown = |error: io::Error| match processes::is_gone(&error) {
+            true => Failure::not_found("There is no such network name space."),
+            false => cant("A guest's network name space can't be opened")(error),
+        };
         let router = self.router()?;
         let namespace = space::of_process(pid).map_err(unknown)?;
         if !router.take_this_address(address) {

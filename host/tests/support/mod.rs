@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -70,6 +71,26 @@ impl Helper {
     pub fn start_at(&self, root: &Path) -> Option<i32> {
         let mut command = command(root, &self.instance);
         command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().code()
+    }
+
+    /// Whether another one, in the place of one that has ended, serves with so few descriptors; it crashes then. Else what it ends with.
+    pub fn serves_with(&self, descriptors: u64) -> Result<(), Option<i32>> {
+        let mut command = command(&self.root, &self.instance);
+        let limit = libc::rlimit { rlim_cur: descriptors, rlim_max: descriptors };
+        let set = move || match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        };
+        // SAFETY: one system call, of a structure that is the closure's own.
+        let mut child = unsafe { command.pre_exec(set) }.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        if line.is_empty() {
+            return Err(child.wait().unwrap().code());
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        Ok(())
     }
 
     /// After it was asked to end.
