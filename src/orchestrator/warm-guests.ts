@@ -141,7 +141,9 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
       if (spare.isTaken) return
       const { stock } = spare
       if (!isOn || stocks.get(keyOf(stock.kind)) !== stock) return void end(spare)
-      keep(spare)
+      // The next claim's, before one that has been started in its place meanwhile.
+      waiting.set(id, spare)
+      stock.spares = new Set([spare, ...stock.spares])
       void spare.started.then((handle) => handle ?? forget(spare))
     },
 
