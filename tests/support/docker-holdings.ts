@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import Docker from 'dockerode'
+import { cgroupMounts, cgroupsOf, findCgroup } from '../../src/runtimes/docker/cgroup.ts'
 import { enginePath } from '../../src/runtimes/docker/socket-path.ts'
 import type { GuestState, Holdings, Owner } from './holdings.ts'
 
@@ -26,7 +27,12 @@ export function dockerHoldings({ stateDir, instanceId }: Owner, env: Record<stri
     async guests() {
       const found = await containers()
       return new Map(
-        found.map(({ Labels, State }) => [Labels['e2b-server.sandbox'] ?? '', states[State] ?? 'stopped']),
+        await Promise.all(
+          found.map(async ({ Id, Labels, State }): Promise<[string, GuestState]> => {
+            const isStill = State === 'running' && (await isFrozen(docker, Id).catch(() => false))
+            return [Labels['e2b-server.sandbox'] ?? '', isStill ? 'paused' : (states[State] ?? 'stopped')]
+          }),
+        ),
       )
     },
     directories: () => (existsSync(runDir) ? readdirSync(runDir) : []),
@@ -57,6 +63,18 @@ export function dockerHoldings({ stateDir, instanceId }: Owner, env: Record<stri
       }
     },
   }
+}
+
+/**
+ * Whether the kernel has frozen what an engine takes for running: one that was killed in the middle of a freeze. Errors: it has
+ * gone meanwhile.
+ */
+async function isFrozen(docker: Docker, id: string): Promise<boolean> {
+  const { State } = await docker.getContainer(id).inspect()
+  const cgroup = findCgroup('freezer', await cgroupsOf(State.Pid), await cgroupMounts())
+  if (!cgroup?.directory.includes(id)) return false
+  const file = cgroup.version === 1 ? 'freezer.state' : 'cgroup.freeze'
+  return /^(FROZEN|1)$/.test(readFileSync(join(cgroup.directory, file), 'utf8').trim())
 }
 
 /** How many lines the rules of a network of sandboxes have. */
