@@ -106,8 +106,9 @@ export function withServerOptions(command: Command): Command {
     )
     .option(
       '--limit-disk',
-      "hold what a sandbox writes to its diskSizeMB; native runtime only [E2B_SERVER_LIMIT_DISK] (default: the machine's disk is shared)",
+      'hold what a sandbox writes to its diskSizeMB, or do not start; native runtime only [E2B_SERVER_LIMIT_DISK] (default: where the machine can)',
     )
+    .option('--no-limit-disk', "sandboxes share the machine's disk")
     .option(
       '--warm-memory-mb <n>',
       'memory of guests that are started before their sandbox is asked for, 0 for none [E2B_SERVER_WARM_MEMORY_MB] (default: a sixteenth)',

@@ -37,6 +37,8 @@ export interface Fingerprint {
   memoryMb: number
   /** What sandboxes do without that they have on other runtimes, in sentences; absent: nothing */
   lacks?: string
+  /** Why sandboxes share the machine's disk, in a sentence; absent: each has its own, or no runtime of this kind gives any */
+  sharedDisk?: string
   /** What holds guests in, by name, and whether it is there; absent where nothing does */
   isolation?: Record<string, boolean>
   /** Where guests are kept, as the engine names it; absent where it doesn't say */

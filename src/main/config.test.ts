@@ -116,11 +116,19 @@ test('what sandboxes and webhooks may reach is closed until ranges are opened', 
   expect(() => readConfig({ openEgress: 'perhaps' }, {})).toThrow(ConfigError)
 })
 
-test('disks are limited where a flag or its variable says so', () => {
-  expect(readConfig({}, {}).limitDisk).toBe(false)
+test('disks are limited where the machine can, unless a flag or its variable says so', () => {
+  expect(readConfig({}, {}).limitDisk).toBe('auto')
   expect(readConfig({ limitDisk: true }, {}).limitDisk).toBe(true)
+  expect(readConfig({ limitDisk: false }, { E2B_SERVER_LIMIT_DISK: 'true' }).limitDisk).toBe(false)
   const said = (text: string) => readConfig({}, { E2B_SERVER_LIMIT_DISK: text }).limitDisk
-  expect(['1', 'true', '0', 'false'].map(said)).toEqual([true, true, false, false])
+  expect(['1', 'true', '0', 'false', 'auto', ''].map(said)).toEqual([
+    true,
+    true,
+    false,
+    false,
+    'auto',
+    'auto',
+  ])
   expect(() => readConfig({}, { E2B_SERVER_LIMIT_DISK: 'yes' })).toThrow(/^--limit-disk is a flag/)
 })
 

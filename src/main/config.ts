@@ -9,7 +9,7 @@ import type { Flags } from '../cli/actions.ts'
 import { buildEnvLines, buildSchema } from './build-config.ts'
 import { connectionBounds, openFilesMax } from './descriptors.ts'
 import { nameFaults, nameSchema } from './name-config.ts'
-import { flag, networkSchema } from './network-config.ts'
+import { networkSchema } from './network-config.ts'
 
 const port = (name: string) =>
   z.coerce
@@ -106,8 +106,12 @@ const schema = z.object({
     .int('--warm-memory-mb must be a whole number')
     .min(0, '--warm-memory-mb must be 0 or more')
     .max(1e9, '--warm-memory-mb must be at most 1000000000'),
-  /** Whether `diskMb` of a sandbox is enforced where the runtime can */
-  limitDisk: flag('--limit-disk', 'E2B_SERVER_LIMIT_DISK'),
+  /** Whether `diskMb` of a sandbox is enforced; `auto`: where the runtime can */
+  limitDisk: z
+    .enum(['true', '1', 'false', '0', 'auto'], {
+      error: '--limit-disk is a flag, and E2B_SERVER_LIMIT_DISK true, false or auto',
+    })
+    .transform((text) => (text === 'auto' ? text : text === 'true' || text === '1')),
   /** Builds of templates that run at once */
   maxBuilds: amount('--max-builds').int('--max-builds must be a whole number'),
   /** How long a build may wait for its ready command to succeed, in seconds */
@@ -202,7 +206,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
       diskMb: pick('minFreeDiskMb', 'E2B_SERVER_MIN_FREE_DISK_MB', '1024'),
     },
     warmMemoryMb: pick('warmMemoryMb', 'E2B_SERVER_WARM_MEMORY_MB', String(defaultWarmMemoryMb())),
-    limitDisk: String(pick('limitDisk', 'E2B_SERVER_LIMIT_DISK', '')),
+    limitDisk: String(flags.limitDisk ?? (env.E2B_SERVER_LIMIT_DISK || 'auto')),
     // Their steps are mostly installations, which wait for disk and network as much as they take CPU.
     maxBuilds: pick('maxBuilds', 'E2B_SERVER_MAX_BUILDS', String(Math.max(4, availableParallelism()))),
     readyWaitS: pick('readyWait', 'E2B_SERVER_READY_WAIT', '600'),

@@ -61,6 +61,7 @@ export function createNative(config: Config, { guestBinary, instanceId, look, lo
       }),
     egress: { open: openEgress, allow: egressAllow },
     limitDisk,
+    disk: hostRoot ?? stateDir,
     log,
   })
 }

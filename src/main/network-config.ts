@@ -20,7 +20,7 @@ const ranges = (name: string, { ipv6 }: { ipv6: boolean }) =>
   })
 
 /** A flag, and its variable. */
-export const flag = (name: string, variable: string) =>
+const flag = (name: string, variable: string) =>
   z
     .enum(['true', '1', 'false', '0', ''], { error: `${name} is a flag, and ${variable} true or false` })
     .transform((text) => text === 'true' || text === '1')

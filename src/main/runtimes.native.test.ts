@@ -22,3 +22,19 @@ test('it is the native runtime where that can be used, whether an engine answers
     await chosen.runtime.close()
   }
 })
+
+test('sandboxes have disks of their own unless a flag says otherwise', async () => {
+  const state = { instanceId: newId(), runtimes: { sandboxes: [], builds: [] } }
+  for (const limitDisk of [undefined, false]) {
+    const config = readConfig({ stateDir, runtime: 'native', ...(limitDisk === false && { limitDisk }) }, {})
+    const chosen = await chooseRuntime(config, state, silentLog)
+    try {
+      const { isolation, sharedDisk } = await requireUsable(chosen, config)
+      const has = limitDisk === undefined
+      expect([isolation?.['disk limits'], chosen.runtime.capabilities.diskLimit]).toEqual([has, has])
+      expect(sharedDisk).toEqual(has ? undefined : expect.stringContaining('--no-limit-disk'))
+    } finally {
+      await chosen.runtime.close()
+    }
+  }
+})

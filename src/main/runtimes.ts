@@ -122,9 +122,9 @@ export function faultOf(
   { limitDisk }: Pick<Config, 'limitDisk'>,
 ): string | undefined {
   if (!fingerprint.usable) return whyUnusable(runtime.name, fingerprint, why)
-  if (!limitDisk || fingerprint.isolation?.['disk limits'] === true) return undefined
-  const lacks = fingerprint.lacks ?? 'Its sandboxes share the disk.'
-  const fault = `--limit-disk can't be had of the ${runtime.name} runtime: ${lacks}`
+  if (limitDisk !== true || fingerprint.isolation?.['disk limits'] === true) return undefined
+  const reason = fingerprint.sharedDisk ?? 'Its sandboxes share the disk.'
+  const fault = `--limit-disk can't be had of the ${runtime.name} runtime: ${reason}`
   return why === undefined ? fault : `${fault} ${why}`
 }
 

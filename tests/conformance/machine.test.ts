@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { testedRuntime } from '../../scripts/test/runtime.mjs'
 import { sdks } from '../support/sdks.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
@@ -52,6 +53,41 @@ describe.runIf(isRoot)('the machine that a sandbox sees', () => {
     expect(stdout).toMatch(/load average: \d+\.\d\d, \d+\.\d\d, \d+\.\d\d/)
     expect(stdout).toMatch(/%Cpu\(s\): +\d/)
     expect(stdout).not.toMatch(/nan|error/i)
+    await sandbox.kill()
+  })
+})
+
+// On Docker all sandboxes share one disk.
+describe.runIf(testedRuntime() === 'native')('the disk of a sandbox', () => {
+  test('is of the size that getMetrics and df name, and full it is its own matter', async () => {
+    const sandbox = await Sandbox.create()
+    const print = async (command: string) => (await sandbox.commands.run(command)).stdout.trim()
+    const total = Number(await print('df -B1 --output=size / | tail -1'))
+    // 10 GiB, less what the file system takes for itself.
+    expect(total / 2 ** 30).toBeGreaterThan(9)
+    expect(total / 2 ** 30).toBeLessThanOrEqual(10)
+    await expect.poll(async () => (await sandbox.getMetrics()).length, { timeout: 30_000 }).toBeGreaterThan(0)
+    expect((await sandbox.getMetrics()).at(-1)).toMatchObject({ diskTotal: total })
+
+    // Taken without being written, so the machine's own disk has what it had.
+    await print('fallocate -l $(($(df -B1 --output=avail / | tail -1) - 4194304)) large')
+    const full = await sandbox.commands.run('head -c 8M /dev/urandom > rest').catch((error) => error)
+    expect(full).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('No space left on device') })
+    const upload = sandbox.files.write('more', new Blob([new Uint8Array(8 * 2 ** 20)]))
+    await expect(upload).rejects.toBeInstanceOf(sdks[0]!.sdk.NotEnoughSpaceError)
+    const other = await Sandbox.create()
+    await other.files.write('more', 'room here')
+    await other.kill()
+
+    // It can be kept like any other, and used again once something is removed.
+    await sandbox.pause({ keepMemory: false })
+    await sandbox.connect()
+    await print('rm large rest')
+    await sandbox.files.write('more', 'room again')
+    const [fork] = await sandbox.fork()
+    if (!(fork instanceof Sandbox)) throw fork
+    expect(await fork.files.read('more')).toBe('room again')
+    await fork.kill()
     await sandbox.kill()
   })
 })

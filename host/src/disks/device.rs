@@ -1,12 +1,14 @@
 //! Loop devices: files as disks. Each ends by itself once nobody has it open or mounted, also after a crash.
 
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::mem;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::io::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const CONTROL: &str = "/dev/loop-control";
 /// `LOOP_CTL_GET_FREE`, `LOOP_CONFIGURE` (Linux 5.8), `LOOP_GET_STATUS64`
@@ -62,7 +64,7 @@ pub fn attach(file: &File) -> io::Result<(File, PathBuf)> {
         // SAFETY: no pointers are passed.
         let number = check(unsafe { libc::ioctl(control.as_raw_fd(), GET_FREE as _) })?;
         let path = path_of(&number.to_string());
-        let device = open(path.clone())?;
+        let device = open_made(number, &path)?;
         // SAFETY: all zeros is a value of this plain structure.
         let mut config: Config = unsafe { mem::zeroed() };
         config.fd = file.as_raw_fd() as u32;
@@ -131,6 +133,27 @@ fn shown(device: &File) -> io::Result<FileKey> {
 
 fn path_of(number: &str) -> PathBuf {
     PathBuf::from(format!("/dev/loop{}", number))
+}
+
+/// Where nobody makes nodes of devices as these come, as in containers, it is made here.
+fn open_made(number: libc::c_int, path: &Path) -> io::Result<File> {
+    match open(path.to_owned()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    let text = fs::read_to_string(format!("/sys/block/loop{}/dev", number))?;
+    let mut parts = text.trim().split(':').map(str::parse::<u32>);
+    let device = match (parts.next(), parts.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => libc::makedev(major, minor),
+        _ => return Err(io::Error::from_raw_os_error(libc::ENXIO)),
+    };
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: the name ends with a zero and lives for the call.
+    match check(unsafe { libc::mknod(name.as_ptr(), libc::S_IFBLK | 0o600, device) }) {
+        // Somebody else was faster.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => open(path.to_owned()),
+    }
 }
 
 fn open(path: PathBuf) -> io::Result<File> {

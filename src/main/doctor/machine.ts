@@ -119,7 +119,8 @@ async function runtime(config: Config): Promise<string> {
       throw new Trouble('The image of template "base" is missing.', build)
     const list = Object.entries(fingerprint.versions).map((pair) => pair.join(' '))
     const text = `${made.name}${list.length > 0 ? ` (${list.join(', ')})` : ''}`
-    return why === undefined ? text : `${text}. ${why}`
+    const more = [why, fingerprint.sharedDisk].filter((part) => part !== undefined)
+    return more.length === 0 ? text : `${text}. ${more.join(' ')}`
   })
 }
 

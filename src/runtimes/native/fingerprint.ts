@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs'
 import { availableParallelism, release, totalmem } from 'node:os'
 import { toError } from '../../domain/error.ts'
 import type { Fingerprint } from '../../domain/runtime.ts'
@@ -7,15 +8,18 @@ import type { HostClient, HostHello } from './host-client.ts'
 /** Without these there is no sandbox. */
 const required = ['cgroup', 'network', 'seccomp'] as const
 const noDiskLimit = "The size of a sandbox's disk isn't limited on this machine."
+/** What a machine's disk has at least where nobody has said that sandboxes are to have their own, in GiB: a few of their usual size */
+const roomyGib = 40
 const noViews = 'Sandboxes see memory, CPUs, load and boot id of the machine.'
 
 const noNames =
   'The name servers of this machine listen on its loopback alone, where sandboxes do not reach them: names are not resolved inside.'
 
-/** Never throws. */
+export type DiskLimit = boolean | 'auto'
+
+/** Never throws. `disk`: a directory on the disk that sandboxes are kept on, which is there once the helper is. */
 export async function fingerprintNative(
-  client: HostClient,
-  { limitDisk }: { limitDisk: boolean },
+  { client, disk, limitDisk }: { client: HostClient; disk: string; limitDisk: DiskLimit },
   signal: AbortSignal,
 ): Promise<Fingerprint> {
   const machine = {
@@ -41,22 +45,36 @@ export async function fingerprintNative(
   const views = features.views?.has === true ? undefined : (features.views?.why ?? noViews)
   const seen = views ?? ((await areAllOnLoopback()) ? noNames : undefined)
   const cgroups = Number(features.cgroup?.has)
-  const lacks = [
-    ...(seen === undefined ? [] : [seen]),
-    ...(limitDisk && features.diskLimit?.has !== true ? [features.diskLimit?.why ?? noDiskLimit] : []),
-  ]
+  const sharedDisk = whySharedDisk(features, disk, limitDisk)
   return {
     ...machine,
     versions: { helper: version, ...machine.versions, cgroups: `v${cgroups}` },
     usable: true,
-    ...(lacks.length > 0 && { lacks: lacks.join(' ') }),
+    ...(seen !== undefined && { lacks: seen }),
+    ...(sharedDisk !== undefined && { sharedDisk }),
     detail: 'Sandboxes are made of name spaces of this kernel, without an engine.',
     isolation: {
       seccomp: true,
       'cgroups v2': cgroups === 2,
       'user namespaces': features.userNamespace?.has === true,
       'CPU sets': features.cpuSets?.has === true,
-      'disk limits': limitDisk && features.diskLimit?.has === true,
+      'disk limits': sharedDisk === undefined,
     },
   }
+}
+
+/** Undefined: each sandbox has a disk of its own. */
+function whySharedDisk(
+  { diskLimit }: HostHello['features'],
+  disk: string,
+  limitDisk: DiskLimit,
+): string | undefined {
+  if (limitDisk === false) return 'Disks of sandboxes are not to be limited (--no-limit-disk).'
+  if (diskLimit?.has !== true) return diskLimit?.why ?? noDiskLimit
+  if (limitDisk === true) return undefined
+  // Where a few full ones fill it, sandboxes would lose what they have written.
+  const { blocks, bsize } = statfsSync(disk)
+  const gib = (blocks * bsize) / 2 ** 30
+  if (gib >= roomyGib) return undefined
+  return `The disk of ${disk} has ${gib.toFixed(0)} GiB, less than ${roomyGib}: sandboxes share it unless --limit-disk says otherwise.`
 }

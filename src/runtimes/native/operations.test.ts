@@ -37,6 +37,7 @@ test('the fingerprint has what the machine has, and names what it lacks', async 
   })
   await using last = runtimeOf(seen)
   expect(await last.fingerprint(patience())).toMatchObject({ usable: true, lacks: 'They see all of it.' })
+  expect((await last.fingerprint(patience())).isolation).toMatchObject({ 'disk limits': false })
   await using nowhere = runtimeOf({ root: '/nonexistent' })
   expect(await nowhere.fingerprint(patience())).toMatchObject({
     usable: false,

@@ -19,7 +19,7 @@ import { trackedMax } from '../../network/tracked-max.ts'
 import { createAgentSockets } from './agent-socket.ts'
 import { listOf, wholeOf } from './answers.ts'
 import { getGuest } from './find-guest.ts'
-import { fingerprintNative } from './fingerprint.ts'
+import { type DiskLimit, fingerprintNative } from './fingerprint.ts'
 import { fromHandle, runtimeName, toHandle } from './handle.ts'
 import { createHostClient, type HostClient } from './host-client.ts'
 import type { HostProgram } from './host-process.ts'
@@ -57,8 +57,10 @@ export interface NativeRuntimeOptions {
   images: (layers: LayerHost) => LayeredImages
   /** What sandboxes may reach: all that this machine does, or the internet and these ranges */
   egress: { open: boolean; allow: readonly string[] }
-  /** Whether `diskMb` is enforced, where the machine's helper can; default: no */
-  limitDisk?: boolean
+  /** Whether `diskMb` is enforced, where the machine's helper can; `auto`: as the fingerprint finds. Default: no */
+  limitDisk?: DiskLimit
+  /** A directory on the disk that sandboxes are to be kept on; default: `root` */
+  disk?: string
   /** Layers that an image has at most before a snapshot of it is made one; default: 100 */
   layersMax?: number
   log: Log
@@ -85,6 +87,7 @@ export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
   const tasks = tasksMax()
   const closing = new AbortController()
   let watched = false
+  let limits = limitDisk === true
 
   const simple = (op: string, handle: GuestHandle, signal: AbortSignal, more = {}) =>
     typed(async () => {
@@ -94,9 +97,15 @@ export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
 
   return {
     name: runtimeName,
-    capabilities: { ...capabilities, diskLimit: limitDisk } satisfies Capabilities,
+    get capabilities() {
+      return { ...capabilities, diskLimit: limits } satisfies Capabilities
+    },
     images,
-    fingerprint: (signal) => fingerprintNative(client, { limitDisk }, signal),
+    async fingerprint(signal) {
+      const found = await fingerprintNative({ client, disk: options.disk ?? root, limitDisk }, signal)
+      if (limitDisk === 'auto') limits = found.usable && found.sharedDisk === undefined
+      return found
+    },
 
     start: (spec, signal, phase) =>
       typed(async () => {
@@ -104,7 +113,7 @@ export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
         const made = await images.layersOf(spec.image, signal)
         await client.prepare(signal)
         phase?.('network')
-        const held = limitDisk ? spec : { ...spec, diskMb: 0 }
+        const held = limits ? spec : { ...spec, diskMb: 0 }
         await startGuest(client, held, { layers: made, tasks: await tasks }, signal)
         phase?.('start')
         return toHandle(spec.sandboxId)
