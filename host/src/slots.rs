@@ -29,8 +29,12 @@ const READY_MIN: usize = 8;
 const READY_MAX: usize = 128;
 /// So many are ready as were taken in this time.
 const DEMAND_WINDOW: Duration = Duration::from_secs(10);
-/// The kernel makes several at once only in part, and the machine is there for the guests.
+/// The kernel makes several at once only in part, and the machine is there for the guests. While guests start there are only as
+/// many at work as fewer than this are ready.
 const MAKERS: usize = 4;
+/// So long after the last start nobody is taken to be busy with it: its agent is told who it is and asked for a first command,
+/// which would share the processors with the making of the next slot.
+const CALM: Duration = Duration::from_millis(100);
 /// Between two tries when none can be made and nobody waits.
 const RETRY: Duration = Duration::from_secs(5);
 /// A start waits for a slot at most so long.
@@ -78,6 +82,7 @@ struct State {
     /// Numbers that are somebody's
     taken: BTreeSet<u32>,
     takes: VecDeque<Instant>,
+    last_take: Option<Instant>,
     waiting: usize,
     making: usize,
     makers: usize,
@@ -206,9 +211,21 @@ impl Slots {
 impl State {
     fn note_take(&mut self) {
         self.forget_takes();
+        let now = Instant::now();
+        self.last_take = Some(now);
         if self.takes.len() < READY_MAX {
-            self.takes.push_back(Instant::now());
+            self.takes.push_back(now);
         }
+    }
+
+    /// What is left of the time after the last start in which only what is short is made.
+    fn until_calm(&self) -> Option<Duration> {
+        self.last_take.and_then(|last| CALM.checked_sub(last.elapsed()))
+    }
+
+    /// Whether one more maker may be at work now.
+    fn has_turn(&self) -> bool {
+        self.until_calm().is_none() || self.making + self.ready.len() < MAKERS + self.waiting
     }
 
     fn forget_takes(&mut self) {
@@ -247,7 +264,8 @@ impl Inner {
                 self.changed.notify_all();
                 return;
             }
-            if !resting && has < state.target() + state.waiting {
+            let is_short = has < state.target() + state.waiting;
+            if !resting && is_short && state.has_turn() {
                 state.making += 1;
                 drop(state);
                 let made = self.make();
@@ -272,7 +290,11 @@ impl Inner {
                 }
             } else {
                 // Demand is forgotten as time passes, so it is looked at then.
-                let wait = if state.takes.is_empty() && rest_until.is_none() { None } else { Some(RETRY) };
+                let wait = match state.until_calm() {
+                    Some(wait) if is_short && !resting => Some(wait),
+                    _ if state.takes.is_empty() && rest_until.is_none() => None,
+                    _ => Some(RETRY),
+                };
                 state = match wait {
                     Some(wait) => {
                         self.changed.wait_timeout(state, wait).unwrap_or_else(|poisoned| poisoned.into_inner()).0
@@ -371,5 +393,26 @@ impl Inner {
             Ok(()) => drop(self.lock().taken.remove(&number)),
             Err(failure) => log::warn("A control group stays behind.", json!({ "error": failure.message })),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn while_guests_start_no_more_is_made_than_is_short() {
+        let mut state = State { making: MAKERS, ..State::default() };
+        assert!(state.has_turn());
+        state.note_take();
+        assert!(!state.has_turn());
+        state.waiting = 1;
+        assert!(state.has_turn());
+        state = State { making: MAKERS - 1, ..state };
+        state.waiting = 0;
+        assert!(state.has_turn());
+        state.making = MAKERS;
+        state.last_take = Instant::now().checked_sub(2 * CALM);
+        assert!(state.has_turn());
     }
 }
