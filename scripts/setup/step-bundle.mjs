@@ -55,6 +55,8 @@ function buildOptions({ root, bundle }) {
     sourcemap: 'linked',
     sourcesContent: false,
     legalComments: 'none',
+    // Comments and blanks are most of what is bundled, and the program's text stays in memory as long as it runs.
+    minifyWhitespace: true,
     logLevel: 'silent',
     external: [...native, ...wanted],
     plugins: [keepRecipes],

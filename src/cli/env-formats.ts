@@ -14,7 +14,7 @@ export const envFormats: Record<string, Format> = {
   ),
   // Typographic quotes end a string there, too.
   powershell: lines(
-    (name, value) => `$Env:${name} = '${value.replaceAll(/['‘’‚‛]/g, '$&$&')}'`,
+    (name, value) => `$Env:${name} = '${value.replaceAll(/['\u2018\u2019\u201a\u201b]/g, '$&$&')}'`,
     (name) => `Remove-Item -ErrorAction SilentlyContinue Env:${name}`,
   ),
   dotenv: lines(

@@ -1,4 +1,5 @@
 /** The program `e2b-server`. */
+import './small-heap.ts'
 import { existsSync } from 'node:fs'
 import type { Actions, Flags, LogLines, LogRequest } from '../cli/actions.ts'
 import { createProgram, runProgram } from '../cli/program.ts'
@@ -18,6 +19,7 @@ import { programVersion } from './installation.ts'
 import { readLogs } from './log/logs.ts'
 import { apiUrl } from './names.ts'
 import { serverStatus, stopServer } from './running-server.ts'
+import { letHeapGrow } from './small-heap.ts'
 import { startServer } from './start.ts'
 import { databasePath, prepareStateDir, readServerInfo } from './state-dir.ts'
 import { changeLimits, createTeam, ensureTeam, listTeams, requireTeam } from './teams.ts'
@@ -171,6 +173,7 @@ async function* showLogs(flags: Flags, request: LogRequest & { isFollowed: boole
 async function runUntilSignal(flags: Flags): Promise<void> {
   const config = readConfig(flags)
   const server = await startServer(config)
+  letHeapGrow()
   // Before anybody is told that there is a server: whoever reads that may signal at once.
   const signalled = new Promise<void>((resolve) => {
     process.once('SIGINT', resolve)

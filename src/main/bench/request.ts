@@ -1,19 +1,24 @@
 /** `e2b-server bench` as a command: its flags, its signals and where it prints. */
-
+import { setMaxListeners } from 'node:events'
 import { measures } from '../../bench/run.ts'
 import type { BenchRequest, Flags } from '../../cli/actions.ts'
 import { ConfigError } from '../config.ts'
 import { ownProgram } from '../installation.ts'
+import { letHeapGrow } from '../small-heap.ts'
 import { bench } from './bench.ts'
 
 const idleMax = 10_000
 /** Signals that come within this time of one are the same one, in milliseconds */
 const sameMs = 1000
+/** What may wait for the signal at once without it being taken for a leak: a hundred commands, and what goes with them */
+const listenersMax = 256
 
 /** Until it is done, or Ctrl-C has made it remove what it made; a second signal ends the process at once. */
 export async function benchUntilSignal(flags: Flags): Promise<void> {
   const request = benchRequest(flags)
   const over = new AbortController()
+  setMaxListeners(listenersMax, over.signal)
+  letHeapGrow()
   let stoppedAt = 0
   const stop = () => {
     // What npm or a shell passes on besides is the same Ctrl-C.
