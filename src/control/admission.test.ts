@@ -40,7 +40,7 @@ function admissionOf(limits: Partial<TeamLimits> = {}, parts: Partial<AdmissionP
     store,
     machine: {
       memory: () => memory,
-      freeBytes: async () => disks.map(({ freeBytes }) => freeBytes),
+      freeBytes: () => disks.map(({ freeBytes }) => freeBytes),
       disks: async () => disks,
       cpu: () => {
         throw new Error('nobody asks')

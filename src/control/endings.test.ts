@@ -23,7 +23,7 @@ const options = () => ({ signal: signal(), phase: () => {} })
 function withDestroy(
   { control }: TestControl,
   destroy: SandboxNode['destroy'],
-  bounds: { parallel?: number; backlogMax?: number } = {},
+  bounds: { parallel?: number; backlogMax?: number; calmMs?: number } = {},
 ): ControlContext {
   const node = { ...control.node, destroy }
   const lifecycle = createLifecycle({ ...control, node })
@@ -53,7 +53,7 @@ test('a kill answers before its guest is gone, and what has ended is nowhere to 
   expect(parts.directory.find(ref.id)).toBeUndefined()
   expect(await eventsOf(parts, ref.id)).toEqual(['created', 'killed'])
   expect(await control.store.sandboxes.find(ref.id)).toMatchObject({ state: 'killing', endReason: 'request' })
-  expect(control.endings.backlog()).toEqual({ waiting: 0, running: 1 })
+  await expect.poll(() => control.endings.backlog()).toEqual({ waiting: 0, running: 1 })
 
   const gone = { code: 'not_found' }
   await expect(killSandbox(control, ref, signal())).rejects.toMatchObject(gone)
@@ -73,6 +73,16 @@ test('a kill answers before its guest is gone, and what has ended is nowhere to 
   expect(await control.store.sandboxes.find(ref.id)).toBeUndefined()
   expect(await parts.guests()).not.toContain(ref.id)
   expect(await eventsOf(parts, ref.id)).toEqual(['created', 'killed'])
+})
+
+test('what is left of an end waits for others to come, and not for long', async () => {
+  await using parts = await startControl()
+  const control = withDestroy(parts, parts.control.node.destroy, { calmMs: 600_000 })
+  const refs = await Promise.all([1, 2].map(() => createSandbox(control, anySandbox, options())))
+  for (const ref of refs) await killSandbox(control, ref, signal())
+  expect(control.endings.backlog()).toEqual({ waiting: 2, running: 0 })
+  await control.endings.idle()
+  expect(await parts.guests()).toEqual([])
 })
 
 test('so many at a time, so many wait, and then answers do, for as long as their callers', async () => {

@@ -7,7 +7,7 @@
 import type { Sandbox } from '../domain/sandbox.ts'
 import type { SandboxEvent } from '../domain/sandbox-state.ts'
 import type { Backlog, Cause, EndPhase } from '../domain/telemetry.ts'
-import { anySignal } from '../lib/deadline.ts'
+import { anySignal, sleep } from '../lib/deadline.ts'
 import type { Log } from '../lib/log.ts'
 import { patientSignal } from '../lib/patience.ts'
 import { createSemaphore } from '../lib/semaphore.ts'
@@ -50,22 +50,32 @@ export interface EndingsOptions {
   parallel?: number
   /** How many may wait or be carried out before answers wait too */
   backlogMax?: number
+  /** How long after the last end one is carried out, in ms */
+  calmMs?: number
 }
 
 /** More at a time make an engine take longer for each, and for what clients wait for. */
 const parallelDefault = 8
 const backlogDefault = 256
+/**
+ * Whoever ends several sandboxes one after the other would share the processors with what is left of each before. So that waits until no
+ * other was asked for of late, and not for long: by then it still runs. In ms.
+ */
+const calmDefaultMs = 20
+const calmMaxMs = 250
 /** How long an end may wait for room in the backlog, and how long carrying one out may take from its turn on, in ms. */
 const roomMs = 30_000
 const carryOutMs = 30_000
 
 export function createEndings(options: EndingsOptions): Endings {
   const { lifecycle, telemetry, log, parallel = parallelDefault, backlogMax = backlogDefault } = options
+  const { calmMs = calmDefaultMs } = options
   const room = createSemaphore(backlogMax)
   const turns = createSemaphore(parallel)
   const abandoned = new AbortController()
   const carrying = new Set<Promise<void>>()
   let running = 0
+  let lastAt = Number.NEGATIVE_INFINITY
 
   return {
     end: (sandbox, { event, reason, cause, since, phase: told, signal }) =>
@@ -84,6 +94,7 @@ export function createEndings(options: EndingsOptions): Endings {
 
   async function begin(ended: Sandbox, cause: Cause, signal?: AbortSignal): Promise<void> {
     let leave: () => void
+    lastAt = performance.now()
     try {
       leave = await room.acquire(anySignal(abandoned.signal, signal, patientSignal(roomMs)))
     } catch (error) {
@@ -101,6 +112,7 @@ export function createEndings(options: EndingsOptions): Endings {
 
   async function carryOut(ended: Sandbox, cause: Cause): Promise<void> {
     const since = performance.now()
+    await untilCalm(since + calmMaxMs)
     const endTurn = await turns.acquire(abandoned.signal)
     running++
     try {
@@ -110,6 +122,15 @@ export function createEndings(options: EndingsOptions): Endings {
     } finally {
       running--
       endTurn()
+    }
+  }
+
+  /** Errors: it is abandoned. */
+  async function untilCalm(latest: number): Promise<void> {
+    for (;;) {
+      const leftMs = Math.min(lastAt + calmMs, latest) - performance.now()
+      if (leftMs <= 0) return
+      await sleep(leftMs, abandoned.signal)
     }
   }
 

@@ -30,7 +30,7 @@ export async function requireRoom(machine: Machine, keepFree: FreeSpace, underWa
     )
   }
   const isShort = (freeBytes: number) => freeBytes / mib < keepFree.diskMb
-  if (!(await machine.freeBytes()).some(isShort)) return
+  if (!machine.freeBytes().some(isShort)) return
   // Which one it is takes longer to find out.
   const disk = (await machine.disks()).find(({ freeBytes }) => isShort(freeBytes))
   if (disk === undefined) return

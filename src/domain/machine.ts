@@ -2,7 +2,7 @@
 export interface Machine {
   memory(): { totalBytes: number; availableBytes: number }
   /** What may still be written to each of those file systems, in bytes: all that a start has to know of them. */
-  freeBytes(): Promise<number[]>
+  freeBytes(): number[]
   /** The file systems that the server and its sandboxes write to. */
   disks(): Promise<Disk[]>
   cpu(): Cpu

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import { readFile, statfs } from 'node:fs/promises'
 import { arch, cpus, freemem, totalmem } from 'node:os'
 import type { Cpu, Disk, Machine } from '../domain/machine.ts'
@@ -24,10 +24,7 @@ export function createMachine(folders: readonly string[]): Machine {
       }
     },
 
-    async freeBytes() {
-      const found = await Promise.all(folders.map((folder) => statfs(folder).catch(() => undefined)))
-      return found.flatMap((stats) => (stats === undefined ? [] : [stats.bavail * stats.bsize]))
-    },
+    freeBytes: () => folders.flatMap(readFreeBytes),
 
     async disks() {
       const mounts = parseMounts(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''))
@@ -44,6 +41,16 @@ function readMemory(): string {
     return readFileSync('/proc/meminfo', 'utf8')
   } catch {
     return ''
+  }
+}
+
+/** At once too, for the same reason. */
+function readFreeBytes(folder: string): number[] {
+  try {
+    const { bavail, bsize } = statfsSync(folder)
+    return [bavail * bsize]
+  } catch {
+    return []
   }
 }
 

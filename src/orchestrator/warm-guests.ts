@@ -94,6 +94,11 @@ const assumedMb = 64
 /** Time between two looks for something to do when nothing has happened, and when there was no turn or room, in ms. */
 const lookMs = 30_000
 const busyMs = 100
+/**
+ * How long after a claim no other is started, in ms: its sandbox is told who it is and asked for a first command, which would share
+ * the processors with that. Claims that found nothing don't count, or who asks all the time would never find anything again.
+ */
+const calmMs = 100
 /** Longest wait after failures, in ms. */
 const backoffMs = { first: 1_000, longest: 60_000 }
 /** How long one may take to be ready, and to be ended, in ms. */
@@ -114,6 +119,7 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
   const claims = new Map<string, Pick<WarmFigures, 'claimed' | 'missed'>>()
   const changed = createWaiter()
   let isOn = false
+  let lastClaimAt = Number.NEGATIVE_INFINITY
 
   return {
     claim(kind) {
@@ -127,6 +133,7 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
       if (spare === undefined) counts.missed++
       else {
         counts.claimed++
+        lastClaimAt = performance.now()
         forget(spare)
         claimed.set(spare.id, spare)
       }
@@ -232,8 +239,9 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
         await pause(lookMs)
         continue
       }
-      if (stock.retryAt > now) {
-        await pause(stock.retryAt - now)
+      const notBefore = Math.max(stock.retryAt, lastClaimAt + calmMs)
+      if (notBefore > now) {
+        await pause(notBefore - now)
         continue
       }
       const endTurn = await admit().catch(() => undefined)

@@ -58,6 +58,17 @@ test('what sandboxes may reach is said again after a while, once for all who ask
   expect(peer.asked).toEqual(['hello', 'prepare', 'prepare'])
 })
 
+test('what sandboxes may reach is said again behind a start before one has to wait for it', async () => {
+  await using peer = await startPeer(() => {})
+  await using client = clientOf(peer)
+  await client.hello(patience())
+  const later = performance.now() + 6_000
+  using _clock = vi.spyOn(performance, 'now').mockReturnValue(later)
+  await client.prepare(patience())
+  await client.prepare(patience())
+  await expect.poll(() => peer.asked).toEqual(['hello', 'prepare', 'prepare'])
+})
+
 test('errors are those of the vocabulary; what is none, or says more than clients may know, is internal', async () => {
   const failures: [string, string][] = [
     ['not_found', 'There is no sandbox a.'],

@@ -24,7 +24,11 @@ const openMs = 20_000
 const openWaitMs = 10_000
 /** After an attempt that failed the next calls fail alike for so long, in milliseconds */
 const failedMs = 500
-/** Age from which on what sandboxes may reach is said again, in milliseconds: others change the kernel's rules too */
+/**
+ * Age from which on what sandboxes may reach is said again, in milliseconds, as others change the kernel's rules too: behind a
+ * start, and before one where it has become that old meanwhile
+ */
+const agedMs = 5_000
 const preparedMs = 10_000
 /** Pause between looks whether a helper has ended, in milliseconds */
 const againMs = 20
@@ -200,9 +204,14 @@ export function createHostClient(options: HostOptions): HostClient {
     call: async (op, fields, signal) => (await open(signal)).connection.call(op, fields, signal),
     async prepare(signal) {
       const there = await open(signal)
-      if (performance.now() - preparedAt < preparedMs) return
-      preparing ??= prepareOn(there, patientSignal(openMs)).finally(() => (preparing = undefined))
-      await abortable(preparing, signal)
+      const ageMs = performance.now() - preparedAt
+      if (ageMs < agedMs) return
+      if (preparing === undefined) {
+        preparing = prepareOn(there, patientSignal(openMs)).finally(() => (preparing = undefined))
+        // Whoever waits for it is told.
+        preparing.catch((error) => log.debug({ err: error }, 'what sandboxes may reach was not said again'))
+      }
+      if (ageMs >= preparedMs) await abortable(preparing, signal)
     },
     hello: async (signal) => (await open(signal)).hello,
     async hear(onGone, signal) {
