@@ -1,3 +1,4 @@
+import { sleep } from '../lib/deadline.ts'
 import type { Engine } from './engine.ts'
 import type { ProcessTree } from './memory.ts'
 import { type Figure, type Measured, measuredTimes } from './results.ts'
@@ -19,6 +20,8 @@ export interface Plan {
   idle: number
   /** What memory gets to settle before it is looked at, in milliseconds */
   settleMs: number
+  /** What each side gets to do what the other, or itself, has left behind its answers, in milliseconds */
+  pauseMs: number
 }
 
 export interface BenchContext {
@@ -39,16 +42,18 @@ export interface BenchContext {
 /** One group of figures. Leaves no sandbox and no container behind where it isn't broken off. */
 export type Measure = (context: BenchContext) => Promise<void>
 
-/** Runs a task and its baseline, one after the other. */
+/** Runs a task and its baseline, one after the other, each once what came before it has had time to be over. */
 export async function besides(
   context: BenchContext,
   options: SampleOptions,
   ours: (index: number) => Promise<unknown>,
   theirs: (engine: Engine, index: number) => Promise<unknown>,
 ): Promise<[Sampled, Sampled | undefined]> {
-  const { engine, signal } = context
+  const { engine, plan, signal } = context
+  await sleep(plan.pauseMs, signal)
   const own = await sampleAll(ours, { ...options, signal })
   if (engine === undefined) return [own, undefined]
+  await sleep(plan.pauseMs, signal)
   return [own, await sampleAll((index) => theirs(engine, index), { ...options, signal })]
 }
 

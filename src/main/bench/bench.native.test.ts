@@ -19,6 +19,7 @@ const plan: Plan = {
   largeMb: 1,
   idle: 3,
   settleMs: 100,
+  pauseMs: 10,
 }
 const program = [join(installationRoot(), 'scripts/e2b-server.mjs')]
 const runId = `test${process.pid}`
@@ -54,7 +55,7 @@ test('everything is measured once, beside an engine, and nothing stays', async (
   expect(new Set(ids).size).toBe(ids.length)
   expect(ids).toEqual(
     expect.arrayContaining([
-      ...['create.c2', 'kill.c2', 'first-command.c2', 'command.c2', 'file-read.c2', 'upload'],
+      ...['create.first', 'create.c2', 'kill.c2', 'first-command.c2', 'command.c2', 'file-read.c2', 'upload'],
       ...['pause.memory', 'resume.files', 'snapshot', 'fork', 'create.snapshot', 'create.warm'],
       ...['first-command.warm', 'memory.server', 'memory.each', 'idle.gone'],
     ]),

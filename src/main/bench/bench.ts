@@ -23,6 +23,7 @@ const full: Plan = {
   largeMb: 100,
   idle: 1000,
   settleMs: 3000,
+  pauseMs: 1000,
 }
 const quick: Plan = {
   concurrency: [1, 10],
@@ -32,6 +33,7 @@ const quick: Plan = {
   largeMb: 10,
   idle: 20,
   settleMs: 3000,
+  pauseMs: 1000,
 }
 /** What an idle sandbox may at most be thought to take where the number of them is chosen, in bytes */
 const idleBytes = 8 * 2 ** 20
