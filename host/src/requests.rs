@@ -4,6 +4,7 @@ use serde_json::{json, Value};
 
 use crate::error::{Code, Failure};
 use crate::fields::Fields;
+use crate::layers::Lasting;
 use crate::names::{Layer, Sandbox, Upload};
 use crate::net::{Egress, Settings};
 
@@ -26,13 +27,13 @@ pub enum GuestOp {
     Start { spec: Spec, egress: Egress },
     Boot { egress: Egress },
     Freeze,
-    Thaw,
+    Thaw { egress: Option<Egress> },
     Stop,
     Kill,
     SetEgress { egress: Egress },
     Stats,
     Find,
-    Snapshot { layer: Layer },
+    Snapshot { layer: Layer, lasting: Lasting },
 }
 
 /// An operation on layers.
@@ -137,13 +138,16 @@ fn guest_op(name: &str, fields: &mut Fields) -> Result<Op, Failure> {
         "start" => GuestOp::Start { spec: Spec::take(fields)?, egress: egress(fields)? },
         "boot" => GuestOp::Boot { egress: egress(fields)? },
         "freeze" => GuestOp::Freeze,
-        "thaw" => GuestOp::Thaw,
+        "thaw" => GuestOp::Thaw { egress: opt_egress(fields)? },
         "stop" => GuestOp::Stop,
         "kill" => GuestOp::Kill,
         "set-egress" => GuestOp::SetEgress { egress: egress(fields)? },
         "stats" => GuestOp::Stats,
         "find" => GuestOp::Find,
-        _ => GuestOp::Snapshot { layer: layer(fields)? },
+        _ => GuestOp::Snapshot {
+            layer: layer(fields)?,
+            lasting: if fields.opt_bool("brief")?.unwrap_or(false) { Lasting::Soon } else { Lasting::Now },
+        },
     };
     Ok(Op::Guest { sandbox, op })
 }
@@ -203,7 +207,15 @@ fn note(text: String) -> Result<String, Failure> {
 
 /// `open` or `closed`.
 pub fn egress(fields: &mut Fields) -> Result<Egress, Failure> {
-    match fields.string("egress")?.as_str() {
+    egress_of(&fields.string("egress")?)
+}
+
+fn opt_egress(fields: &mut Fields) -> Result<Option<Egress>, Failure> {
+    fields.opt_string("egress")?.as_deref().map(egress_of).transpose()
+}
+
+fn egress_of(text: &str) -> Result<Egress, Failure> {
+    match text {
         "open" => Ok(Egress::Open),
         "closed" => Ok(Egress::Closed),
         _ => Err(Failure::invalid("The field 'egress' must be 'open' or 'closed'.")),

@@ -62,7 +62,7 @@ async function fork(
       return forks
     } finally {
       // From here on the forks' own rows keep its image.
-      await ctx.store.builds.remove(copy.id)
+      await ctx.store.forkBuilds.remove(copy.id)
     }
   })
 }

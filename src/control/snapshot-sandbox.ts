@@ -3,7 +3,7 @@ import { ServerError } from '../domain/error.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import type { EndPhase } from '../domain/telemetry.ts'
 import type { TaggedBuild, Template } from '../domain/template.ts'
-import type { TemplateBuild } from '../domain/template-build.ts'
+import type { BuildStore, TemplateBuild } from '../domain/template-build.ts'
 import { defaultTag, parseTemplateName } from '../domain/template-name.ts'
 import { anySignal } from '../lib/deadline.ts'
 import { newId } from '../lib/ids.ts'
@@ -89,22 +89,24 @@ export async function takeSnapshot(
   checkSnapshots(ctx)
   const { handle } = sandbox
   if (handle === null) throw new ServerError('internal', 'The sandbox has no guest.')
-  const { template, build } = await recordIntent(ctx, sandbox, asked)
+  const isBrief = asked.kind === 'fork'
+  const builds = isBrief ? ctx.store.forkBuilds : ctx.store.builds
+  const { template, build } = await recordIntent(ctx, builds, sandbox, asked)
   const { id, image } = build
   const intent = await ctx.lifecycle.move(sandbox, 'snapshot')
   phase('store')
   try {
     const signal = anySignal(ended, patientSignal(snapshotTimeoutMs))
-    await ctx.node.snapshot(handle, image, signal)
+    await ctx.node.snapshot(handle, image, signal, { brief: isBrief })
     phase('copy')
     const told = {
       type: 'snapshotted',
-      reason: template.kind === 'fork' ? 'fork' : 'request',
+      reason: isBrief ? 'fork' : 'request',
       detail: { snapshotId: template.id },
     } as const
     const at = ctx.clock.now()
     const { diskMb, defaults } = build
-    await ctx.store.builds.complete(id, { at, tags, image, diskMb, defaults }, eventOf(sandbox, told, at))
+    await builds.complete(id, { at, tags, image, diskMb, defaults }, eventOf(sandbox, told, at))
     await ctx.lifecycle.move(intent, 'snapshotted')
     phase('record')
     ctx.log.info({ sandboxId: sandbox.id, snapshotId: template.id, buildId: id }, 'snapshot taken')
@@ -118,12 +120,13 @@ export async function takeSnapshot(
 /** A build in `building`, of a template that is made with it where it isn't there yet. */
 async function recordIntent(
   ctx: ControlContext,
+  builds: BuildStore,
   sandbox: Sandbox,
   { isNew = false, ...template }: Template & { isNew?: boolean },
 ) {
   const build = intentOf(ctx, sandbox, template.id)
   try {
-    await ctx.store.builds.create(build, isNew ? { template } : {})
+    await builds.create(build, isNew ? { template } : {})
     return { template, build }
   } catch (error) {
     // Somebody else's first snapshot of that name came in between.
@@ -131,7 +134,7 @@ async function recordIntent(
     const theirs =
       name === undefined ? undefined : await ctx.store.templates.findByAlias(template.teamId, name)
     if (!isNew || theirs === undefined) throw error
-    await ctx.store.builds.create({ ...build, templateId: theirs.id })
+    await builds.create({ ...build, templateId: theirs.id })
     return { template: theirs, build: { ...build, templateId: theirs.id } }
   }
 }

@@ -32,11 +32,11 @@ export interface LayeredImages extends Images {
   layersOf(image: string, signal: AbortSignal): Promise<string[]>
   /**
    * Records an image of this server's: of these layers, lowest first, run as another image is. On failure there is no such image.
-   * Errors: `not_found` (from), `conflict` (image), `invalid_argument` (name).
+   * `brief`: it may come onto the disk later. Errors: `not_found` (from), `conflict` (image), `invalid_argument` (name).
    */
   add(
     image: string,
-    made: { from: string; layers: readonly string[]; sizeBytes: number },
+    made: { from: string; layers: readonly string[]; sizeBytes: number; brief?: boolean },
     signal: AbortSignal,
   ): Promise<void>
   /** Lets go of what it holds. */

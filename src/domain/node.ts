@@ -82,7 +82,12 @@ export interface SandboxNode {
   applyEgress(sandbox: Sandbox, signal: AbortSignal): Promise<void>
 
   /** Errors: those of `Runtime.snapshot`. */
-  snapshot(handle: GuestHandle, image: string, signal: AbortSignal): Promise<void>
+  snapshot(
+    handle: GuestHandle,
+    image: string,
+    signal: AbortSignal,
+    options?: { brief?: boolean },
+  ): Promise<void>
 
   /** What a running guest uses now, as its agent says. Errors: `unavailable`, `canceled`. */
   sample(

@@ -152,9 +152,15 @@ export interface Runtime {
    * Copies the file system of a guest, in whatever condition, to a new image (capability `filesystemSnapshot`). A
    * running guest is frozen only for the copy and runs again by the time this settles. However many snapshots of one
    * another a guest descends from, there can be one more. On failure there is no such
-   * image. Errors: `not_found` (guest), `conflict` (image), `resource_exhausted` (disk).
+   * image. `brief`: it is there for guests that are started from it now, so it need not be on the disk before their own files
+   * are. Errors: `not_found` (guest), `conflict` (image), `resource_exhausted` (disk).
    */
-  snapshot(handle: GuestHandle, image: string, signal: AbortSignal): Promise<void>
+  snapshot(
+    handle: GuestHandle,
+    image: string,
+    signal: AbortSignal,
+    options?: { brief?: boolean },
+  ): Promise<void>
 
   /** A new byte stream to the guest's agent. Errors: `unavailable` when nothing answers there. */
   connect(handle: GuestHandle, signal: AbortSignal): Promise<Duplex>

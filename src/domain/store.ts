@@ -13,13 +13,16 @@ import type { WebhookStore } from './webhook.ts'
 
 /**
  * All that is kept. `src/store/store.suite.ts` is the contract's test: every dialect passes it. What a method has written survives
- * the end of this process when it resolves, and of the machine too, but for what is lazily done to sandboxes (`SandboxStore`).
+ * the end of this process when it resolves, and of the machine too, but for what is lazily done to sandboxes (`SandboxStore`)
+ * and to forks' copies.
  */
 export interface Store {
   readonly sandboxes: SandboxStore
   readonly events: LifecycleEventStore
   readonly templates: TemplateStore
   readonly builds: BuildStore
+  /** The same, for copies that forks are made of: they go with the request, so no method waits for the disk. */
+  readonly forkBuilds: BuildStore
   readonly tags: TagStore
   readonly buildLogs: BuildLogStore
   readonly layers: LayerStore

@@ -14,8 +14,8 @@ export interface Catalog {
   find(image: string): Promise<ImageRecord | undefined>
   /** Creates or replaces one of this server's. */
   put(record: ImageRecord): Promise<void>
-  /** Errors: `conflict`. */
-  create(record: ImageRecord): Promise<void>
+  /** `brief`: it may come onto the disk later. Errors: `conflict`. */
+  create(record: ImageRecord, options?: { brief?: boolean }): Promise<void>
   /**
    * While `release` removes what belongs to it alone, there is no such image, and whoever makes one of that name waits. One that is
    * refused with `conflict` is there again; what breaks off otherwise is gone on with by the next call. Idempotent. Errors: those
@@ -137,10 +137,10 @@ export function createCatalog({ folder, sharedFolder, isReadOnly, layersThere }:
           throw error
         }
       }),
-    create: (record) =>
+    create: (record, options) =>
       changes.run(record.image, async () => {
         const all = await load()
-        if (all.has(record.image) || !(await files.create(record))) throw taken(record.image)
+        if (all.has(record.image) || !(await files.create(record, options))) throw taken(record.image)
         all.set(record.image, record)
       }),
     remove: (image, release) =>

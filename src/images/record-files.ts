@@ -16,8 +16,8 @@ export interface RecordFiles {
   /** `isWhole`: there is none that this server can't read, as a later version may have written. Errors: those of the disk. */
   list(): Promise<{ records: ImageRecord[]; isWhole: boolean }>
   read(image: string): Promise<ImageRecord | undefined>
-  /** Creates it, and resolves with false where there is one of that image. */
-  create(record: ImageRecord): Promise<boolean>
+  /** Creates it, and resolves with false where there is one of that image. `brief`: it may come onto the disk later. */
+  create(record: ImageRecord, options?: { brief?: boolean }): Promise<boolean>
   /** Creates or replaces it. On failure there is none, or the one before. */
   put(record: ImageRecord): Promise<void>
   /** Idempotent. */
@@ -34,7 +34,7 @@ export interface RecordFiles {
   clean(before: number): Promise<void>
 }
 
-/** The folder is made when something is written. On the disk when a method resolves. */
+/** The folder is made when something is written. On the disk when a method resolves, but for what is `brief`. */
 export function createRecordFiles(folder: string): RecordFiles {
   const pathOf = (image: string, ending = '.json') =>
     join(folder, `${createHash('sha256').update(withTag(image)).digest('hex')}${ending}`)
@@ -55,7 +55,11 @@ export function createRecordFiles(folder: string): RecordFiles {
   }
 
   /** Writes it by another name, which `place` then makes the right one; false where that has found another. */
-  const write = async (record: ImageRecord, place: (draft: string) => Promise<boolean>) => {
+  const write = async (
+    record: ImageRecord,
+    place: (draft: string) => Promise<boolean>,
+    { brief = false }: { brief?: boolean } = {},
+  ) => {
     const made = await mkdir(folder, { recursive: true })
     if (made !== undefined) await syncFolder(dirname(made))
     const draft = join(folder, `${draftStart}${newId()}`)
@@ -63,7 +67,7 @@ export function createRecordFiles(folder: string): RecordFiles {
       const file = await open(draft, 'wx', 0o644)
       try {
         await file.writeFile(JSON.stringify(record))
-        await file.sync()
+        if (!brief) await file.sync()
       } finally {
         await file.close()
       }
@@ -73,7 +77,7 @@ export function createRecordFiles(folder: string): RecordFiles {
     }
     try {
       await rm(pathOf(record.image, asideEnding), { force: true })
-      await syncFolder(folder)
+      if (!brief) await syncFolder(folder)
     } catch (error) {
       // Whoever is told that it failed lets go of the layers.
       await rm(pathOf(record.image), { force: true })
@@ -92,15 +96,18 @@ export function createRecordFiles(folder: string): RecordFiles {
       const record = await load(pathOf(image))
       return record?.image === withTag(image) ? record : undefined
     },
-    create: (record) =>
-      write(record, (draft) =>
-        link(draft, pathOf(record.image)).then(
-          () => true,
-          (error: NodeJS.ErrnoException) => {
-            if (error.code !== 'EEXIST') throw error
-            return false
-          },
-        ),
+    create: (record, options) =>
+      write(
+        record,
+        (draft) =>
+          link(draft, pathOf(record.image)).then(
+            () => true,
+            (error: NodeJS.ErrnoException) => {
+              if (error.code !== 'EEXIST') throw error
+              return false
+            },
+          ),
+        options,
       ),
     async put(record) {
       await write(record, (draft) => rename(draft, pathOf(record.image)).then(() => true))

@@ -121,13 +121,13 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
     },
     layersOf: async (image, signal) => namesOf(await obtained(image, signal)),
 
-    async add(image, { from, layers: names, sizeBytes }) {
+    async add(image, { from, layers: names, sizeBytes, brief = false }) {
       splitImage(image)
       const source = await catalog.find(from)
       if (source === undefined) throw imageNotFound(from)
       await catalog.own()
       const layers = names.map((name) => catalog.layerNamed(name) ?? { name, sizeBytes })
-      await catalog.create(recordOf(image, { layers, config: source.config, isOwn: true }))
+      await catalog.create(recordOf(image, { layers, config: source.config, isOwn: true }), { brief })
     },
 
     async pull(image, options, signal) {

@@ -97,7 +97,7 @@ export function createManager({ runtime, warm, carrier, log, defaultUser }: Mana
       if (sandbox.handle !== null && egress !== undefined)
         await runtime.setEgress(sandbox.handle, egress, signal)
     },
-    snapshot: (handle, image, signal) => runtime.snapshot(handle, image, signal),
+    snapshot: (handle, image, signal, options) => runtime.snapshot(handle, image, signal, options),
     sample: (handle, signal) => metrics(guestOf(handle), signal),
     destroy: (handle, signal) => runtime.destroy(handle, signal),
     guests: (signal) => runtime.list(signal),

@@ -26,6 +26,7 @@ test('what is lazily done to sandboxes doesn’t wait for the disk, nor does who
   await sandboxes.update('ione', { state: 'running' }, { lazily: true })
   await sandboxes.update('ione', { state: 'killing' }, { from: 'running', event, lazily: true })
   await sandboxes.remove('ione')
+  await store.forkBuilds.remove('ione')
   expect(await store.teams.find('red')).toBeUndefined()
 
   const red = { id: 'red', name: 'Red', slug: 'red', createdAt: 1, limits: {} }

@@ -42,6 +42,7 @@ export async function createSqlStore(db: Kysely<Tables>, disk: Disk): Promise<St
       events: lasting(createLifecycleEventStore(db)),
       templates: lasting(createTemplateStore(db)),
       builds: lasting(createBuildStore(db)),
+      forkBuilds: createBuildStore(db),
       tags: lasting(createTagStore(db)),
       buildLogs: lasting(createBuildLogStore(db)),
       layers: lasting(createLayerStore(db)),

@@ -21,7 +21,7 @@ use serde_json::{json, Value};
 use crate::cancel::Cancel;
 use crate::disks::{self, Disk, Disks};
 use crate::error::{Code, Failure};
-use crate::layers::{Draft, Layers};
+use crate::layers::{Draft, Lasting, Layers};
 use crate::log;
 use crate::names::{Layer, Sandbox};
 use crate::net::{Egress, Network};
@@ -129,13 +129,13 @@ impl Guests {
             GuestOp::Start { spec, egress } => self.start(sandbox, spec, egress, cancel),
             GuestOp::Boot { egress } => self.boot(sandbox, egress, cancel),
             GuestOp::Freeze => self.freeze(sandbox),
-            GuestOp::Thaw => self.thaw(sandbox),
+            GuestOp::Thaw { egress } => self.thaw(sandbox, egress),
             GuestOp::Stop => self.stop(sandbox),
             GuestOp::Kill => self.kill(sandbox),
             GuestOp::SetEgress { egress } => self.set_egress(sandbox, egress),
             GuestOp::Stats => self.stats(sandbox),
             GuestOp::Find => self.find(sandbox),
-            GuestOp::Snapshot { layer } => self.snapshot(sandbox, &layer, cancel),
+            GuestOp::Snapshot { layer, lasting } => self.snapshot(sandbox, &layer, lasting, cancel),
         }
     }
 
@@ -172,9 +172,15 @@ impl Guests {
         Ok(json!({}))
     }
 
-    fn thaw(&self, sandbox: &Sandbox) -> Result<Value, Failure> {
+    fn thaw(&self, sandbox: &Sandbox, egress: Option<Egress>) -> Result<Value, Failure> {
         let entry = self.get(sandbox)?;
-        let guest = lock(&entry);
+        let mut guest = lock(&entry);
+        if guest.live.as_ref().map_or(false, |live| processes::is_ended(live.pidfd.as_fd())) {
+            return Err(Failure::new(Code::FailedPrecondition, "The sandbox's processes have ended."));
+        }
+        if let Some(egress) = egress {
+            self.set_egress_of(sandbox, &mut guest, egress)?;
+        }
         guest.held()?.group.thaw()?;
         Ok(json!({}))
     }
@@ -182,11 +188,14 @@ impl Guests {
     fn set_egress(&self, sandbox: &Sandbox, egress: Egress) -> Result<Value, Failure> {
         let entry = self.get(sandbox)?;
         let mut guest = lock(&entry);
-        let held = guest.held()?;
-        self.network.set_egress(&held.link, egress)?;
-        guest.record.egress = egress;
-        guest.record.write(&self.root.guest(sandbox))?;
+        self.set_egress_of(sandbox, &mut guest, egress)?;
         Ok(json!({}))
+    }
+
+    fn set_egress_of(&self, sandbox: &Sandbox, guest: &mut Guest, egress: Egress) -> Result<(), Failure> {
+        self.network.set_egress(&guest.held()?.link, egress)?;
+        guest.record.egress = egress;
+        guest.record.write(&self.root.guest(sandbox))
     }
 
     fn stats(&self, sandbox: &Sandbox) -> Result<Value, Failure> {
@@ -230,7 +239,7 @@ impl Guests {
         })
     }
 
-    fn snapshot(&self, sandbox: &Sandbox, layer: &Layer, cancel: &Cancel) -> Result<Value, Failure> {
+    fn snapshot(&self, sandbox: &Sandbox, layer: &Layer, lasting: Lasting, cancel: &Cancel) -> Result<Value, Failure> {
         let entry = self.get(sandbox)?;
         let mut guest = lock(&entry);
         // Frozen already: it stays so.
@@ -242,7 +251,7 @@ impl Guests {
             self.mark_copied(sandbox, &mut guest, true)?;
             guest.held()?.group.freeze()?;
         }
-        let draft = self.copy_changes(sandbox, &guest, layer, cancel);
+        let draft = self.copy_changes(sandbox, &guest, layer, lasting, cancel);
         if is_to_thaw {
             guest.held()?.group.thaw()?;
             if let Err(failure) = self.mark_copied(sandbox, &mut guest, false) {
@@ -251,11 +260,20 @@ impl Guests {
                 log::warn("That a sandbox goes on isn't recorded.", fields);
             }
         }
-        let made = draft?.publish()?;
-        Ok(json!({ "sizeBytes": made.size_bytes }))
+        let made = draft?.publish(lasting)?;
+        let spec = &guest.record.spec;
+        let layers: Vec<&str> = spec.layers.iter().map(Layer::as_str).collect();
+        Ok(json!({ "sizeBytes": made.size_bytes, "layers": layers, "note": spec.note }))
     }
 
-    fn copy_changes(&self, sandbox: &Sandbox, guest: &Guest, layer: &Layer, cancel: &Cancel) -> Result<Draft, Failure> {
+    fn copy_changes(
+        &self,
+        sandbox: &Sandbox,
+        guest: &Guest,
+        layer: &Layer,
+        lasting: Lasting,
+        cancel: &Cancel,
+    ) -> Result<Draft, Failure> {
         let directory = self.root.guest(sandbox);
         let image = directory.join(disks::IMAGE);
         // That of a stopped one is there for the copy alone.
@@ -264,7 +282,7 @@ impl Guests {
             _ => None,
         };
         let upper = guest.disk.as_ref().or(opened.as_ref()).map_or(directory, Disk::path).join("upper");
-        self.layers.copy_upper(&upper, layer, cancel)
+        self.layers.copy_upper(&upper, layer, lasting, cancel)
     }
 
     /// Records whether a guest is frozen for a copy alone. On failure it is as it was.

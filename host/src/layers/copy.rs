@@ -20,6 +20,8 @@ const ENTRIES_MAX: u64 = 8_000_000;
 pub enum Files {
     /// Theirs are independent of the sources'.
     Copied,
+    /// As copied, and they begin to be written to the disk at once, as somebody is about to wait for that.
+    Written,
     /// They are the sources' own, by another name, where the file system allows: for what nobody changes any more.
     Linked,
 }
@@ -224,7 +226,7 @@ impl Copy {
             self.links.insert(inode, path.to_owned());
         }
         let target = sys::open(to, name, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL, 0o600)?;
-        data::copy(source.as_raw_fd(), target.as_raw_fd(), stat.st_size)?;
+        data::copy(source.as_raw_fd(), target.as_raw_fd(), stat.st_size, self.options.files == Files::Written)?;
         copy_metadata(source.as_fd(), target.as_fd())?;
         sys::set_times(target.as_fd(), sys::times_of(&stat))
     }

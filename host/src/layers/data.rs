@@ -5,11 +5,11 @@ use std::os::unix::io::RawFd;
 
 /// `FICLONE` of linux/fs.h: both share their blocks until one is written to.
 const CLONE: u64 = 0x4004_9409;
-const BUFFER_BYTES: usize = 256 * 1024;
-const STEP_MAX_BYTES: i64 = 1 << 30;
+/// Also what is written to the disk at a time, while the next is copied
+const STEP_MAX_BYTES: i64 = 2 << 20;
 
-/// `to` is empty; `size` is what `from` has, in bytes.
-pub fn copy(from: RawFd, to: RawFd, size: i64) -> io::Result<()> {
+/// `to` is empty; `size` is what `from` has, in bytes. `is_written`: see `Files::Written`.
+pub fn copy(from: RawFd, to: RawFd, size: i64, is_written: bool) -> io::Result<()> {
     if size == 0 {
         return Ok(());
     }
@@ -23,7 +23,7 @@ pub fn copy(from: RawFd, to: RawFd, size: i64) -> io::Result<()> {
             Some(extent) => extent,
             None => break,
         };
-        copy_range(from, to, start, end)?;
+        copy_range(from, to, start, end, is_written)?;
         at = end;
     }
     // SAFETY: no pointers.
@@ -51,55 +51,50 @@ fn extent(file: RawFd, at: i64, size: i64) -> io::Result<Option<(i64, i64)>> {
     Ok(Some((start, if end < 0 { size } else { end.min(size) })))
 }
 
-fn copy_range(from: RawFd, to: RawFd, start: i64, end: i64) -> io::Result<()> {
-    let (mut read_at, mut write_at) = (start, start);
-    while read_at < end {
-        let step = (end - read_at).min(STEP_MAX_BYTES) as usize;
-        // SAFETY: the offsets live for the call, which moves them.
-        let copied = unsafe { libc::copy_file_range(from, &mut read_at, to, &mut write_at, step, 0) };
-        match copied {
-            0 => return Ok(()),
-            copied if copied > 0 => {}
-            _ => {
-                let error = io::Error::last_os_error();
-                match error.raw_os_error() {
-                    Some(libc::EXDEV | libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP) => {
-                        return copy_by_hand(from, to, read_at, end);
-                    }
-                    Some(libc::EINTR) => {}
-                    _ => return Err(error),
+fn copy_range(from: RawFd, to: RawFd, start: i64, end: i64, is_written: bool) -> io::Result<()> {
+    let (mut at, mut across) = (start, false);
+    while at < end {
+        let step = (end - at).min(STEP_MAX_BYTES);
+        match copy_part(from, to, at, step, across) {
+            Ok(0) => return Ok(()),
+            Ok(copied) => {
+                // Not small ones, which the kernel writes better together.
+                if is_written && copied == STEP_MAX_BYTES {
+                    begin_writing(to, at);
                 }
+                at += copied;
             }
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EINTR) => {}
+                Some(libc::EXDEV | libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP) if !across => across = true,
+                _ => return Err(error),
+            },
         }
     }
     Ok(())
 }
 
-fn copy_by_hand(from: RawFd, to: RawFd, mut at: i64, end: i64) -> io::Result<()> {
-    let mut buffer = vec![0u8; BUFFER_BYTES];
-    while at < end {
-        let step = ((end - at) as usize).min(buffer.len());
-        // SAFETY: the kernel writes at most `step` bytes, which the buffer has.
-        let read = unsafe { libc::pread(from, buffer.as_mut_ptr().cast(), step, at) };
-        if read < 0 {
-            return Err(io::Error::last_os_error());
+/// `across`: between file systems, which may share nothing. Returns how many bytes; 0: `from` has no more.
+fn copy_part(from: RawFd, to: RawFd, at: i64, step: i64, across: bool) -> io::Result<i64> {
+    let (mut read_at, mut write_at) = (at, at);
+    // SAFETY: the offsets live for the calls, which move them.
+    let copied = unsafe {
+        match across {
+            false => libc::copy_file_range(from, &mut read_at, to, &mut write_at, step as usize, 0),
+            true => match libc::lseek(to, at, libc::SEEK_SET) {
+                -1 => -1,
+                _ => libc::sendfile(to, from, &mut read_at, step as usize),
+            },
         }
-        if read == 0 {
-            break;
-        }
-        let mut written = 0;
-        while written < read {
-            // SAFETY: what is left of the `read` bytes lies in the buffer.
-            let count = unsafe {
-                let left = buffer.as_ptr().add(written as usize).cast();
-                libc::pwrite(to, left, (read - written) as usize, at + written as i64)
-            };
-            if count < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            written += count;
-        }
-        at += read as i64;
+    };
+    match copied {
+        -1 => Err(io::Error::last_os_error()),
+        copied => Ok(copied as i64),
     }
-    Ok(())
+}
+
+/// Whoever waits for it sees what fails.
+fn begin_writing(file: RawFd, from: i64) {
+    // SAFETY: no pointers.
+    unsafe { libc::sync_file_range(file, from, STEP_MAX_BYTES, libc::SYNC_FILE_RANGE_WRITE) };
 }

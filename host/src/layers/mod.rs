@@ -51,6 +51,15 @@ struct Place {
     drafts: AtomicU64,
 }
 
+/// When what is made is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasting {
+    /// Once it has its name
+    Now,
+    /// When the kernel gets to it: for what runs will change meanwhile anyway, and is on no disk either
+    Soon,
+}
+
 /// A layer that is whole but for the disk and its name. Dropped, it is gone.
 pub struct Draft {
     place: Arc<Place>,
@@ -103,19 +112,20 @@ impl Layers {
         let diff: OwnedFd = File::open(draft.diff()).map_err(failed)?.into();
         worker::mark_opaque(&diff, &done.opaque).map_err(failed)?;
         draft.made = done.made;
-        draft.publish()
+        draft.publish(Lasting::Now)
     }
 
     /// A copy of a guest's upper directory, which nobody changes until this returns. Errors: `conflict`, `resource_exhausted`.
-    pub fn copy_upper(&self, upper: &Path, layer: &Layer, cancel: &Cancel) -> Result<Draft, Failure> {
-        self.fill("copy", &[upper.to_owned()], self.own.draft(layer)?, cancel)
+    pub fn copy_upper(&self, upper: &Path, layer: &Layer, lasting: Lasting, cancel: &Cancel) -> Result<Draft, Failure> {
+        let how = if lasting == Lasting::Now { "copy" } else { "copy-brief" };
+        self.fill(how, &[upper.to_owned()], self.own.draft(layer)?, cancel)
     }
 
     /// Errors: `not_found`, `conflict`, `resource_exhausted`.
     pub fn flatten(&self, layers: &[Layer], layer: &Layer, cancel: &Cancel) -> Result<Made, Failure> {
         let _reading = self.readers.add(layers);
         let sources = layers.iter().map(|each| self.own.diff(each)).collect::<Result<Vec<_>, _>>()?;
-        self.fill("merge", &sources, self.own.draft(layer)?, cancel)?.publish()
+        self.fill("merge", &sources, self.own.draft(layer)?, cancel)?.publish(Lasting::Now)
     }
 
     /// Gives the machine's other helpers one of ours. Idempotent. Errors: `not_found`, `unimplemented`.
@@ -167,7 +177,7 @@ impl Layers {
             return Ok(made);
         }
         let draft = self.fill("link", &[from.diff(layer)?], to.draft(layer)?, cancel)?;
-        match draft.publish() {
+        match draft.publish(Lasting::Now) {
             Err(failure) if failure.code == Code::Conflict => to.made(layer).ok_or(failure),
             other => other,
         }
@@ -290,19 +300,23 @@ impl Draft {
         self.place.path.join(self.name.to_str().expect("made of letters")).join("diff")
     }
 
-    /// On the disk and by its name when this returns. Errors: `conflict`, `resource_exhausted`.
-    pub fn publish(mut self) -> Result<Made, Failure> {
+    /// By its name when this returns. Errors: `conflict`, `resource_exhausted`.
+    pub fn publish(mut self, lasting: Lasting) -> Result<Made, Failure> {
         let record = serde_json::json!({ "sizeBytes": self.made.size_bytes, "entries": self.made.entries });
         fs::write(self.diff().with_file_name("layer.json"), record.to_string()).map_err(failed)?;
         let dir = self.place.dir.as_fd();
-        sys::sync_all(dir).map_err(failed)?;
+        if lasting == Lasting::Now {
+            sys::sync_all(dir).map_err(failed)?;
+        }
         let name = CString::new(self.layer.as_str()).expect("has no zero");
         match sys::rename_new(dir, &self.name, dir, &name) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => return Err(taken(&self.layer)),
             other => other.map_err(failed)?,
         }
         self.is_published = true;
-        File::open(&self.place.path).and_then(|dir| dir.sync_all()).map_err(failed)?;
+        if lasting == Lasting::Now {
+            File::open(&self.place.path).and_then(|dir| dir.sync_all()).map_err(failed)?;
+        }
         Ok(self.made)
     }
 }

@@ -1,7 +1,7 @@
 //! The process that does a layer's work: what it reads was made by others, and a caller can end it at any time.
 //!
 //!     e2b-host layer-worker unpack <archive> <directory>
-//!     e2b-host layer-worker copy|link|merge <directory> <source>…        sources: lowest first
+//!     e2b-host layer-worker copy|copy-brief|link|merge <directory> <source>…        sources: lowest first
 //!
 //! Says on its standard output how it went, as one JSON object.
 
@@ -53,9 +53,13 @@ fn run(args: &[String]) -> Result<Value, Failure> {
             let opaque: Vec<String> = unpacked.opaque.iter().map(|path| hex(path)).collect();
             Ok(json!({ "made": made_json(unpacked.made), "opaque": opaque }))
         }
-        [how @ ("copy" | "link" | "merge"), directory, sources @ ..] if !sources.is_empty() => {
+        [how @ ("copy" | "copy-brief" | "link" | "merge"), directory, sources @ ..] if !sources.is_empty() => {
             let options = Options {
-                files: if *how == "copy" { Files::Copied } else { Files::Linked },
+                files: match *how {
+                    "copy" => Files::Written,
+                    "copy-brief" => Files::Copied,
+                    _ => Files::Linked,
+                },
                 is_whole: *how == "merge",
             };
             let target = open(directory, libc::O_RDONLY | libc::O_DIRECTORY)?;

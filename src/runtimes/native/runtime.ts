@@ -134,11 +134,11 @@ export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
       typed(async () => ({ handle, booted: await resumeGuest(client, fromHandle(handle), egress, signal) })),
     setEgress: async (handle, egress, signal) =>
       void (await simple('set-egress', handle, signal, { egress })),
-    snapshot: (handle, image, signal) =>
+    snapshot: (handle, image, signal, { brief = false } = {}) =>
       typed(async () => {
         const sandboxId = fromHandle(handle)
         const release = await copies.acquire(signal)
-        await snapshotGuest(snapshots, sandboxId, image, signal).finally(release)
+        await snapshotGuest(snapshots, { sandboxId, image, brief }, signal).finally(release)
       }),
     connect: (handle, signal) => typed(async () => sockets.connect(fromHandle(handle), signal)),
     address: (handle) => ({ kind: 'unix', path: sockets.path(fromHandle(handle)) }),
@@ -203,17 +203,18 @@ async function resumeGuest(
   signal: AbortSignal,
 ): Promise<boolean> {
   const sandbox = sandboxId
-  const found = await getGuest(client, sandboxId, signal)
-  if (found.state === 'stopped') {
-    await client.prepare(signal)
-    await client.call('boot', { sandbox, egress: egress ?? 'open' }, signal)
-    return true
+  try {
+    await client.call('thaw', { sandbox, ...(egress !== undefined && { egress }) }, signal)
+    return false
+  } catch (error) {
+    if (toError(error).code !== 'failed_precondition') throw error
   }
-  if (found.state === 'cut-off')
+  const { state } = await getGuest(client, sandboxId, signal)
+  if (state !== 'stopped')
     throw new ServerError('unavailable', `Sandbox ${sandboxId} has no agent that answers.`)
-  if (egress !== undefined) await client.call('set-egress', { sandbox, egress }, signal)
-  if (found.state === 'frozen') await client.call('thaw', { sandbox }, signal)
-  return false
+  await client.prepare(signal)
+  await client.call('boot', { sandbox, egress: egress ?? 'open' }, signal)
+  return true
 }
 
 /** Runs a method's body; what it throws becomes an error of the contract. */

@@ -1,11 +1,9 @@
 /** An image of a guest's file system: its own layers, and one more of what it has changed. */
-import { ServerError } from '../../domain/error.ts'
 import type { LayeredImages, LayerHost } from '../../domain/layers.ts'
 import { newId } from '../../lib/ids.ts'
 import type { Log } from '../../lib/log.ts'
 import { patientSignal } from '../../lib/patience.ts'
-import { wholeOf } from './answers.ts'
-import { getGuest } from './find-guest.ts'
+import { textOf, textsOf, wholeOf } from './answers.ts'
 import type { HostClient } from './host-client.ts'
 
 /** Longest time for removing what a failed snapshot has made, in milliseconds */
@@ -23,24 +21,21 @@ export interface SnapshotParts {
 /** Errors as `Runtime.snapshot`. */
 export async function snapshotGuest(
   parts: SnapshotParts,
-  sandboxId: string,
-  image: string,
+  { sandboxId, image, brief }: { sandboxId: string; image: string; brief: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const { client, images } = parts
-  const guest = await getGuest(client, sandboxId, signal)
-  if ((await images.inspect(image, signal)) !== undefined)
-    throw new ServerError('conflict', `There is an image ${image} already.`)
   const made: string[] = []
   try {
     const layer = newLayer(made)
-    const copied = wholeOf(await client.call('snapshot', { sandbox: sandboxId, layer }, signal), 'sizeBytes')
-    const all = [...guest.layers, layer]
+    const answer = await client.call('snapshot', { sandbox: sandboxId, layer, brief }, signal)
+    const copied = wholeOf(answer, 'sizeBytes')
+    const all = [...textsOf(answer, 'layers'), layer]
     const { layers, sizeBytes } =
       all.length > parts.layersMax
         ? await flatten(parts, all, made, signal)
         : { layers: all, sizeBytes: copied }
-    await images.add(image, { from: guest.image, layers, sizeBytes }, signal)
+    await images.add(image, { from: textOf(answer, 'note'), layers, sizeBytes, brief }, signal)
     await remove(
       parts,
       made.filter((each) => !layers.includes(each)),
