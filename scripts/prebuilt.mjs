@@ -8,6 +8,7 @@ import { copyFileSync, createReadStream, existsSync, mkdirSync, readFileSync, wr
 import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { baseImageName } from '../images/base/build.mjs'
+import { dockerEndpoint, saveImage } from './setup/docker-socket.mjs'
 import { paths, root } from './setup/paths.mjs'
 import { baseKey, sqliteFile, sqliteKey, variable } from './setup/prebuilt.mjs'
 import { rustPrograms } from './setup/steps.mjs'
@@ -19,10 +20,13 @@ if (target === undefined) {
 }
 const [agent, helper] = rustPrograms()
 const image = await baseImageName()
+const archive = paths.baseArchiveOf(image)
+// The base image is in the engine alone where it was made for that.
+if (!existsSync(archive)) await saveImage(dockerEndpoint(), image, archive)
 const built = [
   { key: agent.key(), from: (await agent.isDone()) && paths.guestBinary },
   { key: helper.key(), from: (await helper.isDone()) && paths.hostBinary },
-  { key: baseKey(image), from: paths.baseArchiveOf(image) },
+  { key: baseKey(image), from: archive },
   ...(existsSync(sqliteFile(root)) ? [{ key: await sqliteKey(root), from: sqliteFile(root) }] : []),
 ]
 mkdirSync(target, { recursive: true })

@@ -1,12 +1,12 @@
 /** The few questions that the setup asks a Docker engine, over its HTTP API and without its command line. */
-import { createWriteStream, renameSync, rmSync } from 'node:fs'
+import { createReadStream, createWriteStream, renameSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { SetupError } from './setup-error.mjs'
 
 const defaultSocket = '/var/run/docker.sock'
-/** How long the engine may take to give an image away, in milliseconds */
-const saveTimeoutMs = 5 * 60_000
+/** How long the engine may take to give an image away, or to take one in, in milliseconds */
+const transferTimeoutMs = 5 * 60_000
 
 /**
  * Where the engine listens: `DOCKER_HOST`, else the usual socket. Errors: `SetupError` for an address that isn't
@@ -71,7 +71,7 @@ export async function saveImage(endpoint, name, file) {
   if (!(await hasImage(endpoint, name))) return false
   const draft = `${file}.${process.pid}`
   try {
-    const answer = await get(endpoint, `/images/${name}/get`, saveTimeoutMs)
+    const answer = await get(endpoint, `/images/${name}/get`, transferTimeoutMs)
     if (answer.statusCode !== 200) {
       answer.destroy()
       return false
@@ -84,6 +84,36 @@ export async function saveImage(endpoint, name, file) {
   } finally {
     rmSync(draft, { force: true })
   }
+}
+
+/**
+ * Has the engine take an image in from a file of `docker save`. Whether it has it then.
+ *
+ * @param {ReturnType<typeof dockerEndpoint>} endpoint
+ * @param {string} name with its tag
+ * @param {string} file
+ */
+export async function loadImage(endpoint, name, file) {
+  const headers = { 'content-type': 'application/x-tar' }
+  const signal = AbortSignal.timeout(transferTimeoutMs)
+  try {
+    await new Promise((resolve, reject) => {
+      const options = {
+        ...endpoint,
+        method: 'POST',
+        path: '/images/load?quiet=1',
+        headers,
+        agent: false,
+        signal,
+      }
+      const req = request(options, (answer) => answer.on('end', resolve).on('error', reject).resume())
+      req.on('error', reject)
+      pipeline(createReadStream(file), req).catch(reject)
+    })
+  } catch {
+    return false
+  }
+  return hasImage(endpoint, name)
 }
 
 /** The HTTP status of a GET. */

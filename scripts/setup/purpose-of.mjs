@@ -31,14 +31,27 @@ export async function purposeOf(args, env, hasDocker = isDockerHere) {
   return (await hasDocker(env, measures || hasHadContainers(args, env))) ? 'docker' : 'native'
 }
 
-/**
- * Whether an engine answers or, where one is worth starting, runs or is installed. Nothing else runs sandboxes where there is no
- * Linux.
- */
 async function isDockerHere(env, isWorthStarting) {
+  // Nothing else runs sandboxes where there is no Linux; who names an engine wants it.
   if (process.platform !== 'linux' || env.DOCKER_HOST) return true
   const state = await pingDocker(dockerEndpoint(env))
-  return state === 'up' || (isWorthStarting && (state !== 'down' || findProgram('dockerd') !== undefined))
+  const has = (name) => findProgram(name) !== undefined
+  return isWorthUsing({ state, isWorthStarting, hasEngine: has('dockerd'), hasCommand: has('docker') })
+}
+
+/**
+ * Whether an engine answers or, where one is worth starting, runs or is installed. An engine whose command line is missing, which
+ * makes the base image for it, is left alone by a server that can do without: nothing is installed for that.
+ *
+ * @param {object} found
+ * @param {string} found.state as `pingDocker` says it
+ * @param {boolean} found.isWorthStarting whether to start, or complete, what is installed
+ * @param {boolean} found.hasEngine
+ * @param {boolean} found.hasCommand
+ */
+export function isWorthUsing({ state, isWorthStarting, hasEngine, hasCommand }) {
+  if (isWorthStarting) return state !== 'down' || hasEngine
+  return state === 'up' && hasCommand
 }
 
 /** Whether the server of that state directory has made containers: it goes on with Docker while it has any, or templates of them. */

@@ -54,13 +54,13 @@ export function stepsFor(purpose) {
     isNeeded: async () => (await pythonIsNeeded()) && (await needsNewerPython(requirements)),
   })
   const baseImage = usesDocker
-    ? baseImageStep({ nameFile: paths.baseImage })
+    ? baseImageStep({ nameFile: paths.baseImage, archiveOf: paths.baseArchiveOf })
     : baseArchiveStep({ nameFile: paths.baseImage, archiveOf: paths.baseArchiveOf })
-  const ready = hasSandboxes ? [...programs, ...(usesDocker ? [] : [baseImage])] : programs
+  const ready = hasSandboxes ? [...programs, baseImage] : programs
   return [
     nodeVersionStep(),
-    ...(ready.length > 0 ? [prebuiltStep({ prebuilt, steps: ready, source: process.env[variable] })] : []),
     ...(usesDocker ? [dockerEngineStep()] : []),
+    ...(ready.length > 0 ? [prebuiltStep({ prebuilt, steps: ready, source: process.env[variable] })] : []),
     ...(hasSandboxes ? [networkRulesStep()] : []),
     ...(usesGuests ? [rustStep({ root, isNeeded: rustIsNeeded })] : []),
     ...(purpose === 'bench' ? [loadToolsStep()] : []),

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { purposeOf } from './purpose-of.mjs'
+import { isWorthUsing, purposeOf } from './purpose-of.mjs'
 import { purposes, stepsFor } from './steps.mjs'
 
 const names = (purpose) => stepsFor(purpose).map((step) => step.name)
@@ -80,3 +80,21 @@ test('Docker is made use of where it is', async () => {
   // Whoever names an engine wants it, also one that doesn't answer.
   expect(await purposeOf(['start'], { DOCKER_HOST: 'unix:///none' })).toBe('docker')
 })
+
+test.each([
+  // state, isWorthStarting, hasEngine, hasCommand, expected
+  ['up', false, true, true, true],
+  ['up', false, true, false, false],
+  ['up', false, false, false, false],
+  ['forbidden', false, true, true, false],
+  ['down', false, true, true, false],
+  ['up', true, false, false, true],
+  ['forbidden', true, true, false, true],
+  ['down', true, true, false, true],
+  ['down', true, false, true, false],
+])(
+  'an engine that is %s (worth starting %s, engine %s, command line %s) is made use of: %s',
+  (state, isWorthStarting, hasEngine, hasCommand, expected) => {
+    expect(isWorthUsing({ state, isWorthStarting, hasEngine, hasCommand })).toBe(expected)
+  },
+)
