@@ -4,6 +4,7 @@
  * that the answer waits for room. The record stays until nothing of the sandbox is left, so what fails here, or is cut off
  * by the server's end, is done by reconciliation.
  */
+import { setMaxListeners } from 'node:events'
 import type { Sandbox } from '../domain/sandbox.ts'
 import type { SandboxEvent } from '../domain/sandbox-state.ts'
 import type { Backlog, Cause, EndPhase } from '../domain/telemetry.ts'
@@ -73,6 +74,8 @@ export function createEndings(options: EndingsOptions): Endings {
   const room = createSemaphore(backlogMax)
   const turns = createSemaphore(parallel)
   const abandoned = new AbortController()
+  // One listener for each that waits.
+  setMaxListeners(0, abandoned.signal)
   const carrying = new Set<Promise<void>>()
   let running = 0
   let lastAt = Number.NEGATIVE_INFINITY

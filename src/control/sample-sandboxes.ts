@@ -1,4 +1,5 @@
 /** What running sandboxes use, asked of their agents every few seconds and kept in ever coarser steps. */
+import { setMaxListeners } from 'node:events'
 import type { Sandbox } from '../domain/sandbox.ts'
 import type { SandboxMetrics } from '../domain/sandbox-metrics.ts'
 import { sleep } from '../lib/deadline.ts'
@@ -30,6 +31,8 @@ const windowMs = hourMs
 
 /** Samples until the signal aborts; looks never overlap. */
 export async function runSandboxSampling(ctx: ControlContext, signal: AbortSignal): Promise<void> {
+  // One listener for each that is asked.
+  setMaxListeners(0, signal)
   const sample = createSampler(ctx)
   const trim = createTrimmer(ctx)
   for (let look = 0; !signal.aborted; look++) {
