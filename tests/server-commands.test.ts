@@ -1,6 +1,6 @@
 /** What a newcomer types, against a server without a container engine. */
 import { execFile, spawn } from 'node:child_process'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Sandbox } from 'e2b'
@@ -220,4 +220,16 @@ test('stop ends the server and waits for it; a second one finds none', async () 
   expect((await cli(['status', ...here()])).stdout).toMatch(/^sandboxes +1 running, 0 paused$/m)
   await server.restart()
   await sandbox.kill()
+})
+
+test('a server whose directory takes no more files stops all the same', async () => {
+  await using other = await startTestServer({ flags: ['--runtime', 'process'] })
+  // Where it would write, before that becomes server.json.
+  const place = join(other.stateDir, 'server.json.new')
+  mkdirSync(place)
+  const at = ['--state-dir', other.stateDir]
+  expect(await cli(['stop', ...at])).toMatchObject({ code: 0, stderr: '' })
+  expect(await cli(['status', ...at])).toMatchObject({ code: 3 })
+  expect(existsSync(join(other.stateDir, 'server.json'))).toBe(false)
+  rmdirSync(place)
 })

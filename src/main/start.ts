@@ -329,7 +329,12 @@ async function start(
     authority,
     async stop() {
       log.info({}, 'stopping')
-      claim.publish({ isStopping: true })
+      try {
+        claim.publish({ isStopping: true })
+      } catch (error) {
+        // A full disk, say: whoever asks isn't told, and it stops all the same.
+        log.warn({ err: error }, 'that the server stops is not recorded')
+      }
       stopping.abort()
       dns?.close()
       for (const each of listeners) each.close()
