@@ -8,8 +8,8 @@ import { type Config, ConfigError } from './config.ts'
 import { requireGuestBinary, requireHostBinary } from './installation.ts'
 import { createNative, type Look, registriesOf } from './native-runtime.ts'
 
-/** How long the engine may take to say what it is, in ms. */
-const fingerprintTimeoutMs = 10_000
+/** How long an engine or helper may take to say what it is, in ms: a machine that has just booted is busy. */
+const fingerprintTimeoutMs = 30_000
 
 /** What `auto` tries, first to last. */
 const autoOrder = ['native', 'docker'] as const
