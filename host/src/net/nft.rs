@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::os::unix::io::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -13,7 +13,7 @@ use crate::error::{text_of, Code, Failure};
 /// Where programs are; a unit's `PATH` may have none of them.
 const PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
 /// Longest time that one may take; usually some milliseconds.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(20);
 /// Most that is quoted of what one says, in characters.
 const SAID_MAX: usize = 1_000;
 
@@ -131,7 +131,10 @@ fn run(program: &str, arguments: &[&str], input: &str, space: Option<BorrowedFd<
     .map(|output| Outcome {
         is_success: output.status.success(),
         printed: String::from_utf8_lossy(&output.stdout).into_owned(),
-        said: String::from_utf8_lossy(&output.stderr).trim().chars().take(SAID_MAX).collect(),
+        said: match output.status.signal() {
+            Some(signal) => format!("{} was ended by signal {}, and has {} s", program, signal, LIMIT.as_secs()),
+            None => String::from_utf8_lossy(&output.stderr).trim().chars().take(SAID_MAX).collect(),
+        },
     })
 }
 
@@ -145,4 +148,16 @@ fn not_run(error: &io::Error) -> Failure {
         _ => text_of(error),
     };
     Failure::new(Code::FailedPrecondition, format!("The program nft can't be run: {}.", why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_ended_before_it_says_why_is_named() {
+        let outcome = run("sh", &["-c", "kill -KILL $$"], "", None).unwrap();
+        assert!(!outcome.is_success);
+        assert_eq!(outcome.said, "sh was ended by signal 9, and has 20 s");
+    }
 }
