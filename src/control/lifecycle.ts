@@ -48,6 +48,11 @@ export interface Lifecycle {
     change?: Omit<SandboxUpdate, 'state'>,
     told?: Told,
   ): Promise<Sandbox>
+  /**
+   * Records that nothing is left of a paused sandbox's memory, or will be, before anything is done that takes it; only inside
+   * `exclusive`. It is no step: the state stays. Errors: `conflict` where the sandbox's end is recorded.
+   */
+  forgetMemory(sandbox: Sandbox): Promise<void>
   /** Lets traffic reach a sandbox that runs, unless its end has been recorded meanwhile; only inside `exclusive`. */
   admit(sandbox: Sandbox, options?: { fresh?: boolean }): void
   /**
@@ -127,6 +132,10 @@ export function createLifecycle(parts: {
     idle: () => queue.idle(),
 
     move,
+    async forgetMemory({ id, state, pausedWithMemory }) {
+      if (pausedWithMemory !== true) return
+      await store.sandboxes.update(id, { pausedWithMemory: false }, { from: state, lazily: true })
+    },
     recordEnd,
     carryOut,
 

@@ -313,3 +313,71 @@ test('whoever finds a sandbox paused has a resume for an answer, also if another
   expect(await connect({ memory: false })).toMatchObject({ resumed: false })
   await expect(oldResume(true)).rejects.toMatchObject({ code: 'conflict' })
 })
+
+test('of a guest that has died unnoticed a pause with memory is recorded as one without, and says so', async () => {
+  await using parts = await startControl()
+  const { control } = parts
+  const ref = await started(control)
+  const { handle } = (await control.store.sandboxes.find(ref.id))!
+  process.kill(Number(handle!.state.pid), 'SIGKILL')
+  await expect.poll(() => control.node.recover(handle!, signal())).toBe('stopped')
+  await pauseSandbox(control, ref, { memory: true }, signal())
+  expect(await control.store.sandboxes.find(ref.id)).toMatchObject({
+    state: 'paused',
+    pausedWithMemory: false,
+  })
+  const [paused] = await control.store.events.list({ sandboxId: ref.id, types: ['paused'], limit: 1 })
+  expect(paused?.detail).toMatchObject({ memory: false, memoryLost: true })
+  expect(await connectSandbox(control, ref, again, options())).toMatchObject({ resumed: true })
+})
+
+/** The control plane with another node. */
+const withNode = (control: ControlContext, node: Partial<ControlContext['node']>): ControlContext => ({
+  ...control,
+  node: { ...control.node, ...node },
+})
+
+test('a paused sandbox whose guest was cut off loses its memory, in the record first', async () => {
+  await using parts = await startControl()
+  const ref = await started(parts.control)
+  await pauseSandbox(parts.control, ref, { memory: true }, signal())
+  const memoryOf = async () => (await parts.control.store.sandboxes.find(ref.id))?.pausedWithMemory
+  expect(await memoryOf()).toBe(true)
+  const seen: unknown[] = []
+  const control = withNode(parts.control, {
+    recover: async () => 'cut-off',
+    pause: async (...asked) => {
+      seen.push(asked[1], await memoryOf())
+      return await parts.control.node.pause(...asked)
+    },
+  })
+  await reconcile(control, signal())
+  expect(seen).toEqual([{ memory: false }, false])
+  expect(await memoryOf()).toBe(false)
+  expect(await stateOf(parts.control, ref.id)).toBe('paused')
+})
+
+test('a pause that fails after it has ended the guest: the record says that its memory is gone before another boots', async () => {
+  await using parts = await startControl()
+  const ref = await started(parts.control)
+  const memoryOf = async () => (await parts.control.store.sandboxes.find(ref.id))?.pausedWithMemory
+  const seen: unknown[] = []
+  const control = withNode(parts.control, {
+    pause: async (handle, _options, until) => {
+      await parts.control.node.pause(handle, { memory: false }, until)
+      throw new ServerError('internal', 'half a pause')
+    },
+    resume: async (...asked) => {
+      seen.push(await memoryOf())
+      return await parts.control.node.resume(...asked)
+    },
+  })
+  await expect(pauseSandbox(control, ref, { memory: true }, signal())).rejects.toMatchObject({
+    message: 'half a pause',
+  })
+  expect(seen).toEqual([false])
+  expect(await stateOf(parts.control, ref.id)).toBe('running')
+  expect(await memoryOf()).toBeNull()
+  const [failed] = await parts.control.store.events.list({ sandboxId: ref.id, types: ['failed'], limit: 1 })
+  expect(failed).toMatchObject({ reason: 'pause', detail: { processesLost: true } })
+})

@@ -106,9 +106,10 @@ async function pauseInTurn(
   phase('store')
   await ctx.node.withdraw(sandbox.id)
   phase('withdraw')
+  let hasMemory: boolean
   try {
     if (intent.handle === null) throw new ServerError('internal', 'The sandbox has no guest.')
-    await ctx.node.pause(intent.handle, { memory }, patientSignal(pauseTimeoutMs))
+    hasMemory = (await ctx.node.pause(intent.handle, { memory }, patientSignal(pauseTimeoutMs))).memory
     await kept
   } catch (error) {
     await makeGood(ctx, intent, error)
@@ -118,7 +119,7 @@ async function pauseInTurn(
   // Whoever had asked for it by now asked before it was done, though nobody may have read that yet.
   if (reason === 'request') await untilRead(ctx, sandbox.id)
   phase('settle')
-  const paused = await recordPause(ctx, intent, memory, reason)
+  const paused = await recordPause(ctx, intent, hasMemory, reason)
   phase('record')
   return paused
 }

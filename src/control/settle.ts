@@ -5,7 +5,7 @@
  *  creating      undone: nobody was told of it
  *  running       its egress is what the row says, and it takes traffic; a guest that was frozen by nobody's wish is thawed
  *  pausing       completed; where that fails, undone
- *  paused        left; a guest that runs all the same is paused again
+ *  paused        left; a guest that runs all the same is paused again, one without an agent without its memory
  *  resuming      undone
  *  snapshotting  ends as running; the image that isn't recorded as complete is nobody's
  *  killing       completed
@@ -108,24 +108,30 @@ async function settlePausing(
 ): Promise<void> {
   const condition = await ctx.node.recover(handle, signal)
   if (condition === 'gone') return ctx.lifecycle.end(row, 'guest-gone', 'lost', signal)
-  const memory = row.pausedWithMemory === true && hasMemory(condition)
   await ctx.node.withdraw(row.id)
+  let kept: { memory: boolean }
   try {
-    await ctx.node.pause(handle, { memory }, signal)
+    const memory = row.pausedWithMemory === true && hasMemory(condition)
+    kept = await ctx.node.pause(handle, { memory }, signal)
   } catch (error) {
     if (isAway(error)) throw error
     return undoPause(ctx, row, error, signal)
   }
-  await recordPause(ctx, row, memory, 'request')
+  await recordPause(ctx, row, kept.memory, 'request')
 }
 
-/** Back to running after a pause that failed. Errors: `unavailable`. */
+/**
+ * Back to running after a pause that failed. Where that takes a boot, the record says first that there is no memory: a server
+ * that ends meanwhile must not take what it booted, maybe without its settings, for what was to be paused. Errors: `unavailable`.
+ */
 export async function undoPause(
   ctx: ControlContext,
   row: Sandbox,
   cause: unknown,
   signal: AbortSignal,
 ): Promise<void> {
+  if (row.handle !== null && !hasMemory(await ctx.node.recover(row.handle, signal)))
+    await ctx.lifecycle.forgetMemory(row)
   const { handle, booted } = await ctx.node.resume(row, { signal, phase: () => {} })
   const told = failed('pause', toError(cause).message, { processesLost: booted })
   const running = await ctx.lifecycle.move(row, 'pause-failed', { pausedWithMemory: null, handle }, told)
@@ -160,7 +166,10 @@ async function settlePaused(
   if (condition === 'gone') return ctx.lifecycle.end(row, 'guest-gone', 'lost', signal)
   if (condition === 'paused' || condition === 'stopped') return
   ctx.log.warn({ sandboxId: row.id, condition }, 'a paused sandbox was found running and is paused again')
-  await ctx.node.pause(handle, { memory: row.pausedWithMemory === true && hasMemory(condition) }, signal)
+  const memory = row.pausedWithMemory === true && hasMemory(condition)
+  if (!memory) await ctx.lifecycle.forgetMemory(row)
+  const kept = await ctx.node.pause(handle, { memory }, signal)
+  if (!kept.memory) await ctx.lifecycle.forgetMemory(row)
 }
 
 async function settleResuming(
@@ -172,13 +181,14 @@ async function settleResuming(
   const { handle } = row
   const condition = await ctx.node.recover(handle, signal)
   if (condition === 'gone') return ctx.lifecycle.end(row, 'guest-gone', 'lost', signal)
+  // A frozen guest has its memory, whatever was to become of it; of memory that is lost the next resume tells.
+  let pausedWithMemory = row.pausedWithMemory === true || condition === 'paused'
   if (condition !== 'paused' && condition !== 'stopped') {
     // Half-way: what was frozen is frozen again, what was booting may lack its settings and goes back to its files.
-    const memory = row.pausedWithMemory === true && hasMemory(condition)
-    await ctx.node.pause(handle, { memory }, signal)
+    pausedWithMemory &&= hasMemory(condition)
+    if (!pausedWithMemory) await ctx.lifecycle.forgetMemory(row)
+    pausedWithMemory = (await ctx.node.pause(handle, { memory: pausedWithMemory }, signal)).memory
   }
-  // A frozen guest has its memory, whatever was to become of it.
-  const pausedWithMemory = row.pausedWithMemory === true || condition === 'paused'
   const message = cause === undefined ? interrupted : toError(cause).message
   await ctx.lifecycle.move(row, 'resume-failed', { pausedWithMemory }, failed('resume', message))
 }

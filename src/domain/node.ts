@@ -67,7 +67,7 @@ export interface SandboxNode {
   recover(handle: GuestHandle, signal: AbortSignal): Promise<GuestCondition>
 
   /** Errors: those of `Runtime.pause`. */
-  pause(handle: GuestHandle, options: { memory: boolean }, signal: AbortSignal): Promise<void>
+  pause(handle: GuestHandle, options: { memory: boolean }, signal: AbortSignal): Promise<{ memory: boolean }>
 
   /**
    * Makes a paused or stopped guest run; a booted one is configured by the time this resolves. It takes no traffic

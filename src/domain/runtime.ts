@@ -124,9 +124,10 @@ export interface Runtime {
   /**
    * With `memory`: freezes the guest with its processes, which hold their memory (capability `memoryPause`). Without:
    * ends its processes and keeps its file system; works on a frozen guest too, which loses its memory. Idempotent.
-   * On failure a running guest runs on. Errors: `not_found` (guest), `unimplemented` (naming the capability).
+   * Resolves with whether there is memory of it: one that has ended by itself, maybe only just, has none to keep, and is
+   * `stopped` then. On failure a running guest runs on. Errors: `not_found` (guest), `unimplemented` (naming the capability).
    */
-  pause(handle: GuestHandle, options: { memory: boolean }, signal: AbortSignal): Promise<void>
+  pause(handle: GuestHandle, options: { memory: boolean }, signal: AbortSignal): Promise<{ memory: boolean }>
 
   /**
    * Thaws a frozen guest (`booted: false`), or boots a stopped one from its file system: a new agent, a new boot id,

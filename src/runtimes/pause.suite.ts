@@ -131,6 +131,20 @@ export function testPauses({ suite, runtime, pauses, start }: SuiteBench): void 
       expect((await hello(guestOf(runtime, resumed.handle), patience())).protocol).toBe(1)
     })
 
+    test('of a guest that has ended by itself a pause keeps the files, and says that there is no memory', async () => {
+      const handle = await start()
+      await run(guestOf(runtime, handle), 'echo kept > ~/file')
+      await suite.kill(handle)
+      expect(await runtime.pause(handle, { memory: true }, patience())).toEqual({ memory: false })
+      expect(await runtime.recover(handle, patience())).toBe('stopped')
+      const resumed = await runtime.resume(handle, patience())
+      expect(resumed.booted).toBe(true)
+      expect((await run(guestOf(runtime, resumed.handle), 'cat ~/file')).stdout).toBe('kept\n')
+      expect(await runtime.pause(resumed.handle, { memory: true }, patience())).toEqual({ memory: true })
+      expect(await runtime.pause(resumed.handle, { memory: true }, patience())).toEqual({ memory: true })
+      expect(await runtime.pause(resumed.handle, { memory: false }, patience())).toEqual({ memory: false })
+    })
+
     test('a guest that is paused with memory can lose it', async () => {
       const handle = await start()
       await run(guestOf(runtime, handle), 'echo kept > ~/file')

@@ -20,22 +20,24 @@ const retryAfterS = 2
 type Parts = Pick<DockerParts, 'engine' | 'instanceId' | 'reclaim' | 'freezer' | 'log'>
 
 /**
- * Freezes a running container. On failure it runs, as far as the engine can still be told. Errors as `Engine.call`,
- * `not_found`, and `unavailable` when it can't be frozen in time.
+ * Freezes a running container; false where it has ended meanwhile. On failure it runs, as far as the engine can still be
+ * told. Errors as `Engine.call`, `not_found`, and `unavailable` when it can't be frozen in time.
  */
-export async function freeze(parts: Parts, guest: DockerGuest, timeoutMs = freezeMs): Promise<void> {
-  await insist(parts, guest, timeoutMs, async (deadline) => {
+export async function freeze(parts: Parts, guest: DockerGuest, timeoutMs = freezeMs): Promise<boolean> {
+  return await insist(parts, guest, timeoutMs, async (deadline) => {
     try {
       await parts.engine.call(deadline, (docker, both) =>
         docker.getContainer(guest.containerId).pause({ abortSignal: both }),
       )
+      return true
     } catch (error) {
       // What is frozen already, or has ended meanwhile, the engine refuses.
       const found = await getContainer(parts, guest, patientSignal(freezeMs))
-      if (isRefusal(error) && found.condition !== 'running') return
+      if (isRefusal(error) && found.condition !== 'running') return found.condition === 'paused'
       // So does what keeps its containers, where that has frozen one for an engine that died before it knew.
       if (isRefusal(error) && /\bpaused\b/i.test(reasonOf(causeOf(error)))) {
-        return await parts.freezer.set(found, true, patientSignal(freezeMs))
+        await parts.freezer.set(found, true, patientSignal(freezeMs))
+        return true
       }
       // Half frozen is none of the conditions.
       await thawOnce(parts, guest, patientSignal(freezeMs)).catch(() => {})
@@ -109,12 +111,12 @@ export async function trueCondition(
 }
 
 /** Tries until it works, the time is over or something fails that won't pass. */
-async function insist(
+async function insist<T>(
   { log }: Parts,
   { sandboxId }: DockerGuest,
   timeoutMs: number,
-  attempt: (deadline: AbortSignal) => Promise<void>,
-): Promise<void> {
+  attempt: (deadline: AbortSignal) => Promise<T>,
+): Promise<T> {
   const deadline = patientSignal(timeoutMs)
   let pauseMs = retryPauseMs.first
   for (;;) {

@@ -19,27 +19,31 @@ export async function pauseGuest(
   guest: DockerGuest,
   { memory }: { memory: boolean },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<{ memory: boolean }> {
   signal.throwIfAborted()
   // As a rule it runs and can be frozen: what else it may be is found out only where the engine refuses.
   if (memory && (await freezeAtOnce(parts, guest))) {
     const pid = async () => (await getContainer(parts, guest, patientSignal(findMs))).pid
-    return parts.reclaim.begin(guest.sandboxId, pid)
+    parts.reclaim.begin(guest.sandboxId, pid)
+    return { memory: true }
   }
   const found = await getContainer(parts, guest, signal)
   const condition = await trueCondition(parts, found, signal)
   signal.throwIfAborted()
   if (!memory) {
     // Of a stopped one too: an earlier attempt may have ended half-way.
-    return await stopContainer(parts, guest, patientSignal(stopMs)).catch(async (error) => {
+    await stopContainer(parts, guest, patientSignal(stopMs)).catch(async (error) => {
       await expectNoMoreEnd(parts, guest)
       throw error
     })
+    return { memory: false }
   }
   // Where it is frozen and the engine doesn't know, it is told.
   if (condition !== found.condition) await thaw(parts, guest)
-  if (found.condition === 'running') await freeze(parts, guest)
-  if (condition !== 'stopped') parts.reclaim.begin(guest.sandboxId, async () => found.pid)
+  if (condition === 'stopped' || (found.condition === 'running' && !(await freeze(parts, guest))))
+    return { memory: false }
+  parts.reclaim.begin(guest.sandboxId, async () => found.pid)
+  return { memory: true }
 }
 
 /** After a failed stop: the death of a guest that still runs is news again. */

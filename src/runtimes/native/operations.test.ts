@@ -69,12 +69,13 @@ test('a guest without processes has nothing to freeze, and one that runs and is 
   const states = ['stopped', 'running', 'no such state']
   await using peer = await startPeer((request) => {
     if (request.op === 'freeze') request.fail('failed_precondition')
+    else if (request.op === 'stop') request.ok({})
     else if (request.op === 'find') request.ok({ state: states.shift(), layers: [], note: 'image' })
     else noGuests(request)
   })
   await using runtime = runtimeOf(peer)
   const pause = () => runtime.pause(toHandle('one'), { memory: true }, patience())
-  await pause()
+  expect(await pause()).toEqual({ memory: false })
   await expect(pause()).rejects.toMatchObject({ code: 'failed_precondition' })
   await expect(pause()).rejects.toMatchObject({ code: 'internal' })
 })

@@ -124,11 +124,9 @@ export function createNativeRuntime(options: NativeRuntimeOptions): Runtime {
       typed(async () => {
         const sandbox = fromHandle(handle)
         signal.throwIfAborted()
-        await client.call(memory ? 'freeze' : 'stop', { sandbox }, signal).catch(async (error) => {
-          // One that has no processes any more has none to freeze.
-          const isStopped = memory && error instanceof ServerError && error.code === 'failed_precondition'
-          if (!isStopped || (await getGuest(client, sandbox, signal)).state !== 'stopped') throw error
-        })
+        if (memory && (await freezeGuest(client, sandbox, signal))) return { memory: true }
+        await client.call('stop', { sandbox }, signal)
+        return { memory: false }
       }),
     resume: (handle, signal, { egress } = {}) =>
       typed(async () => ({ handle, booted: await resumeGuest(client, fromHandle(handle), egress, signal) })),
@@ -192,6 +190,18 @@ async function startGuest(
     const isKnown = error instanceof ServerError && error.code !== 'unavailable'
     if (!isKnown) await client.call('kill', { sandbox: sandboxId }, patientSignal(undoMs)).catch(() => {})
     throw error
+  }
+}
+
+/** False where it has no processes any more, and so none to freeze. */
+async function freezeGuest(client: HostClient, sandbox: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await client.call('freeze', { sandbox }, signal)
+    return true
+  } catch (error) {
+    const isRefused = error instanceof ServerError && error.code === 'failed_precondition'
+    if (!isRefused || (await getGuest(client, sandbox, signal)).state !== 'stopped') throw error
+    return false
   }
 }
 

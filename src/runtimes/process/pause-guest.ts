@@ -1,4 +1,4 @@
-import { ServerError } from '../../domain/error.ts'
+import { toError } from '../../domain/error.ts'
 import { sleep } from '../../lib/deadline.ts'
 import { patientSignal } from '../../lib/patience.ts'
 import { killGuest } from './agent-process.ts'
@@ -12,27 +12,29 @@ import { isAlive } from './proc-table.ts'
 /** Longest time for ending the processes of a guest, once that has begun, in milliseconds */
 const stopMs = 10_000
 
-/** As `Runtime.pause`. Further errors: `failed_precondition` for the memory of a guest that is stopped. */
+/** As `Runtime.pause`. */
 export async function pauseGuest(
   parts: ProcessParts,
   { sandboxId, memory }: { sandboxId: string; memory: boolean },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<{ memory: boolean }> {
   const { dirs, faults } = parts
   const { condition, record } = await findGuest(dirs, sandboxId)
   if (faults.pauseDelayMs) await sleep(faults.pauseDelayMs, signal)
-  if (!memory) return stopGuest(parts, { sandboxId, record }, signal)
-  if (condition === 'stopped') {
-    throw new ServerError(
-      'failed_precondition',
-      `Sandbox ${sandboxId} is stopped and has no memory to keep. Resume it first.`,
-    )
+  if (!memory || condition === 'stopped') {
+    await stopGuest(parts, { sandboxId, record }, signal)
+    return { memory: false }
   }
   const home = dirs.home(sandboxId)
   try {
     await freezeGuest(record, home, signal)
     if (faults.failPause) throw requestedFault('paused')
+    return { memory: true }
   } catch (error) {
+    if (toError(error).code === 'not_found') {
+      await stopGuest(parts, { sandboxId, record }, signal)
+      return { memory: false }
+    }
     if (condition === 'alive') await thawGuest(record, home)
     throw error
   }

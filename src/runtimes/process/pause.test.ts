@@ -43,6 +43,13 @@ const processes = ({ sandboxId, state }: GuestHandle) =>
     join(root, sandboxId, 'home'),
   )
 const states = async (handle: GuestHandle) => (await processes(handle)).map(({ state }) => state)
+/** Whether of the agent, a supervisor, a Python and its child the third waits for the fourth to run a program. */
+const hasVforked = async (handle: GuestHandle) => {
+  const found = await processes(handle)
+  const waiting = found.find(({ state, pid }) => state === 'D' && found.some(({ parent }) => parent === pid))
+  if (found.length !== 4 || waiting === undefined) return false
+  return (await readFile(`/proc/${waiting.pid}/comm`, 'utf8')).startsWith('python')
+}
 /** Looks until what it looks for is there. */
 const until = async (isThere: () => Promise<boolean>) => {
   const late = patience()
@@ -123,22 +130,13 @@ describe('a pause with memory', () => {
     const handle = await start()
     const spawn = `import os; os.posix_spawn("/bin/sh", ["sh", "-c", "echo done > ran"], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 0, "fifo", os.O_RDONLY, 0)])`
     await run(guestOf(runtime, handle), `cd; mkfifo fifo; ${python} -c '${spawn}' >/dev/null 2>&1 &`)
-    await until(async () => (await states(handle)).includes('D'))
+    await until(() => hasVforked(handle))
     await runtime.pause(handle, memory, patience())
     // The agent, the supervisor of the command, and Python's child.
     expect((await states(handle)).sort()).toEqual(['D', 'T', 'T', 'T'])
     await runtime.resume(handle, patience())
     const open = 'cd; exec 3<>fifo; while ! [ -s ran ]; do sleep 0.01; done; cat ran'
     expect((await run(guestOf(runtime, handle), open)).stdout).toBe('done\n')
-  })
-
-  test('needs a guest with memory', async () => {
-    const handle = await start()
-    await runtime.pause(handle, noMemory, patience())
-    await expect(runtime.pause(handle, memory, patience())).rejects.toMatchObject({
-      code: 'failed_precondition',
-    })
-    expect(await condition(handle)).toBe('stopped')
   })
 
   test('ends with the agent, which is reported; the files stay', async () => {
@@ -225,8 +223,9 @@ describe('after a crash', () => {
     expect((await hello(guestOf(runtime, handle), patience())).boot).toBe(boot)
     const answer = await change(handle)
     expect(await findProcess(Number(handle.state.pid))).toBeUndefined()
-    if (answer) expect(answer.booted).toBe(true)
-    expect(await condition(answer?.handle ?? handle)).toBe(after)
+    const isBooted = answer !== undefined && 'handle' in answer
+    if (isBooted) expect(answer.booted).toBe(true)
+    expect(await condition(isBooted ? answer.handle : handle)).toBe(after)
   })
 
   test('before the boot is known, the guest is stopped, and a resume tells of it', async () => {
