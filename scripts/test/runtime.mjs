@@ -14,7 +14,12 @@ const defaultRuntime = 'docker'
  *
  * @type {Record<string, TestedRuntime>}
  */
-const ofSuite = { conformance: 'native', 'conformance-debug': 'native', security: 'native' }
+const ofSuite = {
+  chaos: 'native',
+  conformance: 'native',
+  'conformance-debug': 'native',
+  security: 'native',
+}
 
 /**
  * What a suite of `npm test` runs on.

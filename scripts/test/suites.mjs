@@ -71,6 +71,8 @@ export const suites = [
   }),
   ...onBoth('chaos', {
     title: 'Server, engine and machine that die in the middle',
+    // Those about the engine itself run on Docker wherever the rest does.
+    differing: ['crash-matrix', 'host-reboot'].map((name) => `tests/chaos/${name}`),
     suiteOn: ({ around }) => vitestSuite('chaos', () => around),
   }),
   { name: 'lint', title: 'Format and lint', run: (context) => check(context, 'biome', ['check', '.']) },
@@ -127,11 +129,10 @@ export const suites = [
   {
     name: 'native-model',
     title: 'Random schedules with faults against a model, on native',
-    isDeepOnly: true,
     ...vitestSuite('model', ({ isDeep }) => ({
       args: ['--maxWorkers=2'],
       files: ['tests/model/schedules'],
-      env: { E2B_MODEL_RUNTIME: 'native', E2B_MODEL_SCHEDULES: isDeep ? '2000' : '200' },
+      env: { E2B_MODEL_RUNTIME: 'native', E2B_MODEL_SCHEDULES: isDeep ? '2000' : '100' },
     })),
   },
   {

@@ -11,8 +11,9 @@ afterAll(() => server[Symbol.asyncDispose]())
 
 test('in the middle of 50 commands and 20 uploads: all commands are found again, with their output', async () => {
   const sandbox = await Sandbox.create({ timeoutMs: 300_000 })
-  // Each waits for a file, so that all of them are under way when the worker goes.
-  const script = (i: number) => `echo begin ${i}; until [ -e /tmp/go ]; do sleep 0.2; done; echo end ${i}`
+  await sandbox.commands.run('mkfifo /tmp/go')
+  // Each waits for a writer, without any work, so that all of them are under way when the worker goes.
+  const script = (i: number) => `echo begin ${i}; : < /tmp/go; echo end ${i}`
   const commands = await Promise.all(
     Array.from({ length: 50 }, (_, i) => sandbox.commands.run(script(i), { background: true, timeoutMs: 0 })),
   )
@@ -45,7 +46,7 @@ test('in the middle of 50 commands and 20 uploads: all commands are found again,
       return { again, output: () => output }
     }),
   )
-  await sandbox.files.write('/tmp/go', '')
+  await sandbox.commands.run(': > /tmp/go')
   const outcomes = await Promise.all(found.map(({ again }) => again.wait()))
   expect(outcomes.map(({ exitCode }) => exitCode)).toEqual(commands.map(() => 0))
   expect(found.map(({ output }) => output())).toEqual(

@@ -30,10 +30,17 @@ afterAll(async () => {
   await engine?.[Symbol.asyncDispose]()
 }, 180_000)
 
+/** Also after a test that has failed, so that the next ones find nothing of it. */
 afterEach(async () => {
-  // A test that has failed leaves it to the next ones as it was.
   await engine.start()
-})
+  for (const row of await store.sandboxes.list({})) await Sandbox.kill(row.id)
+  for (const snapshot of await store.templates.list({ kind: 'snapshot' }))
+    await Sandbox.deleteSnapshot(snapshot.id)
+  await expect.poll(remainders, { timeout: 60_000, interval: 200 }).toEqual([])
+}, 180_000)
+
+const remainders = async () => [...(await disagree()), ...(await store.sandboxes.list({}))]
+const disagree = () => disagreements({ store, stateDir: server.stateDir, env })
 
 const patient = { timeout: 180_000 }
 
@@ -84,16 +91,11 @@ describe.each(operations)('the engine is killed during: $name', ({ prepare, run,
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
 
     await engine.start()
-    const parts = { store, stateDir: server.stateDir, env }
-    await expect.poll(() => disagreements(parts), { timeout: 60_000, interval: 200 }).toEqual([])
+    await expect.poll(disagree, { timeout: 60_000, interval: 200 }).toEqual([])
     const again = await Sandbox.connect(id, { timeoutMs: 600_000 })
     expect(await again.files.read('kept')).toBe('kept')
     const pids = (await again.commands.list()).map((process) => process.pid)
     if (keepsProcesses) expect(pids).toEqual([pid])
-    for (const row of await store.sandboxes.list({})) await Sandbox.kill(row.id)
-    for (const snapshot of await store.templates.list({ kind: 'snapshot' }))
-      await Sandbox.deleteSnapshot(snapshot.id)
-    await expect.poll(() => disagreements(parts), { timeout: 30_000 }).toEqual([])
   })
 })
 
@@ -105,10 +107,5 @@ test('it is killed during a kill: the sandbox is gone in the end', patient, asyn
   await outcome
   expect(await sandbox.isRunning()).toBe(false)
   await engine.start()
-  const parts = { store, stateDir: server.stateDir, env }
-  await expect
-    .poll(async () => [...(await disagreements(parts)), ...(await store.sandboxes.list({}))], {
-      timeout: 60_000,
-    })
-    .toEqual([])
+  await expect.poll(remainders, { timeout: 60_000 }).toEqual([])
 })

@@ -1,4 +1,5 @@
 /** Guests that wait for their sandboxes, on a server as users start it. */
+import { randomUUID } from 'node:crypto'
 import { Sandbox, Template } from 'e2b'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { databasePath } from '../../src/main/state-dir.ts'
@@ -54,9 +55,11 @@ test('a create answers with the guest that waited, which is as any sandbox; anot
 })
 
 test('a template’s start command runs in one before it is asked for', async () => {
+  // In memory, as what the build's own try of it wrote to a disk would be in the image.
+  const started = `/dev/shm/started-${randomUUID()}`
   const template = Template()
     .fromTemplate('base')
-    .setStartCmd('date +%s%N > /tmp/started; exec sleep infinity', 'test -s /tmp/started')
+    .setStartCmd(`date +%s%N > ${started}; exec sleep infinity`, `test -s ${started}`)
   await Template.build(template, 'starts-something')
   // What was asked for twice may be so again.
   for (const sandbox of [
@@ -69,7 +72,7 @@ test('a template’s start command runs in one before it is asked for', async ()
   const before = await vi.waitFor(async () => {
     const askedAt = Date.now()
     const sandbox = await Sandbox.create('starts-something')
-    const startedAt = Number(await sandbox.files.read('/tmp/started')) / 1e6
+    const startedAt = Number(await sandbox.files.read(started)) / 1e6
     await sandbox.kill()
     expect(startedAt).toBeLessThan(askedAt)
     return askedAt

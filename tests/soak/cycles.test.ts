@@ -2,12 +2,13 @@
  * Sandboxes that are created, asked for one thing and killed, over and over: `npm run test:deep` has 10,000 of them and some
  * hundred more while server and helper are killed in between, `npm test` enough to see that none leaves anything.
  */
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Sandbox } from 'e2b'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { testedRuntime } from '../../scripts/test/runtime.mjs'
+import { serverLogPath } from '../../src/main/log/server-log.ts'
 import { helloOf } from '../support/helper.ts'
 import { type Holdings, holdingsOf } from '../support/holdings.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
@@ -34,7 +35,20 @@ beforeAll(async () => {
   server = await startTestServer({ flags: ['--start-wait', '120'] })
   holdings = await holdingsOf(server.stateDir)
 }, 180_000)
-afterAll(() => server?.[Symbol.asyncDispose](), 180_000)
+afterAll(async () => {
+  if (server === undefined) return
+  keepLog()
+  await server[Symbol.asyncDispose]()
+}, 180_000)
+
+/** What the server wrote down, if anything, over all its starts, for whoever asks why a soak failed: its directory goes. */
+function keepLog(): void {
+  const log = serverLogPath(server.stateDir)
+  if (!existsSync(log)) return
+  const folder = join(import.meta.dirname, '../../build/results')
+  mkdirSync(folder, { recursive: true })
+  copyFileSync(log, join(folder, `soak-${testedRuntime()}.log`))
+}
 
 test(`${cycles} sandboxes that come and go`, { timeout: 300_000 + cycles * 1000 }, async () => {
   await run(warmUp, cycle)

@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { Sandbox } from 'e2b'
+import { testedRuntime } from '../../scripts/test/runtime.mjs'
 import type { TestServer } from './server.ts'
 
 export interface HostileTenant {
@@ -14,21 +15,19 @@ export interface HostileTenant {
 
 const filesOfDirectory = 50_000
 const answerTimeoutMs = 60_000
+/** Where a sandbox of Docker's has the socket of its agent */
+const socketDir = '/run/e2b-guest/socket'
 
 /**
- * Prepares a tenant whose sandbox has another agent in its agent's place and a large directory. Restarts the server:
- * only a new one takes the impostor for the agent.
+ * Prepares a tenant with a large directory and, where a sandbox sees the socket of its agent, which the native runtime's don't,
+ * one with another agent in its agent's place. Restarts the server: only a new one takes the impostor for the agent.
  */
 export async function prepareHostileTenant(server: TestServer): Promise<HostileTenant> {
   const honest = await Sandbox.create({ timeoutMs: 1_200_000 })
   await honest.commands.run(`mkdir d && cd d && seq 1 ${filesOfDirectory} | xargs touch`)
   const taken = await Sandbox.create({ timeoutMs: 1_200_000 })
-  await taken.files.write('/tmp/impostor.py', readFileSync(join(import.meta.dirname, 'impostor.py'), 'utf8'))
-  const impostor = 'cd /run/e2b-guest/socket && exec python3 /tmp/impostor.py'
-  await taken.commands.run(impostor, { user: 'root', background: true, timeoutMs: 0 })
-  await taken.commands.run('until [ -e /run/e2b-guest/socket/real.sock ]; do sleep 0.1; done', {
-    user: 'root',
-  })
+  if (testedRuntime() === 'native') await expectNoSocket(taken)
+  else await replaceAgent(taken)
   await server.end('SIGTERM')
   await server.restart()
 
@@ -68,8 +67,7 @@ export async function prepareHostileTenant(server: TestServer): Promise<HostileT
     () => listDir(taken, '/'),
     () => Promise.all(Array.from({ length: 8 }, () => listDir(taken, '/').catch(() => {}))),
     () => Promise.all(Array.from({ length: 300 }, () => neverSent(server))),
-    () =>
-      taken.commands.run('dd if=/dev/zero of=/run/e2b-guest/socket/fill bs=1M count=256', { user: 'root' }),
+    () => taken.commands.run(`dd if=/dev/zero of=${socketDir}/fill bs=1M count=256`, { user: 'root' }),
     () =>
       fetch(`${server.url}/v2/sandboxes`, {
         method: 'POST',
@@ -86,6 +84,21 @@ export async function prepareHostileTenant(server: TestServer): Promise<HostileT
       await Promise.all([honest.kill(), taken.kill()])
     },
   }
+}
+
+async function replaceAgent(sandbox: Sandbox): Promise<void> {
+  const program = readFileSync(join(import.meta.dirname, 'impostor.py'), 'utf8')
+  await sandbox.files.write('/tmp/impostor.py', program)
+  const impostor = `cd ${socketDir} && exec python3 /tmp/impostor.py`
+  await sandbox.commands.run(impostor, { user: 'root', background: true, timeoutMs: 0 })
+  const isThere = `until [ -e ${socketDir}/real.sock ]; do sleep 0.1; done`
+  await sandbox.commands.run(isThere, { user: 'root' })
+}
+
+async function expectNoSocket(sandbox: Sandbox): Promise<void> {
+  const look = `ls ${socketDir}; find / -xdev -type s -name '*.sock' 2>/dev/null`
+  const { stdout } = await sandbox.commands.run(`${look}; true`, { user: 'root' })
+  if (stdout !== '') throw new Error(`the sandbox sees sockets: ${stdout}`)
 }
 
 /** A request that is refused, and whose body never comes. Resolves with the answer. */
