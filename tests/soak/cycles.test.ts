@@ -26,6 +26,8 @@ const slack = { things: 16, descriptors: 24 }
 /** What a process may have more in memory in the end: some, and for each cycle, in bytes */
 const growth = { once: 32 * 2 ** 20, each: 4096 }
 const killsEveryMs = 7000
+/** How often in a row, each half a second after the other, the same is found at rest */
+const restLooks = 6
 /** With more the rest says nothing new. */
 const failuresMax = 20
 
@@ -53,7 +55,7 @@ function keepLog(): void {
 test(`${cycles} sandboxes that come and go`, { timeout: 300_000 + cycles * 1000 }, async () => {
   await run(warmUp, cycle)
   await nothingIsLeft()
-  const before = await held()
+  const before = await heldAtRest()
   const memoryBefore = await memory()
   const begun = performance.now()
   let done = 0
@@ -81,7 +83,7 @@ if (cyclesBesideKills > 0) {
 }
 
 async function besideKills(): Promise<void> {
-  const before = await held()
+  const before = await heldAtRest()
   const over = new AbortController()
   const killing = killNowAndThen(over.signal)
   let failed = 0
@@ -159,6 +161,17 @@ async function noMoreThan(before: Record<string, number>): Promise<void> {
       return count > before[name]! + slackOf
     })
   await expect.poll(more, { timeout: 120_000, interval: 500 }).toEqual([])
+}
+
+/** What is there once all that is made ahead is, which is put off while sandboxes come and go. */
+async function heldAtRest(): Promise<Record<string, number>> {
+  const looks = [JSON.stringify(await held())]
+  const rests = async () => {
+    looks.push(JSON.stringify(await held()))
+    return new Set(looks.slice(-restLooks)).size === 1 && looks.length >= restLooks
+  }
+  await expect.poll(rests, { timeout: 120_000, interval: 500 }).toBe(true)
+  return JSON.parse(looks.at(-1)!)
 }
 
 /** How many there are of what a sandbox has, as the kernel counts it. */
