@@ -92,7 +92,10 @@ describe.each(operations)('the engine is killed during: $name', ({ prepare, run,
 
     await engine.start()
     await expect.poll(disagree, { timeout: 60_000, interval: 200 }).toEqual([])
-    const again = await Sandbox.connect(id, { timeoutMs: 600_000 })
+    const again = await Sandbox.connect(id, { timeoutMs: 600_000 }).catch((error) => {
+      // What the engine says is in the server's log alone.
+      throw new Error(server.output().slice(-4000), { cause: error })
+    })
     expect(await again.files.read('kept')).toBe('kept')
     const pids = (await again.commands.list()).map((process) => process.pid)
     if (keepsProcesses) expect(pids).toEqual([pid])
