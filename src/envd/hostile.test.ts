@@ -100,7 +100,9 @@ describe('a client', () => {
     await expectAlive(url)
   })
 
-  it('is refused what would take more than its share of the memory, for as long as it does', async () => {
+  it('is refused what would take more than its share of the memory, for as long as it does', {
+    timeout: 90_000,
+  }, async () => {
     const { hostname, port } = new URL(url)
     const path = '/process.Process/SendInput'
     const headers = { 'content-type': 'application/proto' }

@@ -329,12 +329,7 @@ async function start(
     authority,
     async stop() {
       log.info({}, 'stopping')
-      try {
-        claim.publish({ isStopping: true })
-      } catch (error) {
-        // A full disk, say: whoever asks isn't told, and it stops all the same.
-        log.warn({ err: error }, 'that the server stops is not recorded')
-      }
+      claim.publishStop(log)
       stopping.abort()
       dns?.close()
       for (const each of listeners) each.close()

@@ -2,10 +2,12 @@
  * The state directory: the database, the API key, the guests' run directories, and `server.json`, which says which
  * process owns the directory and where it listens. Mode 0700, because keys and tokens are in it.
  */
+
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Authority } from '../domain/credentials.ts'
+import type { Log } from '../lib/log.ts'
 import { ConfigError } from './config.ts'
 
 /** What a running server tells other commands. */
@@ -70,6 +72,8 @@ export function prepareStateDir(stateDir: string): void {
 export function claimStateDir(stateDir: string): {
   /** Tells other commands more, besides what they were told before. */
   publish(more: Partial<Omit<ServerInfo, 'pid' | 'processStart' | 'startedAt'>>): void
+  /** Tells them that it stops. Where that can't be written, as on a full disk, it stops all the same. */
+  publishStop(log: Log): void
   release(): void
 } {
   const lock = tryLock(stateDir, 'server.lock')
@@ -91,6 +95,13 @@ export function claimStateDir(stateDir: string): {
     publish(more) {
       Object.assign(mine, more)
       write()
+    },
+    publishStop(log) {
+      try {
+        this.publish({ isStopping: true })
+      } catch (error) {
+        log.warn({ err: error }, 'that the server stops is not recorded')
+      }
     },
     release() {
       rmSync(infoPath(stateDir), { force: true })

@@ -1,6 +1,8 @@
 /** Guests that are started ahead, with a real control plane and real guests. */
+import { randomUUID } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, onTestFinished, test } from 'vitest'
 import {
   anySandbox,
   buildOf,
@@ -128,13 +130,16 @@ test('none is handed out twice, and what waits no longer suffices is started as 
 
 test('what its build starts runs before the sandbox is asked for, without what its create says', async () => {
   const parts = await start()
-  const startCmd = 'echo "$(printenv A || echo nothing)" > $HOME/started; sleep 1000'
-  await addTemplate(parts, 'server', { env: { HOME: '/tmp' }, startCmd, readyCmd: 'test -s /tmp/started' })
+  // The process runtime's guests share the machine's files with whatever else runs there.
+  const started = `/tmp/started-${randomUUID()}`
+  onTestFinished(() => rmSync(started, { force: true }))
+  const startCmd = `echo "$(printenv A || echo nothing)" > ${started}; sleep 1000`
+  await addTemplate(parts, 'server', { env: { HOME: '/tmp' }, startCmd, readyCmd: `test -s ${started}` })
   await fill(parts, ['server'])
   await until('one waits', async () => (await waiting(parts)).length === 1)
   const warm = await create(parts, { template: 'server', envVars: { A: 'mine' } })
   expect(warm.phases).toContain('claim')
-  expect(await said(parts, warm.sandbox, 'cat /tmp/started; echo $A')).toBe('nothing\nmine')
+  expect(await said(parts, warm.sandbox, `cat ${started}; echo $A`)).toBe('nothing\nmine')
 })
 
 test('one that has died is not used: its create starts another under another id', async () => {
