@@ -36,7 +36,10 @@ export function createPrebuilt(source = process.env[variable], log = (line) => c
       if (!source) return false
       listing ??= list(source)
       const found = (await listing).get(key)
-      if (found === undefined) return false
+      if (found === undefined) {
+        log(`setup: there is no ready-made ${key} for these sources and this machine, so it is built here`)
+        return false
+      }
       const draft = `${target}.${process.pid}`
       try {
         mkdirSync(dirname(target), { recursive: true })

@@ -49,6 +49,7 @@ test.each(['a folder', 'an address'])(
     expect(await prebuilt.take('two-x64', target)).toBe(false)
     expect(existsSync(target)).toBe(false)
     expect(said).toEqual([
+      expect.stringContaining('no ready-made three-x64 for these sources'),
       expect.stringContaining("two can't be had ready-made (it is not the file that the list names)"),
     ])
     expect(await prebuilt.take('one-x64', target)).toBe(true)
