@@ -50,9 +50,10 @@ export interface Lifecycle {
   ): Promise<Sandbox>
   /**
    * Records that nothing is left of a paused sandbox's memory, or will be, before anything is done that takes it; only inside
-   * `exclusive`. It is no step: the state stays. Errors: `conflict` where the sandbox's end is recorded.
+   * `exclusive`. It is no step: the state stays. `told`: what its owner is told of it. Errors: `conflict` where the sandbox's end is
+   * recorded.
    */
-  forgetMemory(sandbox: Sandbox): Promise<void>
+  forgetMemory(sandbox: Sandbox, told?: Told): Promise<void>
   /** Lets traffic reach a sandbox that runs, unless its end has been recorded meanwhile; only inside `exclusive`. */
   admit(sandbox: Sandbox, options?: { fresh?: boolean }): void
   /**
@@ -132,9 +133,11 @@ export function createLifecycle(parts: {
     idle: () => queue.idle(),
 
     move,
-    async forgetMemory({ id, state, pausedWithMemory }) {
-      if (pausedWithMemory !== true) return
-      await store.sandboxes.update(id, { pausedWithMemory: false }, { from: state, lazily: true })
+    async forgetMemory(sandbox, told) {
+      if (sandbox.pausedWithMemory !== true) return
+      const event = told && eventOf(sandbox, told, clock.now())
+      const options = { event, from: sandbox.state, lazily: true }
+      await store.sandboxes.update(sandbox.id, { pausedWithMemory: false }, options)
     },
     recordEnd,
     carryOut,

@@ -354,6 +354,9 @@ test('a paused sandbox whose guest was cut off loses its memory, in the record f
   await reconcile(control, signal())
   expect(seen).toEqual([{ memory: false }, false])
   expect(await memoryOf()).toBe(false)
+  const paused = await parts.control.store.events.list({ sandboxId: ref.id, types: ['paused'], limit: 2 })
+  const lost = paused.filter(({ detail }) => detail?.memoryLost === true)
+  expect(lost).toHaveLength(1)
   expect(await stateOf(parts.control, ref.id)).toBe('paused')
 })
 

@@ -18,7 +18,7 @@ import { ServerError, toError } from '../domain/error.ts'
 import type { GuestCondition, GuestHandle } from '../domain/runtime.ts'
 import type { Sandbox } from '../domain/sandbox.ts'
 import type { ControlContext } from './context.ts'
-import { failed } from './lifecycle.ts'
+import { failed, type Told } from './lifecycle.ts'
 
 /** Of what a crash has cut off. */
 const interrupted = 'The server ended, or its engine, before this was done.'
@@ -167,9 +167,10 @@ async function settlePaused(
   if (condition === 'paused' || condition === 'stopped') return
   ctx.log.warn({ sandboxId: row.id, condition }, 'a paused sandbox was found running and is paused again')
   const memory = row.pausedWithMemory === true && hasMemory(condition)
-  if (!memory) await ctx.lifecycle.forgetMemory(row)
+  const lost: Told = { type: 'paused', reason: 'request', detail: { memory: false, memoryLost: true } }
+  if (!memory) await ctx.lifecycle.forgetMemory(row, lost)
   const kept = await ctx.node.pause(handle, { memory }, signal)
-  if (!kept.memory) await ctx.lifecycle.forgetMemory(row)
+  if (memory && !kept.memory) await ctx.lifecycle.forgetMemory(row, lost)
 }
 
 async function settleResuming(
