@@ -23,8 +23,8 @@ const clients = 4
 const warmUp = 40
 /** What there may be more of in the end, as what is made ahead goes by demand */
 const slack = { things: 16, descriptors: 24 }
-/** What a process may have more in memory in the end: some, and for each cycle, in bytes */
-const growth = { once: 32 * 2 ** 20, each: 4096 }
+/** What a process may have more in memory in the end: room of a heap that an idle one hasn't yet, and for each cycle, in bytes */
+const growth = { once: 64 * 2 ** 20, each: 4096 }
 const killsEveryMs = 7000
 /** How often in a row, each half a second after the other, the same is found at rest */
 const restLooks = 6
