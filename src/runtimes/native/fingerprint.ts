@@ -73,8 +73,18 @@ function whySharedDisk(
   if (diskLimit?.has !== true) return diskLimit?.why ?? noDiskLimit
   if (limitDisk === true) return undefined
   // Where a few full ones fill it, sandboxes would lose what they have written.
-  const { blocks, bsize } = statfsSync(disk)
-  const gib = (blocks * bsize) / 2 ** 30
-  if (gib >= roomyGib) return undefined
-  return `The disk of ${disk} has ${gib.toFixed(0)} GiB, less than ${roomyGib}: sandboxes share it unless --limit-disk says otherwise.`
+  const gib = sizeOf(disk)
+  if (gib !== undefined && gib >= roomyGib) return undefined
+  const size = gib === undefined ? "a size that isn't known" : `${gib.toFixed(0)} GiB, less than ${roomyGib}`
+  return `The disk of ${disk} has ${size}: sandboxes share it unless --limit-disk says otherwise.`
+}
+
+/** In GiB; undefined where the kernel doesn't say. */
+function sizeOf(directory: string): number | undefined {
+  try {
+    const { blocks, bsize } = statfsSync(directory)
+    return (blocks * bsize) / 2 ** 30
+  } catch {
+    return undefined
+  }
 }

@@ -45,6 +45,20 @@ test('the fingerprint has what the machine has, and names what it lacks', async 
   })
 })
 
+test('a disk whose size is not known is shared, and the fingerprint says so', async () => {
+  const features = { ...hello.features, diskLimit: { has: true } }
+  await using peer = await startPeer(noGuests, { ...hello, features })
+  const egress = { open: false, allow: [] }
+  const shared = { root: peer.root, path: '', images: () => images, egress, log: silentLog }
+  const runtime = createNativeRuntime({ ...shared, limitDisk: 'auto', disk: '/nonexistent' })
+  expect(await runtime.fingerprint(patience())).toMatchObject({
+    usable: true,
+    sharedDisk: expect.stringContaining('The disk of /nonexistent has a size that isn'),
+  })
+  expect(runtime.capabilities.diskLimit).toBe(false)
+  await runtime.close()
+})
+
 test('a start whose outcome is not known leaves nothing, and one that the helper refused is its own matter', async () => {
   const outcomes = ['cut', 'conflict'] as const
   const killed: unknown[] = []
