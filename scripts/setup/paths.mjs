@@ -22,6 +22,8 @@ export const paths = {
   baseArchiveOf: (image) => join(root, 'build', `base-${image.split(':').at(-1)}.tar`),
   bundle: join(root, 'dist', 'e2b-server.mjs'),
   stamps: join(root, 'build', 'stamps'),
+  /** What fills the environments below */
+  uv: join(root, 'build', 'uv'),
   pythonSdks: {
     requirements: join(root, 'tests', 'conformance', 'python', 'requirements'),
     folder: join(root, 'build', 'python'),

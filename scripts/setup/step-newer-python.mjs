@@ -2,7 +2,7 @@
  * build/newer-python/: Python 3.13 as Debian 13 has it, with a C library of its own, for what doesn't run on the
  * distribution's Python. Unpacked, not installed: nothing else of the machine sees it.
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { installPackages } from './apt.mjs'
 import { findProgram } from './find-program.mjs'
@@ -68,10 +68,4 @@ exec "$root/${loader}" --argv0 "$0" --library-path "$root/${libraries}" "$root/u
 `
   writeFileSync(file, text)
   chmodSync(file, 0o755)
-}
-
-/** The pip that comes with it; the distribution's may not run on it. */
-export function newerPip(folder) {
-  const wheels = join(folder, 'usr', 'share', 'python-wheels')
-  return join(wheels, readdirSync(wheels).find((name) => /^pip-.*\.whl$/.test(name)) ?? 'pip.whl')
 }

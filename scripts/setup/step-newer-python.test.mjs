@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
-import { newerPip, newerPython, newerPythonStep } from './step-newer-python.mjs'
+import { newerPython, newerPythonStep } from './step-newer-python.mjs'
 import { needsNewerPython } from './step-python-sdks.mjs'
 import { temporaryFolder } from './temporary-folder.mjs'
 
@@ -23,12 +23,4 @@ test('pins say which Python they need', async () => {
   }
   expect(await needs('a==1\n')).toBe(false)
   expect(await needs('# Python 3.99\na==1\n')).toBe(true)
-})
-
-test('its pip is the one beside it', () => {
-  const folder = temporaryFolder()
-  const wheels = join(folder, 'usr/share/python-wheels')
-  mkdirSync(wheels, { recursive: true })
-  writeFileSync(join(wheels, 'pip-25.1.1-py3-none-any.whl'), '')
-  expect(newerPip(folder)).toBe(join(wheels, 'pip-25.1.1-py3-none-any.whl'))
 })

@@ -10,20 +10,18 @@ import { findProgram } from './find-program.mjs'
 import { runCommand } from './run-command.mjs'
 import { SetupError } from './setup-error.mjs'
 import { hashFiles, readStamp, writeStamp } from './stamp.mjs'
-import { newerPip, newerPython } from './step-newer-python.mjs'
+import { newerPython } from './step-newer-python.mjs'
+import { installPins } from './step-uv.mjs'
 
 const probeTimeoutMs = 20_000
 const createTimeoutMs = 2 * 60_000
 const installTimeoutMs = 10 * 60_000
 /** The system's own comes first: apt completes that one, and no other. */
 const systemPython = '/usr/bin/python3'
-/** How many environments are made at a time: pip uses one CPU. */
-const sideBySide = 2
 /** A Python that can make virtual environments and isn't too old. */
 const probe = (minor) => `import sys, venv, ensurepip; sys.exit(sys.version_info < (3, ${minor}))`
 /** In an environment, the hash of the pins that it was made from. */
 const stampName = 'pins.sha256'
-const pipOptions = ['--no-input', '--disable-pip-version-check', '--no-deps']
 /** What the newest SDK runs on. */
 const oldestMinor = 10
 
@@ -36,13 +34,13 @@ const oldestMinor = 10
 export function pythonStep({ isNeeded }) {
   return {
     name: 'Python',
-    isDone: async () => !(await isNeeded()) || (await findPython(oldestMinor)) !== undefined,
+    isDone: async () => !(await isNeeded()) || (await findOldestPython()) !== undefined,
     run: async (progress) => {
       await installPackages(['python3', 'python3-venv'], {
         missing: 'Python with its module venv is missing',
         progress,
       })
-      if ((await findPython(oldestMinor)) === undefined) {
+      if ((await findOldestPython()) === undefined) {
         throw new SetupError(
           "The Python SDKs need Python 3.10 or newer with its module venv, which can't be found.",
           { advice: 'Install one so that `python3 -m venv` works, then run this command again.' },
@@ -52,13 +50,18 @@ export function pythonStep({ isNeeded }) {
   }
 }
 
+/** The path of what `pythonStep` provides; undefined before it. */
+export function findOldestPython() {
+  return findPython(oldestMinor)
+}
+
 /**
- * @param {{ name?: string, requirements: string, folder: string, newer?: string, isCompiled?: boolean }} options
- *   `requirements`: the folder of the pins; `folder`: where the environments go; `newer`: that of `newerPythonStep`;
- *   `isCompiled`: false where compiling all modules takes longer than installing them, and few are ever loaded
+ * @param {{ name?: string, requirements: string, folder: string, uv: string, newer?: string, isCompiled?: boolean }} options
+ *   `requirements`: the folder of the pins; `folder`: where the environments go; `uv`: that of `uvStep`; `newer`: that of
+ *   `newerPythonStep`; `isCompiled`: false where compiling all modules takes longer than installing them, and few are ever loaded
  * @returns {import('./run-steps.mjs').Step}
  */
-export function pythonSdksStep({ name = 'Python SDKs', requirements, folder, newer, isCompiled = true }) {
+export function pythonSdksStep({ name = 'Python SDKs', requirements, folder, uv, newer, isCompiled = true }) {
   const versions = versionsIn(requirements)
   const isMade = (version) => {
     const at = join(folder, version)
@@ -71,20 +74,28 @@ export function pythonSdksStep({ name = 'Python SDKs', requirements, folder, new
     run: async (progress) => {
       for (const other of existsSync(folder) ? readdirSync(folder) : [])
         if (!versions.includes(other)) rmSync(join(folder, other), { recursive: true, force: true })
-      const left = versions.filter((version) => !isMade(version))
-      const makeNext = async () => {
-        for (let version = left.shift(); version !== undefined; version = left.shift()) {
+      // Environments have most packages in common: what one has downloaded is the others' too.
+      const cache = `${folder}.cache`
+      try {
+        for (const version of versions.filter((each) => !isMade(each))) {
           const pins = join(requirements, `${version}.txt`)
           const hash = hashFiles(requirements, [`${version}.txt`])
-          const python = await findPython(minorOf(pins))
-          const own = python === undefined ? newer : undefined
-          const at = join(folder, version)
-          rmSync(at, { recursive: true, force: true })
-          await createEnvironment({ python, newer: own, folder: at, pins, isCompiled, progress })
-          writeStamp(join(at, stampName), hash)
+          const environment = join(folder, version)
+          rmSync(environment, { recursive: true, force: true })
+          progress(`making a Python environment in ${environment}`)
+          const python = (await findPython(minorOf(pins))) ?? newerPython(newer)
+          await runCommand(python, ['-m', 'venv', '--without-pip', environment], {
+            timeoutMs: createTimeoutMs,
+            progress,
+          })
+          progress(`installing what ${basename(pins)} names`)
+          const timeoutMs = installTimeoutMs
+          await installPins({ uv, environment, pins, isCompiled, cache, timeoutMs, progress })
+          writeStamp(join(environment, stampName), hash)
         }
+      } finally {
+        rmSync(cache, { recursive: true, force: true })
       }
-      await Promise.all(Array.from({ length: sideBySide }, makeNext))
     },
   }
 }
@@ -135,20 +146,4 @@ async function isUsable(python, minor) {
   } catch {
     return false
   }
-}
-
-/** `newer`: the folder of the Python to take where there is no other. */
-async function createEnvironment({ python, newer, folder, pins, isCompiled, progress }) {
-  progress(`making a Python environment in ${folder}`)
-  const program = python ?? newerPython(newer)
-  const withoutPip = python === undefined ? ['--without-pip'] : []
-  await runCommand(program, ['-m', 'venv', ...withoutPip, folder], { timeoutMs: createTimeoutMs, progress })
-  progress(`installing what ${basename(pins)} names`)
-  const options = isCompiled ? pipOptions : [...pipOptions, '--no-compile']
-  await runCommand(join(folder, 'bin', 'python'), ['-m', 'pip', 'install', ...options, '-r', pins], {
-    ...(python === undefined && { env: { PYTHONPATH: newerPip(newer) } }),
-    timeoutMs: installTimeoutMs,
-    advice: 'Check that pip reaches its package index, then run this command again.',
-    progress,
-  })
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -25,7 +25,14 @@ test('it is done while every environment is there, each made from its pins; what
   const [requirements, folder] = [join(root, 'requirements'), join(root, 'python')]
   const files = { '1.0.0.txt': 'a==1', '2.0.0.txt': '# none', 'gone.txt': '' }
   for (const [name, pins] of Object.entries(files)) writeFileSync(join(requirements, name), pins)
-  const step = () => pythonSdksStep({ requirements, folder })
+  const uv = join(root, 'uv')
+  const asked = join(uv, 'asked')
+  mkdirSync(join(uv, 'bin'), { recursive: true })
+  const program = (name, line) =>
+    writeFileSync(join(uv, 'bin', name), `#!/bin/sh\n${line}\n`, { mode: 0o755 })
+  program('python', `echo "global.index-url='https://mirror.test/simple'"`)
+  program('uv', `echo "$UV_DEFAULT_INDEX $@" >> ${asked}`)
+  const step = () => pythonSdksStep({ requirements, folder, uv })
   expect(await step().isDone()).toBe(false)
   // As made before, but for what the packages are.
   for (const version of ['1.0.0', '2.0.0', 'gone']) {
@@ -42,7 +49,11 @@ test('it is done while every environment is there, each made from its pins; what
   expect(await step().isDone()).toBe(true)
   expect(readdirSync(folder)).toEqual(['1.0.0', '2.0.0'])
   expect(readdirSync(join(folder, '1.0.0/bin'))).toEqual(['python'])
-  expect(readdirSync(join(folder, '2.0.0/bin'))).toContain('pip')
+  expect(readdirSync(join(folder, '2.0.0/bin'))).toContain('python')
+  const [line, ...others] = readFileSync(asked, 'utf8').trim().split('\n')
+  expect(others).toEqual([])
+  expect(line).toMatch(/^https:\/\/mirror\.test\/simple pip install --no-deps /)
+  expect(line).toContain(`--python ${join(folder, '2.0.0/bin/python')} -r ${join(requirements, '2.0.0.txt')}`)
 
   rmSync(join(folder, '1.0.0/bin/python'))
   expect(await step().isDone()).toBe(false)

@@ -17,10 +17,11 @@ import { nodeModulesStep } from './step-node-modules.mjs'
 import { nodeVersionStep } from './step-node-version.mjs'
 import { olderCliStep } from './step-older-cli.mjs'
 import { prebuiltStep } from './step-prebuilt.mjs'
-import { needsNewerPython, pythonSdksStep, pythonStep } from './step-python-sdks.mjs'
+import { findOldestPython, needsNewerPython, pythonSdksStep, pythonStep } from './step-python-sdks.mjs'
 import { registryStep } from './step-registry.mjs'
 import { rustStep } from './step-rust.mjs'
 import { rustProgramStep } from './step-rust-program.mjs'
+import { uvStep } from './step-uv.mjs'
 
 /** What a setup is for. */
 export const purposes = ['docker', 'native', 'test', 'bench', 'cli', 'local']
@@ -45,7 +46,11 @@ export function stepsFor(purpose) {
   const programs = usesGuests ? [guestAgent, ...(hasSandboxes ? [helper] : [])] : []
   const rustIsNeeded = async () =>
     purpose === 'test' || (await Promise.all(programs.map((step) => step.isDone()))).includes(false)
-  const environments = [pythonSdksStep(paths.pythonSdks), pythonSdksStep(paths.frameworks)]
+  const { uv } = paths
+  const environments = [
+    pythonSdksStep({ ...paths.pythonSdks, uv }),
+    pythonSdksStep({ ...paths.frameworks, uv }),
+  ]
   const pythonIsNeeded = async () =>
     (await Promise.all(environments.map((step) => step.isDone()))).includes(false)
   const { requirements, newer } = paths.frameworks
@@ -53,6 +58,7 @@ export function stepsFor(purpose) {
     folder: newer,
     isNeeded: async () => (await pythonIsNeeded()) && (await needsNewerPython(requirements)),
   })
+  const fillsEnvironments = uvStep({ folder: uv, isNeeded: pythonIsNeeded, findPython: findOldestPython })
   const baseImage = usesDocker
     ? baseImageStep({ nameFile: paths.baseImage, archiveOf: paths.baseArchiveOf })
     : baseArchiveStep({ nameFile: paths.baseImage, archiveOf: paths.baseArchiveOf })
@@ -70,7 +76,6 @@ export function stepsFor(purpose) {
           registryStep({ program: paths.registry }),
           olderCliStep({ folder: paths.olderCli }),
           pythonStep({ isNeeded: pythonIsNeeded }),
-          newerPython,
         ]
       : []),
     ...inLane('server', [
@@ -80,7 +85,7 @@ export function stepsFor(purpose) {
     ...inLane('agent', programs),
     ...inLane('image', hasSandboxes ? [baseImage] : []),
     ...inLane('tools', hasSandboxes ? [imageToolsStep({ archive: paths.imageTools })] : []),
-    ...inLane('Python', purpose === 'test' ? environments : []),
+    ...inLane('Python', purpose === 'test' ? [newerPython, fillsEnvironments, ...environments] : []),
   ]
 }
 
