@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 import { testedRuntime } from './scripts/test/runtime.mjs'
 
@@ -38,6 +39,8 @@ const inDebugMode = ['debug-mode', 'commands', 'files', 'transfer', 'watch'].map
 /** From fast to slow. `unit` and most of `fuzz` need nothing but Node and the guest agent's binary. */
 export default defineConfig({
   test: {
+    // Most files wait for processes, clocks or an engine longer than they compute.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     projects: [
       {
         test: {

@@ -10,24 +10,30 @@ import { root } from './setup/paths.mjs'
 import { setUp } from './setup/set-up.mjs'
 import { choose } from './test/choose.mjs'
 import { describeFlaky, runFailedAgain } from './test/flaky.mjs'
+import { createPreparation } from './test/preparation.mjs'
 import { createPrograms } from './test/programs.mjs'
 import { summaryLine } from './test/results.mjs'
 import { runSideBySide } from './test/side-by-side.mjs'
 import { createSuiteRunner } from './test/suite-runner.mjs'
 import { suites } from './test/suites.mjs'
 
-/** Suites at a time. They wait more than they compute, so three fit on two cores. */
-const lanes = 3
+/** Suites at a time. They wait more than they compute, so four fit on two cores. */
+const lanes = 4
 
 const begunAt = performance.now()
 const options = chooseOrExit(process.argv.slice(2))
-await setUp('test')
 const programs = createPrograms()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupt(signal))
+const { onDone, onAllDone, whenReady } = createPreparation()
+const prepared = setUp('test', { onDone, beforeExit: programs.endAll }).then(() => {
+  onAllDone()
+  return performance.now() - begunAt
+})
 
 const first = options.chosen.filter(({ isLast }) => !isLast)
 const runner = createSuiteRunner({ programs, options, isAlone: options.chosen.length === 1, print })
-const together = await runner.watch(() => runSideBySide(first, { lanes, run: runner.run }))
+const together = await runner.watch(() => runSideBySide(first, { lanes, run: runner.run, whenReady }))
+const preparationMs = await prepared
 const { outcomes, flaky } = await runFailedAgain(together, runner.runAgain)
 for (const suite of options.chosen.filter(({ isLast }) => isLast)) outcomes.push(await runner.run(suite))
 finish(outcomes, flaky)
@@ -40,7 +46,9 @@ function finish(outcomes, flaky) {
   )
   if (failures.length > 0) print(`\n== What failed\n${failures.join('\n')}`)
   if (flaky.length > 0) print(`\n== Flaky: ${flaky.length}\n${describeFlaky(flaky, flakyPage()).join('\n')}`)
-  print(`\n== How long it took\n${runner.table(performance.now() - begunAt).join('\n')}`)
+  print(
+    `\n== How long it took\n${runner.table({ preparationMs, totalMs: performance.now() - begunAt }).join('\n')}`,
+  )
   print(`\n${summaryLine(total)}`)
   process.exitCode = total.failed + total.skipped > 0 ? 1 : 0
 }

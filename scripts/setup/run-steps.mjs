@@ -17,11 +17,15 @@ import { SetupError } from './setup-error.mjs'
  * at once are one after the other, and the second finds its work done. Errors: `SetupError`, after what was under way beside it.
  *
  * @param {Step[]} steps
- * @param {{ lock: string, report: import('./report.mjs').Report }} options `lock`: the lock's file
+ * @param {{ lock: string, report: import('./report.mjs').Report, onDone?: (name: string) => void }} options `lock`: the
+ *   lock's file; `onDone` is told of each step once it is known that it is done
  */
-export async function runSteps(steps, { lock, report }) {
+export async function runSteps(steps, { lock, report, onDone = () => {} }) {
   const done = await Promise.all(steps.map((step) => step.isDone()))
-  if (done.every(Boolean)) return
+  if (done.every(Boolean)) {
+    for (const { name } of steps) onDone(name)
+    return
+  }
   await withLock(
     lock,
     async () => {
@@ -29,7 +33,7 @@ export async function runSteps(steps, { lock, report }) {
       while (next.length > 0) {
         const end = next.findIndex(({ lane }) => lane === undefined)
         const count = end === -1 ? next.length : Math.max(end, 1)
-        await runSideBySide(next.slice(0, count), report)
+        await runSideBySide(next.slice(0, count), report, onDone)
         next = next.slice(count)
       }
     },
@@ -37,17 +41,19 @@ export async function runSteps(steps, { lock, report }) {
   )
 }
 
-async function runSideBySide(steps, report) {
+async function runSideBySide(steps, report, onDone) {
   const lanes = [...new Set(steps.map(({ lane }) => lane))]
   let hasFailed = false
   const outcomes = await Promise.allSettled(
     lanes.map(async (lane) => {
       for (const step of steps.filter((each) => each.lane === lane)) {
-        if (hasFailed || (await step.isDone())) continue
-        await runStep(step, report).catch((error) => {
-          hasFailed = true
-          throw error
-        })
+        if (hasFailed) continue
+        if (!(await step.isDone()))
+          await runStep(step, report).catch((error) => {
+            hasFailed = true
+            throw error
+          })
+        onDone(step.name)
       }
     }),
   )

@@ -23,17 +23,19 @@ function step(name, log, { done = false, effect = true } = {}) {
   }
 }
 
-test('what is not done is done, in order', async () => {
+test('what is not done is done, in order, and whoever waits for a step is told', async () => {
   const log = []
-  await runSteps([step('a', log), step('b', log, { done: true }), step('c', log)], context())
-  expect(log).toEqual(['a', 'c'])
+  const onDone = (name) => log.push(`${name} is done`)
+  await runSteps([step('a', log), step('b', log, { done: true }), step('c', log)], { ...context(), onDone })
+  expect(log).toEqual(['a', 'a is done', 'b is done', 'c', 'c is done'])
 })
 
 test('with nothing to do, not even the lock is touched', async () => {
   const log = []
   const { lock, report } = context()
-  await runSteps([step('a', log, { done: true })], { lock, report })
-  expect(log).toEqual([])
+  const onDone = (name) => log.push(`${name} is done`)
+  await runSteps([step('a', log, { done: true })], { lock, report, onDone })
+  expect(log).toEqual(['a is done'])
   expect(existsSync(lock)).toBe(false)
 })
 
@@ -48,7 +50,8 @@ test('two setups at once do the work once', async () => {
 test('a step that has no effect fails, and nothing after it runs', async () => {
   const log = []
   const steps = [step('a', log, { effect: false }), step('b', log)]
-  await expect(runSteps(steps, context())).rejects.toThrow(/^a:/)
+  const onDone = (name) => log.push(`${name} is done`)
+  await expect(runSteps(steps, { ...context(), onDone })).rejects.toThrow(/^a:/)
   expect(log).toEqual(['a'])
 })
 

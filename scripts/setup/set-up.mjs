@@ -9,12 +9,15 @@ import { stepsFor } from './steps.mjs'
  * exit code 1.
  *
  * @param {string} purpose one of `purposes` in steps.mjs
+ * @param {{ onDone?: (step: string) => void, beforeExit?: () => Promise<void> }} [options] `onDone`: as of `runSteps`;
+ *   `beforeExit`: what ends what has been begun meanwhile, where the process is to end
  */
-export async function setUp(purpose) {
+export async function setUp(purpose, { onDone, beforeExit = async () => {} } = {}) {
   try {
-    await runSteps(stepsFor(purpose), { lock: paths.lock, report: createReport() })
+    await runSteps(stepsFor(purpose), { lock: paths.lock, report: createReport(), onDone })
   } catch (error) {
     process.stderr.write(explain(error))
+    await beforeExit()
     process.exit(1)
   }
 }

@@ -25,7 +25,7 @@ test('a mode is whole, and so is all of a deep run', () => {
 })
 
 test('every suite about whole servers can run on the other runtime, in deep runs all do', () => {
-  expect(all.filter((name) => /-on-(docker|native)$/.test(name)).length).toBe(8)
+  expect(all.filter((name) => /-on-(docker|native)$/.test(name)).length).toBe(9)
   const [one] = all.filter((name) => name.startsWith('chaos-on-'))
   expect(named('--only', one).names).toEqual([one])
 })

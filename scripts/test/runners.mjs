@@ -32,8 +32,8 @@ export async function check({ runProgram }, program, args) {
 }
 
 /** A script of ours that says yes or no: one test. */
-export async function checkByScript({ runProgram }, script, args) {
-  const { code } = await runProgram(process.execPath, ['--import', 'tsx', script, ...args])
+export async function checkByScript({ runProgram }, script, args, { env } = {}) {
+  const { code } = await runProgram(process.execPath, ['--import', 'tsx', script, ...args], { env })
   return yesOrNo(code, script)
 }
 

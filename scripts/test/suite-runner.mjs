@@ -52,7 +52,7 @@ export function createSuiteRunner({ programs, options, isAlone, print }) {
     /** Tells those who wait what runs, as long as `work` takes. */
     async watch(work) {
       const timer = setInterval(() => {
-        if (!isAlone) print(progressLine(performance.now() - begunAt, underWay))
+        if (!isAlone && underWay.size > 0) print(progressLine(performance.now() - begunAt, underWay))
       }, progressMs)
       try {
         return await work()
@@ -60,9 +60,9 @@ export function createSuiteRunner({ programs, options, isAlone, print }) {
         clearInterval(timer)
       }
     },
-    /** @param {number} totalMs all of the run, its preparation included */
-    table(totalMs) {
-      const preparation = { name: 'preparation', ms: totalMs - (performance.now() - begunAt), closing: '' }
+    /** @param {{ preparationMs: number, totalMs: number }} times of all that was beside the suites, and of all of the run */
+    table({ preparationMs, totalMs }) {
+      const preparation = { name: 'preparation', ms: preparationMs, closing: '' }
       const whole = { name: 'the whole run', ms: totalMs, closing: '' }
       return [preparation, ...rows, whole].map(rowOf)
     },

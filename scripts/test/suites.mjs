@@ -1,10 +1,8 @@
 /**
  * Everything that `npm test` runs. The longest come first, as others run beside them; of those, what is quick to fail.
  */
-import { execFile } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { root } from '../setup/paths.mjs'
 import { inDomainMode } from './domain-mode.mjs'
 import { requireAtLeast } from './results.mjs'
@@ -19,6 +17,9 @@ import { otherRuntimeOf, runtimeOf } from './runtime.mjs'
  * @property {string} title
  * @property {string} [mode] one of `modes`
  * @property {boolean} [isDeepOnly] runs in deep runs, and where it is named
+ * @property {string[]} [needs] steps of the setup that are enough for it; all without
+ * @property {string} [aloneWith] what it shares with others, beside which it doesn't run
+ * @property {string[]} [after] suites that end before it begins, where they run at all
  * @property {boolean} [isLast] runs when all others, and their failed tests again, are done
  * @property {(context: Context) => Promise<Results>} run
  * @property {(context: Context, test: { file?: string, name: string }) => Promise<boolean>} [again] runs one test alone;
@@ -30,6 +31,10 @@ const attemptsMin = 300
 
 /** Vitest's report of the conformance tests */
 const conformanceReport = join(root, 'build', 'results', 'conformance.json')
+
+/** Stock templates that suites have sandboxes of, and those of them that domain mode has */
+const stockNames = ['code-interpreter-v1', 'desktop', 'mcp-gateway', 'codex']
+const stockNamesInDomainMode = stockNames.filter((name) => name !== 'codex')
 
 /** How long, and how many, in deep runs */
 const deepSoak = { E2B_SOAK_SECONDS: '600', E2B_SOAK_CYCLES: '10000', E2B_SOAK_CYCLES_BESIDE_KILLS: '500' }
@@ -53,6 +58,18 @@ const filesAboutRuntimes = [
 
 /** @type {Suite[]} */
 export const suites = [
+  // Beside the rest of the setup.
+  { name: 'guest', title: 'Guest agent', needs: ['Rust toolchain'], ...cargoSuite('guest') },
+  {
+    name: 'host',
+    title: 'Privileged helper',
+    needs: ['Rust toolchain', 'network rules', 'guest agent'],
+    ...cargoSuite('host'),
+  },
+  ...onBoth('stock-images', {
+    title: 'Stock templates are built',
+    suiteOn: ({ around }) => ({ run: (context) => buildStock(context, stockNames, around) }),
+  }),
   ...onBoth('conformance', {
     title: 'Official SDKs against the server, in header mode',
     mode: 'header',
@@ -63,6 +80,7 @@ export const suites = [
   ...onBoth('stock', {
     title: 'Stock templates that are built first, through the SDKs made for them',
     mode: 'header',
+    after: 'stock-images',
     suiteOn: ({ around }) =>
       vitestSuite('stock', ({ isDeep }) => ({
         ...around,
@@ -78,12 +96,11 @@ export const suites = [
   { name: 'lint', title: 'Format and lint', run: (context) => check(context, 'biome', ['check', '.']) },
   { name: 'types', title: 'Types', run: (context) => check(context, 'tsc', ['--noEmit']) },
   { name: 'dead-code', title: 'Dead code', run: (context) => check(context, 'knip', []) },
-  { name: 'guest', title: 'Guest agent', ...cargoSuite('guest') },
-  { name: 'host', title: 'Privileged helper', ...cargoSuite('host') },
   { name: 'unit', title: 'Unit tests', ...vitestSuite('unit') },
   ...onBoth('conformance-domain', {
     title: 'Official SDKs against the server, in domain mode with TLS and DNS',
     mode: 'domain',
+    aloneWith: 'domain',
     suiteOn: ({ around }) => ({
       run: (context) =>
         inDomainMode((mode) =>
@@ -96,16 +113,16 @@ export const suites = [
         inDomainMode((mode) => vitestAlone(context, 'conformance-domain', test, together(mode, around))),
     }),
   }),
-  // Late: what it begins with is built by `stock`, and a lane that waits for that does nothing.
   ...onBoth('stock-domain', {
     title: 'Stock templates in a browser, an MCP client and older SDKs, in domain mode',
     mode: 'domain',
+    aloneWith: 'domain',
+    after: 'stock-images',
     suiteOn: ({ around }) => ({
       async run(context) {
-        const script = join(root, 'tests', 'support', 'build-stock.ts')
-        const names = ['code-interpreter-v1', 'desktop', 'mcp-gateway']
-        const env = { ...process.env, ...around.env }
-        await promisify(execFile)(process.execPath, ['--import', 'tsx', script, ...names], { cwd: root, env })
+        // By now they are there, but in a run of this mode alone; in the mode itself nobody reaches registries.
+        const built = await buildStock(context, stockNamesInDomainMode, around)
+        if (built.failed > 0) return built
         return await inDomainMode((mode) => vitest(context, 'stock-domain', together(mode, around)))
       },
       again: (context, test) =>
@@ -166,6 +183,7 @@ export const suites = [
   ...onBoth('conformance-debug', {
     title: 'Official SDKs against the server, in debug mode',
     mode: 'debug',
+    aloneWith: 'debug',
     suiteOn: ({ around }) =>
       vitestSuite('conformance-debug', () => ({
         ...around,
@@ -199,24 +217,46 @@ export const modes = ['header', 'domain', 'debug']
  * the files that are `differing`, if any.
  *
  * @param {string} name
- * @param {Pick<Suite, 'title' | 'mode'> & { differing?: string[], suiteOn: (on: On) => Pick<Suite, 'run' | 'again'> }} what
+ * @param {Pick<Suite, 'title' | 'mode' | 'aloneWith'> & { after?: string, differing?: string[],
+ *   suiteOn: (on: On) => Pick<Suite, 'run' | 'again'> }} what `after`: the suite that comes before it, on either runtime
  * @returns {Suite[]}
  */
-function onBoth(name, { title, mode, differing = [], suiteOn }) {
+function onBoth(name, { title, mode, aloneWith, after, differing = [], suiteOn }) {
   const [first, other] = [runtimeOf(name), otherRuntimeOf(name)]
+  const orderOn = (runtime) => ({
+    ...(aloneWith !== undefined && { aloneWith }),
+    ...(after !== undefined && { after: [nameOn(after, runtime)] }),
+  })
   const on = (runtime, more = {}) => ({ env: { E2B_SERVER_RUNTIME: runtime }, ...more })
   const second = (files) => suiteOn({ around: on(other, { files }), isFirst: false })
   return [
-    { name, title: `${title}, on ${first}`, mode, ...suiteOn({ around: on(first), isFirst: true }) },
     {
-      name: `${name}-on-${other}`,
+      name,
+      title: `${title}, on ${first}`,
+      mode,
+      ...orderOn(first),
+      ...suiteOn({ around: on(first), isFirst: true }),
+    },
+    {
+      name: nameOn(name, other),
       title: `${title}, on ${other}`,
       mode,
+      ...orderOn(other),
       isDeepOnly: differing.length === 0,
       ...second(differing),
       run: (context) => second(context.isWhole ? [] : differing).run(context),
     },
   ]
+}
+
+/** Where they aren't there. */
+function buildStock(context, names, around) {
+  return checkByScript(context, join(root, 'tests', 'support', 'build-stock.ts'), names, around)
+}
+
+/** What a suite is called on a runtime. */
+function nameOn(name, runtime) {
+  return runtime === runtimeOf(name) ? name : `${name}-on-${runtime}`
 }
 
 /** Both at once. */

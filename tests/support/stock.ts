@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const program = join(import.meta.dirname, '../../scripts/e2b-server.mjs')
-/** Held while one is built: whoever waits for it finds what was built meanwhile. */
-const lockFile = join(tmpdir(), 'e2b-server-test-stock.lock')
+/** Held while that one is built: whoever waits for it finds what was built meanwhile. */
+const lockFileOf = (name: string) => join(tmpdir(), `e2b-server-test-stock-${name}.lock`)
 const logMaxBytes = 64 * 2 ** 20
 
 /**
@@ -15,7 +15,7 @@ const logMaxBytes = 64 * 2 ** 20
  */
 export async function buildStock({ stateDir }: { stateDir: string }, name: string): Promise<void> {
   const command = [process.execPath, program, 'templates', 'build', name, '--state-dir', stateDir]
-  await promisify(execFile)('flock', [lockFile, ...command], { maxBuffer: logMaxBytes }).catch(
+  await promisify(execFile)('flock', [lockFileOf(name), ...command], { maxBuffer: logMaxBytes }).catch(
     ({ stdout, stderr }: { stdout: string; stderr: string }) => {
       throw new Error(`The stock template ${name} is not built.\n${stdout.slice(-20_000)}\n${stderr}`)
     },
