@@ -101,7 +101,7 @@ export interface WarmFigures {
   waiting: number
   /** Not yet */
   starting: number
-  /** Creates that took one, and that found none, since the start of the server */
+  /** Creates that took one, and that found none ready, since the start of the server */
   claimed: number
   missed: number
 }

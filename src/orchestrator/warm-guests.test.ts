@@ -1,6 +1,8 @@
 /** Guests that are started ahead, with a real control plane and real guests. */
 import { randomUUID } from 'node:crypto'
-import { rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
 import {
@@ -128,6 +130,30 @@ test('none is handed out twice, and what waits no longer suffices is started as 
   await until('eight wait', async () => (await waiting(parts)).length === 8)
 })
 
+test('one that is ready is handed out before one that was begun earlier and hangs, whose kind else starts as ever', async () => {
+  const parts = await start()
+  const folder = join(tmpdir(), `ready-${randomUUID()}`)
+  mkdirSync(folder)
+  chmodSync(folder, 0o777)
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  // The first that asks whether it is ready is never told.
+  const readyCmd = `mkdir ${folder}/first 2>/dev/null && exec sleep 1000; test -e ${folder}/go`
+  await addTemplate(parts, 'slow', { env: { HOME: '/tmp' }, readyCmd })
+  await fill(parts, ['slow'])
+  await until('one hangs', () => existsSync(`${folder}/first`))
+  const [hanging] = await parts.control.store.warmGuests.list()
+  writeFileSync(`${folder}/go`, '')
+  // Both at once, after which two are wanted.
+  const cold = await Promise.all([1, 2].map(() => create(parts, { template: 'slow' })))
+  expect(cold.flatMap(({ phases }) => phases)).not.toContain('claim')
+  await until('one is ready', () => parts.warm.figures().slow?.waiting === 1)
+  expect(parts.warm.figures().slow).toMatchObject({ waiting: 1, starting: 1, missed: 2 })
+  const warm = await create(parts, { template: 'slow' })
+  expect(warm.phases).toContain('claim')
+  expect(warm.sandbox.id).not.toBe(hanging)
+  expect(parts.warm.owns(hanging!)).toBe(true)
+})
+
 test('what its build starts runs before the sandbox is asked for, without what its create says', async () => {
   const parts = await start()
   // The process runtime's guests share the machine's files with whatever else runs there.
@@ -136,7 +162,7 @@ test('what its build starts runs before the sandbox is asked for, without what i
   const startCmd = `echo "$(printenv A || echo nothing)" > ${started}; sleep 1000`
   await addTemplate(parts, 'server', { env: { HOME: '/tmp' }, startCmd, readyCmd: `test -s ${started}` })
   await fill(parts, ['server'])
-  await until('one waits', async () => (await waiting(parts)).length === 1)
+  await until('one waits', () => parts.warm.figures().server?.waiting === 1)
   const warm = await create(parts, { template: 'server', envVars: { A: 'mine' } })
   expect(warm.phases).toContain('claim')
   expect(await said(parts, warm.sandbox, `cat ${started}; echo $A`)).toBe('nothing\nmine')

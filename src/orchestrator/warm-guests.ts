@@ -22,8 +22,9 @@ import { createDemand, type Demand } from './warm-demand.ts'
 
 export interface WarmGuests {
   /**
-   * Reserves a guest of that kind that waits, or is about to. Undefined: there is none, and the sandbox is started as
-   * others are. Each call counts as demand. What it returns goes to `take` or `putBack`.
+   * Reserves a guest of that kind that is ready; where there is none, one that is being started and will be ready sooner than
+   * another. Undefined: there is neither, and the sandbox is started as others are. Each call counts as demand. What it returns
+   * goes to `take` or `putBack`.
    */
   claim(kind: WarmKind): string | undefined
   /** Of one that was claimed: it waits again, unless it was taken, and then it is no longer kept here. */
@@ -126,7 +127,7 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
       if (!isOn) return undefined
       const stock = stockOf(kind, false)
       stock.demand.note(performance.now())
-      const [spare] = stock.spares
+      const spare = nextOf(stock)
       const label = labelOf(kind.templateId)
       const counts = claims.get(label) ?? { claimed: 0, missed: 0 }
       claims.set(label, counts)
@@ -214,6 +215,15 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
     const gone = [...stocks].filter(([, { kind }]) => kind.image === image)
     for (const [key] of gone) stocks.delete(key)
     await endAll(gone.flatMap(([, { spares }]) => [...spares]))
+  }
+
+  /**
+   * Those that were put back first. One whose start has begun is up before another would be; what its build's commands wait for
+   * may never come, so whoever asks doesn't wait for these.
+   */
+  function nextOf({ kind, spares }: Stock): Spare | undefined {
+    const ready = [...spares].find(({ isReady }) => isReady)
+    return ready ?? (hasCommands(kind.defaults) ? undefined : [...spares][0])
   }
 
   function stockOf(kind: WarmKind, isKept: boolean): Stock {
