@@ -16,6 +16,10 @@ const isTest = (path) => /\.(test|suite)\.ts$/.test(path)
  */
 export function bundleStep({ root, bundle, stamp }) {
   const hash = () => hashFiles(root, sources, isTest)
+  const entryPoints = [
+    { in: 'src/main/main.ts', out: basename(bundle, '.mjs') },
+    { in: 'src/main/data-worker.ts', out: 'data-worker' },
+  ]
   return {
     name: 'server bundle',
     isDone: async () => existsSync(bundle) && readStamp(stamp) === hash(),
@@ -24,7 +28,7 @@ export function bundleStep({ root, bundle, stamp }) {
       const before = hash()
       const { build } = await import('esbuild')
       try {
-        await build(buildOptions({ root, bundle }))
+        await build(bundleOptions({ root, entryPoints, outdir: dirname(bundle) }))
       } catch (error) {
         throw new SetupError("The server's sources can't be bundled.", {
           output: error.message.split('\n').slice(0, 20),
@@ -37,15 +41,16 @@ export function bundleStep({ root, bundle, stamp }) {
   }
 }
 
-/** What esbuild is asked for. */
-function buildOptions({ root, bundle }) {
+/**
+ * What esbuild is asked for.
+ *
+ * @param {{ root: string, entryPoints: { in: string, out: string }[], outdir: string }} options `outdir`: a folder of the checkout
+ */
+export function bundleOptions({ root, entryPoints, outdir }) {
   return {
     absWorkingDir: root,
-    entryPoints: [
-      { in: 'src/main/main.ts', out: basename(bundle, '.mjs') },
-      { in: 'src/main/data-worker.ts', out: 'data-worker' },
-    ],
-    outdir: dirname(bundle),
+    entryPoints,
+    outdir,
     outExtension: { '.js': '.mjs' },
     bundle: true,
     platform: 'node',

@@ -8,11 +8,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Sandbox } from 'e2b'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { testedRuntime } from '../../scripts/test/runtime.mjs'
 import type { Store } from '../../src/domain/store.ts'
 import { openSqliteStore } from '../../src/store/dialects/sqlite.ts'
 import { type Holdings, holdingsOf } from '../support/holdings.ts'
 import { bundleCrashServer, type CrashServer, startCrashServer } from './support/crash-server-process.ts'
 import { disagreements } from './support/disagreements.ts'
+
+/**
+ * What comes after one step is what comes before the next, but for time: that difference is the control plane's, so one runtime
+ * shows it.
+ */
+const isWhole = testedRuntime() === 'native' || process.env.E2B_TEST_DEEP !== undefined
 
 const stateDir = mkdtempSync(join(tmpdir(), 'e2b-crash-'))
 let store: Store
@@ -116,8 +123,11 @@ describe.each(operations)('kill -9 in the middle of: $name', (operation) => {
   test('at each of its steps', { timeout: 300_000 }, async () => {
     const steps = await stepsOf(operation)
     expect(steps.length).toBeGreaterThanOrEqual(6)
-    for (let at = 0; at < steps.length; at++) await crashAt(operation, at, steps[at]!)
-    console.log(`crash matrix: ${operation.name}: ${steps.length} steps`)
+    const chosen = [...steps.entries()].filter(
+      ([at, step]) => isWhole || step.endsWith(':before') || at === steps.length - 1,
+    )
+    for (const [at, step] of chosen) await crashAt(operation, at, step)
+    console.log(`crash matrix: ${operation.name}: ${chosen.length} of ${steps.length} steps`)
   })
 })
 

@@ -2,8 +2,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { build } from 'esbuild'
+import { bundleOptions } from '../../../scripts/setup/step-bundle.mjs'
 import type { Armed } from './crash-server.ts'
 
 export interface CrashServer {
@@ -23,16 +24,10 @@ const root = join(import.meta.dirname, '../../..')
 const bundle = join(root, 'build/crash-server.mjs')
 const startTimeoutMs = 60_000
 
+/** As the server itself is: it is started some hundred times, and files of its packages would be most of that. */
 export async function bundleCrashServer(): Promise<void> {
-  await build({
-    entryPoints: [join(import.meta.dirname, 'crash-server.ts')],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    outfile: bundle,
-    logLevel: 'error',
-  })
+  const entryPoints = [{ in: 'tests/chaos/support/crash-server.ts', out: basename(bundle, '.mjs') }]
+  await build(bundleOptions({ root, entryPoints, outdir: dirname(bundle) }))
 }
 
 export async function startCrashServer(stateDir: string): Promise<CrashServer> {
