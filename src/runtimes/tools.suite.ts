@@ -13,6 +13,8 @@ export interface RuntimeSuite {
   image: string
   /** Whether it says `engine-up` once it hears of ends */
   hasEngine: boolean
+  /** Whether it is tested here that images are copied as a whole, which takes long where they are large */
+  copiesImages: boolean
   /** Ends a guest behind the runtime's back */
   kill: (handle: GuestHandle) => Promise<void>
   /** Leaves what a crash in the middle of a start leaves */

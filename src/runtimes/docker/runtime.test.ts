@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, readlink, stat, symlink } from 'node:fs/promises'
+import { readdir, readFile, readlink, stat, symlink } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -8,9 +8,9 @@ import type { Runtime } from '../../domain/runtime.ts'
 import { hello } from '../../guest/hello.ts'
 import { sleep } from '../../lib/deadline.ts'
 import { newId } from '../../lib/ids.ts'
-import { runRuntimeSuite } from '../runtime.suite.ts'
 import { guestOf, guestSpec, run } from '../tools.suite.ts'
 import { containerName, instanceLabel, instancePrefix } from './container.ts'
+import { testContract } from './contract.fixture.ts'
 import { container, docker, patience, server } from './runtime.fixture.ts'
 
 const image = await baseImageName()
@@ -18,23 +18,7 @@ const isRoot = process.getuid?.() === 0
 
 beforeAll(() => buildBaseImage({ log: () => {} }), 15 * 60_000)
 
-for (const transport of isRoot ? (['unix', 'tcp'] as const) : (['tcp'] as const)) {
-  const one = await server({ transport })
-  afterAll(one.dispose)
-  runRuntimeSuite({
-    name: `docker, ${transport}`,
-    create: one.create,
-    image,
-    hasEngine: true,
-    kill: async (handle) => {
-      await container(handle).kill()
-      await container(handle).wait()
-    },
-    plantRemainder: async (sandboxId) => {
-      await mkdir(join(one.stateDir, 'run', sandboxId), { recursive: true })
-    },
-  })
-}
+if (isRoot) await testContract('unix', { copiesImages: true })
 
 describe('docker runtime', () => {
   let one: Awaited<ReturnType<typeof server>>

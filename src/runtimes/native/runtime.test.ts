@@ -18,6 +18,7 @@ runRuntimeSuite({
   image,
   kill: one.kill,
   hasEngine: true,
+  copiesImages: true,
   plantRemainder: async (sandboxId) => {
     await mkdir(join(one.root, 'guests', sandboxId), { recursive: true })
   },

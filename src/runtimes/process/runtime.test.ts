@@ -38,6 +38,7 @@ runRuntimeSuite({
     process.kill(Number(state.pid), 'SIGKILL')
   },
   hasEngine: false,
+  copiesImages: true,
   plantRemainder: async (sandboxId) => {
     await mkdir(join(root, sandboxId), { recursive: true })
   },
