@@ -1,6 +1,7 @@
-import { ServerError } from '../domain/error.ts'
+import { ServerError, toError } from '../domain/error.ts'
 import type { SandboxDefaults } from '../domain/template-build.ts'
 import { anySignal, sleep } from '../lib/deadline.ts'
+import { attach } from './attach.ts'
 import { exec } from './exec.ts'
 import type { Guest } from './guest.ts'
 import type { ProcessEvent, ProcessExit, ProcessStream } from './process-stream.ts'
@@ -21,6 +22,11 @@ const firstWaitMs = 25
 const longestWaitMs = 1_000
 /** Longest run of one attempt, in ms. */
 const attemptMs = 600_000
+/** How soon after readiness an end with 0 may still come of a command that had only to start something, in ms. */
+const settleMs = 1_000
+/** Output of a start command after readiness, in bytes, from which on nobody follows it for so long, in ms; ends are told for 30 s. */
+const heardMaxBytes = 64 * 1024
+const deafMs = 5_000
 
 /**
  * Runs a build's start command in a configured guest, as its default user in its default directory, and resolves when the
@@ -50,6 +56,58 @@ export async function runStartCommand(
     throw failed.signal.aborted ? failed.signal.reason : error
   } finally {
     void started?.events.return()
+  }
+}
+
+/**
+ * How a start command ended that is to go on: resolves with its status when it does, a moment after readiness at the earliest.
+ * Undefined where there is nothing to wait for: there is none, or it had done its work, with 0, by readiness, or at any time where
+ * nothing else says when it is ready. Errors: `unavailable`, those of the signal.
+ */
+export async function startCommandDeath(
+  guest: Guest,
+  { startCmd, readyCmd }: StartCommand,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (startCmd === null) return undefined
+  const readyAt = performance.now()
+  for (let isFirst = true; ; isFirst = false) {
+    let stream: ProcessStream
+    try {
+      stream = await attach(guest, { tag: startTag }, signal)
+    } catch (error) {
+      if (toError(error).code !== 'not_found') throw error
+      // Its end is no longer known: it came before readiness, unless it was there a while ago.
+      return isFirst ? undefined : 'an unknown status'
+    }
+    const exit = await untilEndOrLoud(stream, signal)
+    if (exit !== undefined) {
+      const mayEnd = readyCmd === null || performance.now() - readyAt < settleMs
+      return exit.exitCode === 0 && mayEnd ? undefined : exit.status
+    }
+    await sleep(deafMs, signal)
+  }
+}
+
+/** Undefined: it says more than is worth following. Errors: those of the signal. */
+async function untilEndOrLoud(
+  { events }: ProcessStream,
+  signal: AbortSignal,
+): Promise<ProcessExit | undefined> {
+  const onAbort = () => void events.return()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    let heard = 0
+    for await (const event of events) {
+      if (event.type === 'end') return event.exit
+      heard += event.bytes.length
+      if (heard > heardMaxBytes) return undefined
+    }
+    signal.throwIfAborted()
+    return undefined
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    void events.return()
   }
 }
 

@@ -1,6 +1,6 @@
 /** Guests that are started ahead, with a real control plane and real guests. */
 import { randomUUID } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -93,6 +93,14 @@ async function addTemplate({ control }: TestControl, name: string, defaults: Par
   return build
 }
 
+/** An empty folder that guests may write to, which share the machine's files. */
+function openFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'e2b-warm-'))
+  chmodSync(folder, 0o777)
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  return folder
+}
+
 async function said(parts: TestControl, { handle }: Sandbox, script: string): Promise<string> {
   const guest = { connect: (connecting: AbortSignal) => parts.runtime.connect(handle!, connecting) }
   const shell = { cmd: '/bin/sh', args: ['-c', script], env: {}, stdin: false }
@@ -132,10 +140,7 @@ test('none is handed out twice, and what waits no longer suffices is started as 
 
 test('one that is ready is handed out before one that was begun earlier and hangs, whose kind else starts as ever', async () => {
   const parts = await start()
-  const folder = join(tmpdir(), `ready-${randomUUID()}`)
-  mkdirSync(folder)
-  chmodSync(folder, 0o777)
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = openFolder()
   // The first that asks whether it is ready is never told.
   const readyCmd = `mkdir ${folder}/first 2>/dev/null && exec sleep 1000; test -e ${folder}/go`
   await addTemplate(parts, 'slow', { env: { HOME: '/tmp' }, readyCmd })
@@ -183,6 +188,64 @@ test('one that has died is not used: its create starts another under another id'
   await end()
   expect(await parts.guests()).toEqual([sandbox.id])
   expect(await parts.control.store.warmGuests.list()).toEqual([])
+})
+
+test('one whose start command is killed is replaced, by one in which it runs', async () => {
+  const parts = await start()
+  const folder = openFolder()
+  const startCmd = `echo $$ > ${folder}/$$; exec sleep 98765`
+  await addTemplate(parts, 'server', {
+    env: { HOME: '/tmp' },
+    startCmd,
+    readyCmd: `ls ${folder} | grep -q .`,
+  })
+  await fill(parts, ['server'])
+  await until('one waits', () => parts.warm.figures().server?.waiting === 1)
+  const [id] = await waiting(parts)
+  const [killed] = readdirSync(folder)
+  process.kill(Number(killed), 'SIGKILL')
+  await until('it is known to be of no use', () => !parts.warm.owns(id!))
+  await until('another waits', () => parts.warm.figures().server?.waiting === 1)
+  const { sandbox, phases } = await create(parts, { template: 'server' })
+  expect(phases).toContain('claim')
+  expect(sandbox.id).not.toBe(id)
+  await until('the next one runs', () => readdirSync(folder).length > 1)
+  const next = readdirSync(folder).find((pid) => pid !== killed)
+  expect(await said(parts, sandbox, `kill -0 ${next} && echo runs`)).toBe('runs')
+})
+
+test('one whose start command dies as it is claimed is not handed out', async () => {
+  const parts = await start()
+  const folder = openFolder()
+  const startCmd = `echo $$ > ${folder}/$$; exec sleep 98765`
+  await addTemplate(parts, 'server', {
+    env: { HOME: '/tmp' },
+    startCmd,
+    readyCmd: `ls ${folder} | grep -q .`,
+  })
+  await fill(parts, ['server'])
+  await until('one waits', () => parts.warm.figures().server?.waiting === 1)
+  const kind = await kindOf(parts, 'server')
+  const id = parts.warm.claim(kind)!
+  process.kill(Number(readdirSync(folder)[0]), 'SIGKILL')
+  await until('another waits', () => parts.warm.figures().server?.waiting === 1)
+  expect(await parts.warm.take(id, signal())).toBeUndefined()
+  parts.warm.putBack(id)
+  expect(await parts.guests()).not.toContain(id)
+})
+
+test('a start command that has done its work by readiness makes none of no use', async () => {
+  const parts = await start()
+  const folder = openFolder()
+  const startCmd = `echo done > ${folder}/done`
+  await addTemplate(parts, 'daemon', { env: { HOME: '/tmp' }, startCmd, readyCmd: `test -s ${folder}/done` })
+  await fill(parts, ['daemon'])
+  await until('one waits', () => parts.warm.figures().daemon?.waiting === 1)
+  const [id] = await waiting(parts)
+  // Time for what would find it of no use.
+  await sleep(300)
+  const { sandbox } = await create(parts, { template: 'daemon' })
+  expect(sandbox.id).toBe(id)
 })
 
 test('one that the runtime reports as gone is replaced', async () => {

@@ -10,7 +10,7 @@ import type { GuestHandle, Runtime } from '../domain/runtime.ts'
 import type { WarmFigures } from '../domain/telemetry.ts'
 import type { WarmGuestStore } from '../domain/warm-guest.ts'
 import type { Guest } from '../guest/guest.ts'
-import { runStartCommand } from '../guest/start-command.ts'
+import { runStartCommand, startCommandDeath } from '../guest/start-command.ts'
 import { abortable } from '../lib/deadline.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
 import { newSandboxId } from '../lib/ids.ts'
@@ -31,7 +31,7 @@ export interface WarmGuests {
   putBack(id: string): void
   /**
    * The guest of an id that was claimed, once it is up, with its build's commands ready: its receiver's from now on, and kept here
-   * until it is put back. Undefined: it could not be started, or the id was never one. Errors: the signal's reason; nothing is left
+   * until it is put back. Undefined: it could not be started, what its build starts has ended, or the id was never one. Errors: the signal's reason; nothing is left
    * then.
    */
   take(id: string, signal: AbortSignal): Promise<GuestHandle | undefined>
@@ -74,7 +74,7 @@ interface Stock {
   spares: Set<Spare>
   /** What one took once it was ready */
   costMb: number
-  /** Of starts that failed, one after the other, and when the next is tried */
+  /** Of those that failed to start, or died waiting, since one was last handed out, and when the next is tried */
   failures: number
   retryAt: number
 }
@@ -84,8 +84,11 @@ interface Spare {
   stock: Stock
   /** Undefined once it has failed */
   started: Promise<GuestHandle | undefined>
+  /** Ends its start and, once that is over, looking after it */
   stop: AbortController
   isReady: boolean
+  /** Whether it is of no use although it is ready: what its build starts has ended */
+  isDead: boolean
   /** Whether its guest is another's to end */
   isTaken: boolean
 }
@@ -148,7 +151,7 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
       claimed.delete(id)
       if (spare.isTaken) return
       const { stock } = spare
-      if (!isOn || stocks.get(keyOf(stock.kind)) !== stock) return void end(spare)
+      if (!isOn || spare.isDead || stocks.get(keyOf(stock.kind)) !== stock) return void end(spare)
       // The next claim's, before one that has been started in its place meanwhile.
       waiting.set(id, spare)
       stock.spares = new Set([spare, ...stock.spares])
@@ -160,7 +163,13 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
       if (spare === undefined) return undefined
       spare.isTaken = true
       try {
-        return await abortable(spare.started, signal)
+        const handle = await abortable(spare.started, signal)
+        spare.stop.abort()
+        if (handle === undefined) return undefined
+        spare.stock.failures = 0
+        if (!spare.isDead) return handle
+        await destroy(handle)
+        return undefined
       } catch (error) {
         await end(spare)
         throw error
@@ -300,18 +309,43 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
     const up = createWaiter()
     const isUp = up.wait()
     const started = start(id, stock, stop.signal, up.wake)
-    const spare: Spare = { id, stock, started, stop, isReady: false, isTaken: false }
+    const spare: Spare = { id, stock, started, stop, isReady: false, isDead: false, isTaken: false }
     keep(spare)
     const settled = started.then((handle) => {
-      spare.isReady = handle !== undefined
-      if (spare.isReady) return
-      forget(spare)
-      stock.failures++
-      const wait = Math.min(backoffMs.first * 2 ** (stock.failures - 1), backoffMs.longest)
-      stock.retryAt = performance.now() + wait
+      if (handle === undefined) {
+        forget(spare)
+        postpone(stock)
+      } else {
+        spare.isReady = true
+        void lookAfter(spare, handle)
+      }
     })
     await Promise.race([isUp, settled])
     endTurn()
+  }
+
+  /** Ends one that waits when what its build starts does. Never rejects. */
+  async function lookAfter(spare: Spare, handle: GuestHandle): Promise<void> {
+    const { id, stock, stop } = spare
+    try {
+      const died = await startCommandDeath(guestOf(handle), stock.kind.defaults, stop.signal)
+      if (died === undefined) return
+      log.warn({ sandboxId: id, status: died }, 'the start command of a guest that waited has ended')
+    } catch (error) {
+      if (stop.signal.aborted) return
+      log.warn({ sandboxId: id, err: error }, 'a guest that waited for its sandbox no longer answers')
+    }
+    spare.isDead = true
+    postpone(stock)
+    // One that is claimed is ended by whoever takes it or puts it back.
+    if (waiting.has(id)) await end(spare)
+    changed.wake()
+  }
+
+  function postpone(stock: Stock): void {
+    stock.failures++
+    const wait = Math.min(backoffMs.first * 2 ** (stock.failures - 1), backoffMs.longest)
+    stock.retryAt = performance.now() + wait
   }
 
   /** Never rejects. */
@@ -332,7 +366,6 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
       await prepare(handle, stock.kind, bounded)
       const { memoryBytes } = await runtime.stats(handle, bounded)
       stock.costMb = Math.max(1, Math.ceil(memoryBytes / 2 ** 20))
-      stock.failures = 0
       return handle
     } catch (error) {
       if (handle !== undefined) await destroy(handle)
@@ -346,9 +379,13 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
   /** What its build starts runs when a sandbox claims it; settings of its own come then. */
   async function prepare(handle: GuestHandle, { templateId, defaults }: WarmKind, signal: AbortSignal) {
     if (!hasCommands(defaults)) return
-    const guest: Guest = { connect: (connecting) => runtime.connect(handle, connecting) }
+    const guest = guestOf(handle)
     await configureGuest(guest, { id: handle.sandboxId, templateId, defaults }, {}, { defaultUser, signal })
     await runStartCommand(guest, defaults, { signal })
+  }
+
+  function guestOf(handle: GuestHandle): Guest {
+    return { connect: (signal) => runtime.connect(handle, signal) }
   }
 
   function keep(spare: Spare): void {
