@@ -29,6 +29,7 @@ export async function deleteTemplate(
     )
   }
   const builds = await ctx.templateTurns.run(teamId, () => removeRecords(ctx, id))
+  await ctx.node.retire(id)
   await carryOutEnds(ctx, id, signal)
   for (const { image } of builds) {
     if (image === null) continue

@@ -44,6 +44,8 @@ export interface SandboxNode {
    * of it then, and another is started under another id. Errors: the signal's reason; nothing is left then either.
    */
   useClaimed(sandbox: Sandbox, options: StartOptions): Promise<GuestHandle | undefined>
+  /** Ends the guests that wait for sandboxes of a template that is gone. Never rejects. */
+  retire(templateId: string): Promise<void>
   /** Whether a guest waits here for a sandbox that isn't there yet */
   owns(sandboxId: string): boolean
 

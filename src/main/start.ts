@@ -53,7 +53,7 @@ import { listenPrivately } from './private-socket.ts'
 import { countSandboxes, type SandboxCounts } from './running-server.ts'
 import { chooseRuntime, requireUsable } from './runtimes.ts'
 import { claimStateDir, databasePath, prepareStateDir, templateFilesPath } from './state-dir.ts'
-import { baseOf, putBaseTemplate, readStockRecipes, warmKinds } from './templates.ts'
+import { baseOf, isTagged, putBaseTemplate, readStockRecipes, warmKinds } from './templates.ts'
 
 export interface RunningServer {
   /** Base URL of the API */
@@ -135,6 +135,7 @@ async function start(
     defaultUser,
     labelOf: (templateId) => (ownNames.has(templateId) ? templateId : 'other'),
     admit: () => admission.enterAhead(),
+    isTagged: (kind) => isTagged(store, kind),
     maxGuests: warmGuestsPerCpu * availableParallelism(),
     maxMemoryMb: runtime.capabilities.isolation ? config.warmMemoryMb : 0,
     log,

@@ -32,6 +32,11 @@ export async function warmKinds(store: Store): Promise<WarmKind[]> {
   return image === null ? [] : [{ buildId, templateId, image, cpuCount, memoryMb, diskMb, defaults }]
 }
 
+/** Whether whoever asks for its template by a tag may get that build. */
+export async function isTagged(store: Store, { templateId, buildId }: WarmKind): Promise<boolean> {
+  return (await store.tags.list(templateId)).some((tag) => tag.buildId === buildId)
+}
+
 /** Records the stock template `base`: public, with the sizes of the official one (2 vCPU, 512 MB). Errors: `ConfigError`. */
 export async function putBaseTemplate({ store, runtime, provision: { ofStock } }: Parts): Promise<void> {
   const image = runtime.capabilities.isolation ? requireBaseImage() : 'none'

@@ -41,6 +41,7 @@ export function createManager({ runtime, warm, carrier, log, defaultUser }: Mana
     claim: warm.claim,
     putBack: warm.putBack,
     owns: warm.owns,
+    retire: warm.retire,
     useClaimed,
 
     async start(sandbox, options) {

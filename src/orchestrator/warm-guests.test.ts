@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, expect, onTestFinished, test } from 'vitest'
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
 import {
   anySandbox,
   buildOf,
@@ -13,6 +13,7 @@ import {
   templateOf,
 } from '../../tests/support/control.ts'
 import { createSandbox } from '../control/create-sandbox.ts'
+import { deleteTemplate } from '../control/delete-template.ts'
 import { killSandbox } from '../control/kill-sandbox.ts'
 import { reconcile } from '../control/reconcile.ts'
 import { resolveBuild } from '../control/resolve-template.ts'
@@ -278,6 +279,50 @@ test('nobody takes one for left over between its claim and its row', async () =>
   expect(await store.warmGuests.list()).not.toContain(id)
   const [template] = await store.templates.list({ teamId: null })
   expect(template?.spawnCount).toBe(1)
+})
+
+test('a template that is deleted takes with it what waits of it, also where its image stays', async () => {
+  const parts = await start()
+  const { image } = await addTemplate(parts, 'other', {})
+  await fill(parts, ['other'])
+  await until('one waits', () => parts.warm.figures().other?.waiting === 1)
+  const layer = { key: 'k', teamId: 'team', image: image!, runtime: 'process', defaults: noDefaults }
+  const times = { createdAt: 0, lastUsedAt: 0 }
+  await parts.control.store.layers.put({ ...layer, ...times, parent: null, sizeBytes: 1 })
+  await deleteTemplate(parts.control, { teamId: 'team', identifier: 'other' }, signal())
+  expect(await parts.guests()).toEqual([])
+  expect(await parts.control.store.warmGuests.list()).toEqual([])
+})
+
+test('what waits of a build goes once its tag stands for another', async () => {
+  vi.useFakeTimers({ toFake: ['performance'], shouldAdvanceTime: true })
+  onTestFinished(() => void vi.useRealTimers())
+  const parts = await start()
+  await addTemplate(parts, 'other', {})
+  await fill(parts, ['other'])
+  await until('one waits', () => parts.warm.figures().other?.waiting === 1)
+  // It is known to have had the tag.
+  vi.advanceTimersByTime(31_000)
+  parts.warm.claim(await kindOf(parts, 'base'))
+  await sleep(200)
+  const build = buildOf({ id: 'newer', templateId: 'other', defaults: noDefaults })
+  await parts.control.store.builds.create(build, {})
+  await parts.control.store.tags.assign('other', ['default'], build.id, 2)
+  vi.advanceTimersByTime(31_000)
+  parts.warm.claim(await kindOf(parts, 'base'))
+  await until('it is gone', () => parts.warm.figures().other === undefined)
+})
+
+test('a kind that is kept is not forgotten over many others, though its guest is claimed just now', async () => {
+  const parts = await start()
+  await fill(parts)
+  await until('one waits', () => parts.warm.figures().base?.waiting === 1)
+  const kind = await kindOf(parts, 'base')
+  const id = parts.warm.claim(kind)!
+  for (let memoryMb = 1; memoryMb <= 300; memoryMb++) parts.warm.claim({ ...kind, memoryMb })
+  await until('another waits', () => parts.warm.figures().base?.waiting === 1)
+  await parts.runtime.destroy((await parts.warm.take(id, signal()))!, signal())
+  parts.warm.putBack(id)
 })
 
 test('an image that goes takes with it what waits of it', async () => {

@@ -43,6 +43,8 @@ export interface WarmGuests {
   owns(id: string): boolean
   /** One that isn't there any more, as the runtime reports. */
   lost(id: string): void
+  /** Ends those that wait of a template that is gone. Never rejects. */
+  retire(templateId: string): Promise<void>
   /** Images, one of which goes only once nothing that waits is of it. */
   guard(images: Images): Images
   /**
@@ -63,6 +65,8 @@ export interface WarmGuestsOptions {
   maxMemoryMb: number
   /** What figures of a template are told under; the fewer the better */
   labelOf: (templateId: string) => string
+  /** Whether a tag stands for a kind's build now. Errors: any, for which nothing is taken to have changed */
+  isTagged: (kind: WarmKind) => Promise<boolean>
   /** How many wait at most: starting more is work that others would wait for */
   maxGuests: number
   log: Log
@@ -70,6 +74,10 @@ export interface WarmGuestsOptions {
 
 interface Stock {
   kind: WarmKind
+  /** Whether a tag stood for its build when that was last looked at */
+  isTagged: boolean
+  /** Whether one waits though nobody asks */
+  isKept: boolean
   demand: Demand
   spares: Set<Spare>
   /** What one took once it was ready */
@@ -114,7 +122,7 @@ const kindsMax = 256
 const parallel = 8
 
 export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
-  const { runtime, store, defaultUser, labelOf, admit, maxMemoryMb, maxGuests, log } = options
+  const { runtime, store, defaultUser, labelOf, admit, maxMemoryMb, maxGuests, isTagged, log } = options
   const stocks = new Map<string, Stock>()
   /** Those that wait or are about to, and those that were claimed and not taken yet, by id */
   const waiting = new Map<string, Spare>()
@@ -122,6 +130,7 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
   /** By label, since the start */
   const claims = new Map<string, Pick<WarmFigures, 'claimed' | 'missed'>>()
   const changed = createWaiter()
+  let lookedAt = Number.NEGATIVE_INFINITY
   let isOn = false
   let lastClaimAt = Number.NEGATIVE_INFINITY
 
@@ -196,10 +205,12 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
       changed.wake()
     },
 
+    retire: (templateId) => drain((kind) => kind.templateId === templateId),
+
     guard: (images) => ({
       ...images,
       async remove(image, signal) {
-        await drain(image)
+        await drain((kind) => kind.image === image)
         await images.remove(image, signal)
       },
     }),
@@ -220,8 +231,8 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
     },
   }
 
-  async function drain(image: string): Promise<void> {
-    const gone = [...stocks].filter(([, { kind }]) => kind.image === image)
+  async function drain(isGone: (kind: WarmKind) => boolean): Promise<void> {
+    const gone = [...stocks].filter(([, { kind }]) => isGone(kind))
     for (const [key] of gone) stocks.delete(key)
     await endAll(gone.flatMap(([, { spares }]) => [...spares]))
   }
@@ -235,22 +246,28 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
     return ready ?? (hasCommands(kind.defaults) ? undefined : [...spares][0])
   }
 
+  /** In the order in which they were last asked for, so that it is the longest unasked for that is forgotten. */
   function stockOf(kind: WarmKind, isKept: boolean): Stock {
     const key = keyOf(kind)
-    let stock = stocks.get(key)
-    if (stock === undefined) {
-      const demand = createDemand({ isKept })
-      stock = { kind, demand, spares: new Set(), costMb: assumedMb, failures: 0, retryAt: 0 }
-      stocks.set(key, stock)
-      const idle = [...stocks].find(([, { spares }]) => spares.size === 0)
-      if (stocks.size > kindsMax && idle !== undefined) stocks.delete(idle[0])
-    }
+    const known = stocks.get(key)
+    const stock = known ?? newStock(kind, isKept)
+    stocks.delete(key)
+    const idle = [...stocks].find(([, { isKept, spares }]) => !isKept && spares.size === 0)
+    if (stocks.size >= kindsMax && idle !== undefined) stocks.delete(idle[0])
+    stocks.set(key, stock)
     return stock
+  }
+
+  function newStock(kind: WarmKind, isKept: boolean): Stock {
+    const demand = createDemand({ isKept })
+    const none = { costMb: assumedMb, failures: 0, retryAt: 0, isTagged: false }
+    return { ...none, kind, demand, isKept, spares: new Set() }
   }
 
   /** Starts what is wanted and ends what isn't, one after the other. */
   async function fill(): Promise<void> {
     while (isOn) {
+      await dropSuperseded()
       await trim()
       const now = performance.now()
       const stock = neediest(now)
@@ -267,6 +284,19 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
       if (endTurn === undefined) await pause(busyMs)
       else await add(stock, endTurn)
     }
+  }
+
+  /** Once its tags stand for another build, what was asked of a build says nothing any more; whoever means it still asks again. */
+  async function dropSuperseded(): Promise<void> {
+    if (performance.now() - lookedAt < lookMs) return
+    lookedAt = performance.now()
+    const superseded = new Set<WarmKind>()
+    for (const stock of [...stocks.values()].filter(({ spares }) => spares.size > 0)) {
+      const wasTagged = stock.isTagged
+      stock.isTagged = await isTagged(stock.kind).catch(() => wasTagged)
+      if (wasTagged && !stock.isTagged) superseded.add(stock.kind)
+    }
+    await drain((kind) => superseded.has(kind))
   }
 
   async function pause(ms: number): Promise<void> {

@@ -136,6 +136,7 @@ export async function createWorld(random: Random): Promise<World> {
       labelOf: (templateId) => templateId,
       maxGuests: 8,
       admit: admission.enterAhead,
+      isTagged: async () => true,
     })
     const node = createManager({
       runtime: faulty,

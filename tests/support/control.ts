@@ -97,6 +97,8 @@ export async function startControl({
       log: silentLog,
     },
     admit: admission.enterAhead,
+    isTagged: async ({ templateId, buildId }) =>
+      (await store.tags.list(templateId)).some((tag) => tag.buildId === buildId),
   })
   const node = createManager({ runtime, warm, carrier: directory, log: silentLog, defaultUser: 'root' })
   const lifecycle = createLifecycle({ store, node, clock, log: silentLog })
