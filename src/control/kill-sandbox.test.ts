@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { anySandbox, startControl, type TestControl } from '../../tests/support/control.ts'
+import type { MeasuredOperation } from '../domain/telemetry.ts'
 import { abortable } from '../lib/deadline.ts'
 import { connectSandbox } from './connect-sandbox.ts'
 import { createSandbox } from './create-sandbox.ts'
@@ -61,6 +62,24 @@ test('a kill breaks off a resume, while it waits for its admission and while it 
     expect(await resuming).toMatchObject([ended])
     await isGone(parts, ref.id, 'request')
   }
+})
+
+test('a kill that breaks something off is measured with the phases that it has, and told once', async () => {
+  const told: MeasuredOperation[] = []
+  const telemetry = { operation: (each: MeasuredOperation) => void told.push(each), request() {} }
+  await using parts = await startControl({ telemetry })
+  const { control } = parts
+  const ref = await createSandbox(control, anySandbox, options())
+  let finish = () => {}
+  const slow = control.lifecycle.exclusive(ref.id, () => new Promise<void>((resolve) => (finish = resolve)))
+  const heard: string[] = []
+  await killSandbox(control, ref, signal(), { phase: (name) => void heard.push(name) })
+  finish()
+  await slow
+  await control.lifecycle.idle()
+  const kills = told.filter(({ operation }) => operation === 'kill')
+  expect(kills.map(({ phases }) => phases.map(({ name }) => name))).toEqual([['queue', 'store', 'withdraw']])
+  expect(heard).toEqual(['queue', 'store', 'withdraw'])
 })
 
 test('a kill is recorded at once and answered, though what is under way takes its time', async () => {

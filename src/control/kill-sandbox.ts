@@ -32,8 +32,9 @@ export async function preempt(
   id: string,
   { event, reason, cause, since, phase }: Ending & { event: 'kill' | 'expire' },
 ): Promise<boolean> {
-  if (!(await ctx.lifecycle.preempt(id, event, reason))) return false
-  await measured(ctx, { operation: 'kill', cause, since, phase }, async () => {})
+  if (ctx.lifecycle.waiting(id) === 0) return false
+  const told = { operation: 'kill', cause, since, phase, counts: (isDone: boolean) => isDone } as const
+  if (!(await measured(ctx, told, (end) => ctx.lifecycle.preempt(id, event, reason, end)))) return false
   const finish = async (row: Sandbox | undefined) => {
     // What was under way may have ended it as it broke off.
     if (row !== undefined) await ctx.endings.finish(row, cause)

@@ -79,7 +79,7 @@ export interface Lifecycle {
    * which nobody but its creator knows of.
    * Errors: `conflict` where its state doesn't allow the end.
    */
-  preempt(id: string, event: 'kill' | 'expire', reason: string): Promise<boolean>
+  preempt(id: string, event: 'kill' | 'expire', reason: string, phase?: EndPhase): Promise<boolean>
   /** What waits for its turn and what runs, of all sandboxes. */
   backlog(): Backlog
   /** How many tasks of a sandbox wait or run. */
@@ -156,7 +156,7 @@ export function createLifecycle(parts: {
       await carryOut(await recordEnd(undone, 'kill', startFailed), signal)
     },
 
-    async preempt(id, event, reason) {
+    async preempt(id, event, reason, phase = untimed) {
       for (let attempt = 1; queue.waiting(id) > 0; attempt++) {
         const sandbox = await store.sandboxes.find(id)
         if (sandbox === undefined || sandbox.state === 'creating' || sandbox.state === 'killing') return false
@@ -167,8 +167,10 @@ export function createLifecycle(parts: {
           if (attempt < preemptAttempts && toError(error).code === 'conflict') continue
           throw error
         }
+        phase('store')
         underWay.get(id)?.abort(sandboxNotFound(id))
         await makeFinal(id)
+        phase('withdraw')
         return true
       }
       return false
