@@ -27,10 +27,14 @@ use connection::Connection;
 
 const CONNECTIONS_MAX: usize = 64;
 
-/// Starts wait for slots; what is quick must not wait for starts; copies of layers would fill both.
+/// Each kind has threads of its own, so that none waits for another: starts for slots, ends for processes that a disk holds
+/// up, stops and snapshots for what they write, and layers for as long as it takes to copy them.
 const START_THREADS: usize = 32;
 const QUICK_THREADS: usize = 32;
-const LONG_THREADS: usize = 4;
+const END_THREADS: usize = 32;
+const STOP_THREADS: usize = 32;
+const SNAPSHOT_THREADS: usize = 8;
+const LAYER_THREADS: usize = 4;
 
 pub struct Server {
     guests: Arc<Guests>,
@@ -39,13 +43,43 @@ pub struct Server {
     features: Map<String, Value>,
     allow_uids: Vec<u32>,
     lanes: Lanes,
-    starts: Pool,
-    quick: Pool,
-    long: Pool,
+    pools: Pools,
     prepared: AtomicBool,
     connections: Mutex<Connections>,
     /// Called when there are more or fewer connections
     on_count: Box<dyn Fn() + Send + Sync>,
+}
+
+struct Pools {
+    starts: Pool,
+    quick: Pool,
+    ends: Pool,
+    stops: Pool,
+    snapshots: Pool,
+    layers: Pool,
+}
+
+impl Pools {
+    fn new() -> std::io::Result<Pools> {
+        Ok(Pools {
+            starts: Pool::new("starts", START_THREADS)?,
+            quick: Pool::new("quick", QUICK_THREADS)?,
+            ends: Pool::new("ends", END_THREADS)?,
+            stops: Pool::new("stops", STOP_THREADS)?,
+            snapshots: Pool::new("snapshots", SNAPSHOT_THREADS)?,
+            layers: Pool::new("layers", LAYER_THREADS)?,
+        })
+    }
+
+    fn of(&self, op: &GuestOp) -> &Pool {
+        match op {
+            GuestOp::Start { .. } | GuestOp::Boot { .. } => &self.starts,
+            GuestOp::Kill => &self.ends,
+            GuestOp::Stop => &self.stops,
+            GuestOp::Snapshot { .. } => &self.snapshots,
+            _ => &self.quick,
+        }
+    }
 }
 
 struct Connections {
@@ -79,7 +113,7 @@ impl Server {
     /// Errors: `resource_exhausted`, where there are no threads for it.
     pub fn new(parts: Parts) -> Result<Server, Failure> {
         let Parts { guests, instance, build, features, allow_uids, on_count } = parts;
-        let pool = |name, threads| Pool::new(name, threads).map_err(no_threads);
+        let pools = Pools::new().map_err(no_threads)?;
         let connections = Connections { open: Vec::new(), count: 0, idle_since: Instant::now(), is_closed: false };
         Ok(Server {
             guests,
@@ -87,10 +121,8 @@ impl Server {
             build,
             features,
             allow_uids,
-            lanes: Lanes::default(),
-            starts: pool("starts", START_THREADS)?,
-            quick: pool("quick", QUICK_THREADS)?,
-            long: pool("long", LONG_THREADS)?,
+            lanes: Lanes::new(pools.quick.clone()),
+            pools,
             prepared: AtomicBool::new(false),
             connections: Mutex::new(connections),
             on_count,
@@ -145,7 +177,8 @@ impl Server {
     /// Resolves once nothing is under way any more, or after `most`: whether there is nothing.
     pub fn drain(&self, most: Duration) -> bool {
         let deadline = Instant::now() + most;
-        [&self.starts, &self.quick, &self.long].iter().all(|pool| pool.drain(deadline))
+        let Pools { starts, quick, ends, stops, snapshots, layers } = &self.pools;
+        [starts, quick, ends, stops, snapshots, layers].iter().all(|pool| pool.drain(deadline))
     }
 
     /// Tells those who watch that a guest ended.
@@ -160,7 +193,7 @@ impl Server {
     pub fn guest_ended(self: &Arc<Server>, sandbox: Sandbox, pidfd: Arc<std::os::unix::io::OwnedFd>) {
         let (guests, name) = (self.guests.clone(), sandbox.clone());
         let run = Box::new(move || guests.ended(&name, &pidfd));
-        self.lanes.add(&sandbox, Job { pool: self.quick.clone(), cancel: Cancel::new(), ends: false, run });
+        self.lanes.add(&sandbox, Job { pool: self.pools.ends.clone(), cancel: Cancel::new(), ends: false, run });
     }
 
     fn accept(self: &Arc<Server>, stream: UnixStream) {
@@ -239,7 +272,7 @@ impl Server {
             Op::Prepare { settings } => {
                 let server = self.clone();
                 // Starts wait for it, and copies of layers may take long.
-                self.do_in(&self.quick, connection, id, move |_| {
+                self.do_in(&self.pools.quick, connection, id, move |_| {
                     server.guests.network.prepare(&settings)?;
                     if !server.prepared.swap(true, Ordering::AcqRel) {
                         server.guests.slots.begin();
@@ -253,28 +286,23 @@ impl Server {
             }
             Op::Layers(op) => {
                 let guests = self.guests.clone();
-                self.do_in(&self.long, connection, id, move |cancel| handle_layers(&guests, op, cancel));
+                self.do_in(&self.pools.layers, connection, id, move |cancel| handle_layers(&guests, op, cancel));
             }
         }
     }
 
     fn handle_guest(self: &Arc<Server>, connection: &Arc<Connection>, id: u64, sandbox: Sandbox, op: GuestOp) {
-        let pool = match op {
-            GuestOp::Start { .. } | GuestOp::Boot { .. } => {
-                if !self.prepared.load(Ordering::Acquire) {
-                    let why = "What sandboxes may reach has to be said by 'prepare' first.";
-                    return connection.reply(id, Err(Failure::new(Code::FailedPrecondition, why)));
-                }
-                &self.starts
-            }
-            GuestOp::Snapshot { .. } => &self.long,
-            _ => &self.quick,
-        };
+        let is_start = matches!(op, GuestOp::Start { .. } | GuestOp::Boot { .. });
+        if is_start && !self.prepared.load(Ordering::Acquire) {
+            let why = "What sandboxes may reach has to be said by 'prepare' first.";
+            return connection.reply(id, Err(Failure::new(Code::FailedPrecondition, why)));
+        }
+        let pool = self.pools.of(&op).clone();
         let (ends, cancel) = (matches!(op, GuestOp::Kill), connection.cancel_of(id));
         let (guests, connection) = (self.guests.clone(), connection.clone());
         let (name, given) = (sandbox.clone(), cancel.clone());
         let run = Box::new(move || connection.reply(id, guests.run(&name, op, &given)));
-        self.lanes.add(&sandbox, Job { pool: pool.clone(), cancel, ends, run });
+        self.lanes.add(&sandbox, Job { pool, cancel, ends, run });
     }
 
     fn do_in(

@@ -3,11 +3,10 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::json;
-use support::{agent_answers, is_deep, start, until, Helper};
+use support::{agent_answers, is_deep, start, until, Disk, Helper};
 
 #[test]
 fn a_guest_lives_through_all_that_is_asked_of_it() {
@@ -184,7 +183,8 @@ fn a_kill_that_a_disk_holds_up_is_answered_and_goes_on_behind() {
     }
     let helper = Helper::start();
     let mut client = helper.connect();
-    let disk = FrozenDisk::new();
+    let disk = Disk::new();
+    let frozen = disk.freeze();
     let pid = client.ask(start("a"))["pid"].to_string();
     let command = format!("echo > {}/file", disk.path.display());
     let mut writer = Command::new("nsenter").args(["-t", &pid, "-p", "sh", "-c", &command]).spawn().unwrap();
@@ -193,56 +193,10 @@ fn a_kill_that_a_disk_holds_up_is_answered_and_goes_on_behind() {
     // Its name is free for no other yet, and it is no guest any more.
     assert_eq!(client.state("a"), "gone");
     assert_eq!(client.refused(start("a")), "conflict");
-    disk.thaw();
+    drop(frozen);
     writer.wait().unwrap();
     until("it is gone", || client.try_ask(start("a"))["error"].is_null());
     until("its files are gone", || fs::read_dir(helper.root.join("trash")).unwrap().next().is_none());
-}
-
-/// A file system in a file, which takes no writes until it is thawed.
-struct FrozenDisk {
-    path: PathBuf,
-}
-
-impl FrozenDisk {
-    fn new() -> FrozenDisk {
-        let path = std::env::temp_dir().join(format!("e2b-host-disk-{}", std::process::id()));
-        let image = path.with_extension("image");
-        fs::create_dir_all(&path).unwrap();
-        fs::File::create(&image).unwrap().set_len(16 << 20).unwrap();
-        run(Command::new("mkfs.ext4").arg("-q").arg(&image));
-        run(Command::new("mount").args(["-o", "loop"]).args([&image, &path]));
-        fs::remove_file(&image).unwrap();
-        run(Command::new("fsfreeze").arg("-f").arg(&path));
-        FrozenDisk { path }
-    }
-
-    /// Whether the one child of this process waits in the kernel, for what no signal ends.
-    fn has_waiting(&self, parent: &std::process::Child) -> bool {
-        let (id, mut states) = (parent.id(), Vec::new());
-        let children = fs::read_to_string(format!("/proc/{}/task/{}/children", id, id)).unwrap_or_default();
-        for child in children.split_whitespace() {
-            let stat = fs::read_to_string(format!("/proc/{}/stat", child)).unwrap_or_default();
-            states.extend(stat.rsplit_once(')').and_then(|(_, fields)| fields.trim_start().chars().next()));
-        }
-        states == ['D']
-    }
-
-    fn thaw(&self) {
-        run(Command::new("fsfreeze").arg("-u").arg(&self.path));
-    }
-}
-
-impl Drop for FrozenDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("fsfreeze").arg("-u").arg(&self.path).stderr(std::process::Stdio::null()).status();
-        let _ = Command::new("umount").arg("-l").arg(&self.path).status();
-        let _ = fs::remove_dir(&self.path);
-    }
-}
-
-fn run(command: &mut Command) {
-    assert!(command.status().unwrap().success(), "{:?}", command);
 }
 
 #[test]

@@ -59,6 +59,34 @@ fn ends_connections_that_break_the_protocol_and_goes_on() {
 }
 
 #[test]
+fn serves_root_and_the_user_it_was_told_and_no_other() {
+    const USER: libc::uid_t = 61_001;
+    const STRANGER: libc::uid_t = 61_002;
+    let mut helper = Helper::start();
+    helper.crash();
+    let log = helper.start_again_for(USER);
+    let hello = |uid: libc::uid_t| {
+        let root = helper.root.clone();
+        // What the system calls by its number has these ids for the thread alone.
+        let ask = move || {
+            // SAFETY: no pointers are passed.
+            assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) }, 0);
+            let mut client = Client::connect(&root);
+            // The connection may be gone by then.
+            let _ = client.try_send(json!({ "op": "hello", "protocol": 1 }));
+            client.read()
+        };
+        std::thread::spawn(ask).join().unwrap()
+    };
+    assert_eq!(hello(USER).unwrap()["ok"]["instance"], helper.instance);
+    assert_eq!(hello(STRANGER), None);
+    assert!(hello(0).unwrap()["error"].is_null());
+    helper.crash();
+    let said: Vec<String> = log.map(Result::unwrap).filter(|line| line.contains("A connection was refused.")).collect();
+    assert!(matches!(&said[..], [one] if one.contains(&format!("\"uid\":{}", STRANGER))), "{:?}", said);
+}
+
+#[test]
 fn lists_and_peers_that_do_not_read_have_bounds() {
     let helper = Helper::start();
     // Some thousand names are more than a socket holds, and sixteen thousand of the longest more than a message.

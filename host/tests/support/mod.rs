@@ -26,11 +26,15 @@ pub struct Helper {
 impl Helper {
     /// With a layer `base` that has what an agent needs and no more.
     pub fn start() -> Helper {
+        Helper::start_below(&std::env::temp_dir())
+    }
+
+    pub fn start_below(directory: &Path) -> Helper {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let instance = format!("t{}x{}", std::process::id(), number);
-        let root = std::env::temp_dir().join(format!("e2b-host-{}", instance));
-        let child = spawn(&root, &instance);
+        let root = directory.join(format!("e2b-host-{}", instance));
+        let child = spawn(&mut command(&root, &instance));
         let helper = Helper { child, root, instance };
         let mut client = helper.connect();
         make_base_archive(&helper.root.join("spool/base"));
@@ -64,7 +68,14 @@ impl Helper {
     }
 
     pub fn start_again(&mut self) {
-        self.child = spawn(&self.root, &self.instance);
+        self.child = spawn(&mut command(&self.root, &self.instance));
+    }
+
+    /// In the place of one that has ended, and serves this user too. Returns its log.
+    pub fn start_again_for(&mut self, uid: u32) -> impl Iterator<Item = io::Result<String>> {
+        let mut command = command(&self.root, &self.instance);
+        self.child = spawn(command.arg("--allow-uid").arg(uid.to_string()).stderr(Stdio::piped()));
+        BufReader::new(self.child.stderr.take().unwrap()).lines()
     }
 
     /// What another helper with this one's instance ends with.
@@ -147,11 +158,11 @@ impl Helper {
         before.rlim_cur
     }
 
-    /// Direct children: guests, and processes that wait in slots.
-    pub fn children(&self) -> usize {
+    /// Direct children: guests, processes that wait in slots, and those that work on layers.
+    pub fn children(&self) -> Vec<libc::pid_t> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().flatten();
         let of = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        tasks.map(|task| of(task).split_whitespace().count()).sum()
+        tasks.flat_map(|task| of(task).split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect()
     }
 }
 
@@ -178,8 +189,8 @@ fn command(root: &Path, instance: &str) -> Command {
     command
 }
 
-fn spawn(root: &Path, instance: &str) -> Child {
-    let mut child = command(root, instance).stdout(Stdio::piped()).spawn().unwrap();
+fn spawn(command: &mut Command) -> Child {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n", "the helper has to be run as root, after `node scripts/setup.mjs test`");
@@ -298,6 +309,60 @@ impl Client {
     pub fn state(&mut self, sandbox: &str) -> String {
         self.ask(json!({ "op": "find", "sandbox": sandbox }))["state"].as_str().unwrap().to_owned()
     }
+}
+
+/// A file system in a file, which takes no writes while it is frozen.
+pub struct Disk {
+    pub path: PathBuf,
+}
+
+impl Disk {
+    pub fn new() -> Disk {
+        let path = std::env::temp_dir().join(format!("e2b-host-disk-{}", std::process::id()));
+        let image = path.with_extension("image");
+        fs::create_dir_all(&path).unwrap();
+        fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+        run(Command::new("mkfs.ext4").arg("-q").arg(&image));
+        run(Command::new("mount").args(["-o", "loop"]).args([&image, &path]));
+        fs::remove_file(&image).unwrap();
+        Disk { path }
+    }
+
+    /// Until what comes back is dropped.
+    pub fn freeze(&self) -> Frozen<'_> {
+        run(Command::new("fsfreeze").arg("-f").arg(&self.path));
+        Frozen(self)
+    }
+
+    /// Whether the one child of this process waits in the kernel, for what no signal ends.
+    pub fn has_waiting(&self, parent: &Child) -> bool {
+        let (id, mut states) = (parent.id(), Vec::new());
+        let children = fs::read_to_string(format!("/proc/{}/task/{}/children", id, id)).unwrap_or_default();
+        for child in children.split_whitespace() {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", child)).unwrap_or_default();
+            states.extend(stat.rsplit_once(')').and_then(|(_, fields)| fields.trim_start().chars().next()));
+        }
+        states == ['D']
+    }
+}
+
+pub struct Frozen<'a>(&'a Disk);
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        run(Command::new("fsfreeze").arg("-u").arg(&self.0.path));
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.path).status();
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+fn run(command: &mut Command) {
+    assert!(command.status().unwrap().success(), "{:?}", command);
 }
 
 pub fn start(sandbox: &str) -> Value {
