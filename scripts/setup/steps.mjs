@@ -6,6 +6,7 @@ import { paths, root } from './paths.mjs'
 import { createPrebuilt, variable } from './prebuilt.mjs'
 import { baseArchiveStep } from './step-base-archive.mjs'
 import { baseImageStep } from './step-base-image.mjs'
+import { btrfsStep } from './step-btrfs.mjs'
 import { bundleStep } from './step-bundle.mjs'
 import { chromiumStep } from './step-chromium.mjs'
 import { dockerEngineStep } from './step-docker-engine.mjs'
@@ -73,6 +74,7 @@ export function stepsFor(purpose) {
     ...(purpose === 'test'
       ? [
           chromiumStep(),
+          btrfsStep(),
           registryStep({ program: paths.registry }),
           olderCliStep({ folder: paths.olderCli }),
           pythonStep({ isNeeded: pythonIsNeeded }),

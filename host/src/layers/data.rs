@@ -3,6 +3,9 @@
 use std::io;
 use std::os::unix::io::RawFd;
 
+#[cfg(test)]
+mod tests;
+
 /// `FICLONE` of linux/fs.h: both share their blocks until one is written to.
 const CLONE: u64 = 0x4004_9409;
 /// Also what is written to the disk at a time, while the next is copied
