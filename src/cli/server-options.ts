@@ -44,6 +44,10 @@ export function withServerOptions(command: Command): Command {
       'private range whose registries are asked for images, once or more; closed without it [E2B_SERVER_REGISTRY_ALLOW]',
       joined,
     )
+    .option(
+      '--images-from-engine',
+      'let templates of every team begin with images of this machine’s Docker engine; native runtime [E2B_SERVER_IMAGES_FROM_ENGINE]',
+    )
     .option('--offline', 'ask no registry for images: those that are here have to do [E2B_SERVER_OFFLINE]')
     .option(
       '--build-env <name[=value]>',

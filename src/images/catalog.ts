@@ -1,7 +1,7 @@
 /** The records of a server's images, and of those that the servers of the machine share. */
 import { ServerError } from '../domain/error.ts'
 import { createKeyedQueue } from '../lib/keyed-queue.ts'
-import { type Blob, type ImageConfig, type ImageRecord, type Layer, toInfo } from './image-record.ts'
+import { type Blob, type ImageRecord, type Layer, toInfo } from './image-record.ts'
 import { isImageName, withTag } from './names.ts'
 import { createRecordFiles, type RecordFiles } from './record-files.ts'
 
@@ -169,9 +169,10 @@ export function createCatalog({ folder, sharedFolder, isReadOnly, layersThere }:
 
 export function recordOf(
   image: string,
-  { layers, config, isOwn }: { layers: Layer[]; config: ImageConfig; isOwn: boolean },
+  { layers, config, isOwn, engineId }: Pick<ImageRecord, 'layers' | 'config' | 'isOwn' | 'engineId'>,
 ): ImageRecord {
-  return { version: 1, image: withTag(image), layers, config, isOwn, createdAt: Date.now() }
+  const origin = engineId === undefined ? {} : { engineId }
+  return { version: 1, image: withTag(image), layers, config, isOwn, ...origin, createdAt: Date.now() }
 }
 
 export const namesOf = ({ layers }: Pick<ImageRecord, 'layers'>) => layers.map(({ name }) => name)

@@ -9,7 +9,7 @@ import { createGunzip } from 'node:zlib'
 import { z } from 'zod'
 import { ServerError } from '../domain/error.ts'
 import type { LayerHost } from '../domain/layers.ts'
-import { type ImageConfig, parseOciConfig } from './image-record.ts'
+import { type ImageConfig, packedWithZstd, parseOciConfig } from './image-record.ts'
 import { spoolFile, type Upload } from './spool.ts'
 import { tarEntries } from './tar-entries.ts'
 
@@ -17,6 +17,8 @@ const entriesMax = 10_000
 /** Longest manifest and configuration, in bytes */
 const textMaxBytes = 4 << 20
 const layersMax = 500
+/** Most that all files of an archive may have together, in bytes */
+const archiveMaxBytes = 128 * 2 ** 30
 
 export interface ArchiveImage {
   config: ImageConfig
@@ -35,16 +37,19 @@ const manifestSchema = z
   .array(z.object({ Config: z.string(), Layers: z.array(z.string()).min(1).max(layersMax) }))
   .min(1)
 
-/** Errors: `invalid_argument` (archive), `resource_exhausted` (disk, size), those of the source. */
+/** Errors: `invalid_argument` (archive), `failed_precondition` (zstd), `resource_exhausted` (disk, size), those of the source. */
 export async function readArchive(
   archive: AsyncIterable<Buffer>,
   reader: ArchiveReader,
 ): Promise<ArchiveImage> {
   const files = new Map<string, Upload>()
   const links = new Map<string, string>()
-  let entries = 0
-  for await (const { name, kind, target, body } of tarEntries(archive)) {
+  let [entries, bytes] = [0, 0]
+  for await (const { name, kind, target, size, body } of tarEntries(archive)) {
     if (++entries > entriesMax) throw refused('It has too many files.')
+    bytes += size
+    if (bytes > archiveMaxBytes)
+      throw new ServerError('resource_exhausted', 'The image is larger than the server takes.')
     if (kind === 'link') links.set(name, posix.join(posix.dirname(name), target))
     if (kind === 'file') files.set(posix.normalize(name), await spool(reader, body))
   }
@@ -81,7 +86,8 @@ async function textOf({ host }: ArchiveReader, { upload, sizeBytes }: Upload): P
 async function unzipped(reader: ArchiveReader, packed: Upload): Promise<Upload> {
   const path = reader.host.uploadPath(packed.upload)
   const file = await open(path, 'r')
-  const { buffer } = await file.read(Buffer.alloc(2), 0, 2, 0).finally(() => file.close())
+  const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0).finally(() => file.close())
+  if (buffer.readUInt32LE() === zstdMagic) throw packedWithZstd('The image')
   if (buffer.readUInt16BE() !== gzipMagic) return packed
   const [source, gunzip] = [createReadStream(path), createGunzip()]
   source.on('error', (error) => gunzip.destroy(error))
@@ -92,6 +98,7 @@ async function unzipped(reader: ArchiveReader, packed: Upload): Promise<Upload> 
   }
 }
 const gzipMagic = 0x1f8b
+const zstdMagic = 0xfd2fb528
 
 function parsed<T>(parse: () => T): T {
   try {

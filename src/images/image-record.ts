@@ -1,6 +1,7 @@
 /** What is known of an image: which layers it is, and how it wants to be run. */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { ServerError } from '../domain/error.ts'
 import type { ImageInfo } from '../domain/images.ts'
 
 const layer = z.object({
@@ -28,6 +29,8 @@ const record = z.object({
   config,
   /** Whether this server made it of a guest */
   isOwn: z.boolean(),
+  /** Of one that a Docker engine gave: its id there */
+  engineId: z.string().optional(),
   /** Of one that is kept */
   note: z.string().optional(),
   /** Unix milliseconds */
@@ -109,4 +112,11 @@ export function parseOciConfig(text: string): OciConfig {
     },
     layers: rootfs.diff_ids.map((id) => id.slice('sha256:'.length)),
   }
+}
+
+export function packedWithZstd(what: string): ServerError {
+  return new ServerError(
+    'failed_precondition',
+    `${what} has layers that are packed with zstd, which this server can't unpack. Use one that is packed with gzip.`,
+  )
 }

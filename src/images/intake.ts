@@ -7,7 +7,7 @@ import { newId } from '../lib/ids.ts'
 import { createSemaphore } from '../lib/semaphore.ts'
 import { type Catalog, recordOf } from './catalog.ts'
 import { readArchive } from './docker-archive.ts'
-import type { Blob, ImageConfig, Layer } from './image-record.ts'
+import type { Blob, ImageConfig, ImageRecord, Layer } from './image-record.ts'
 import type { LayerKeeper } from './layer-keeper.ts'
 import { spoolFile, type Upload } from './spool.ts'
 
@@ -44,7 +44,7 @@ export function createIntake({ host, catalog, keeper }: IntakeParts) {
   }
   return async (
     image: string,
-    read: (intake: Intake) => Promise<{ layers: Layer[]; config: ImageConfig }>,
+    read: (intake: Intake) => Promise<Pick<ImageRecord, 'layers' | 'config' | 'engineId'>>,
     signal: AbortSignal,
   ): Promise<void> => {
     const release = await turns.acquire(signal)

@@ -7,7 +7,7 @@ import { ServerError } from '../domain/error.ts'
 import type { PullOptions } from '../domain/images.ts'
 import type { LayerHost } from '../domain/layers.ts'
 import { forEachLimit } from '../lib/for-each-limit.ts'
-import { type ImageConfig, type Layer, parseOciConfig } from './image-record.ts'
+import { type ImageConfig, type Layer, packedWithZstd, parseOciConfig } from './image-record.ts'
 import type { Intake } from './intake.ts'
 import { referenceOf } from './reference.ts'
 import type { RegistryChoice } from './registry-choice.ts'
@@ -141,13 +141,7 @@ async function readLayer(pull: Pull, of: Descriptor, sha256: string): Promise<La
     options.onProgress?.({ layer, status: 'Already exists' })
     return known
   }
-  if (/zstd/.test(of.mediaType)) {
-    throw new ServerError(
-      'failed_precondition',
-      `The image ${pull.image} has layers that are packed with zstd, which this server can't unpack. Use one that is packed ` +
-        'with gzip.',
-    )
-  }
+  if (/zstd/.test(of.mediaType)) throw packedWithZstd(`The image ${pull.image}`)
   for (let retries = 0; ; retries++) {
     try {
       const upload = await spoolFile(pull.host, intake.newUpload(), unpacked(pull, of, layer), signal)

@@ -47,7 +47,7 @@ export function imageServer(folder: string, provided?: ImageStoreOptions['provid
       const late = AbortSignal.timeout(endMs)
       while (existsSync(`/proc/${pid}`)) await sleep(10, late)
     },
-    store: (more: Pick<ImageStoreOptions, 'registries' | 'clock'> = {}) =>
+    store: (more: Pick<ImageStoreOptions, 'registries' | 'clock' | 'engine'> = {}) =>
       createImageStore({
         layers,
         folder: join(home, 'images'),

@@ -1,6 +1,7 @@
 /** Images of layers, with the helper that keeps these. */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import {
   createReadStream,
   existsSync,
@@ -12,18 +13,20 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { writeImageArchive } from '../../images/base/image-archive.mjs'
 import { newId } from '../lib/ids.ts'
 import { patientSignal } from '../lib/patience.ts'
-import { openEngineArchive } from './engine-archive.ts'
+import { createEngineImages } from './engine-images.ts'
 import { imageServer } from './store.fixture.ts'
 import type { ImageStoreOptions } from './store.ts'
 
 const patience = () => patientSignal(30_000)
+const engine = createEngineImages('/var/run/docker.sock')
 let folder: string
 const servers: ReturnType<typeof imageServer>[] = []
 beforeAll(async () => {
@@ -41,12 +44,12 @@ function server(provided?: ImageStoreOptions['provided']) {
 }
 
 /** A tar of these files; a name that ends with `/` is a directory, content that is a list the target of a link. */
-function tarOf(files: Record<string, string | [string]>): Buffer {
+function tarOf(files: Record<string, string | Buffer | [string]>): Buffer {
   const place = join(folder, newId())
   mkdirSync(place)
   for (const [name, content] of Object.entries(files)) {
     mkdirSync(dirname(join(place, name)), { recursive: true })
-    if (typeof content !== 'string') execFileSync('ln', ['-s', content[0], join(place, name)])
+    if (Array.isArray(content)) execFileSync('ln', ['-s', content[0], join(place, name)])
     else if (name.endsWith('/')) mkdirSync(join(place, name), { recursive: true })
     else writeFileSync(join(place, name), content)
   }
@@ -65,7 +68,10 @@ function archiveOf(layers: Buffer[], config: object) {
   writeFileSync(join(place, 'config'), JSON.stringify({ ...config, rootfs: { diff_ids: ids } }))
   writeFileSync(join(place, 'manifest.json'), JSON.stringify([{ Config: 'config', Layers: names }]))
   execFileSync('tar', ['-C', place, '-cf', `${place}.tar`, ...readdirSync(place)])
-  return { stream: () => createReadStream(`${place}.tar`), ids: ids.map((id) => id.slice(7)) }
+  return {
+    stream: () => createReadStream(`${place}.tar`),
+    ids: ids.map((id) => id.slice(7)),
+  }
 }
 
 const config = {
@@ -282,7 +288,7 @@ test('an image of the Docker engine is taken over when it is first needed, once 
   let opened = 0
   const open = async (signal: AbortSignal) => {
     opened++
-    const archive = await openEngineArchive('/var/run/docker.sock', image, signal)
+    const archive = await engine.open(image, signal)
     return archive && { archive }
   }
   const [one, other] = [server({ image, open }), server({ image, open })]
@@ -296,11 +302,124 @@ test('an image of the Docker engine is taken over when it is first needed, once 
   expect(readFileSync(one.file(layer!, 'file'), 'utf8')).toBe('from the engine')
   expect(await other.store().layersOf(image, patience())).toEqual([layer])
   expect(opened).toBe(1)
-  expect(await openEngineArchive('/var/run/docker.sock', image, patience())).toBeUndefined()
-  expect(await openEngineArchive(join(folder, 'none'), image, patience())).toBeUndefined()
+  expect(await engine.open(image, patience())).toBeUndefined()
+  expect(await createEngineImages(join(folder, 'none')).open(image, patience())).toBeUndefined()
   expect(await images.named(image.slice(0, -2), patience())).toEqual([
     { image, createdAt: expect.any(Number) },
   ])
+})
+
+/** Imports an image into the engine that has this text in its one file; resolves with its id there. */
+function importIntoEngine(image: string, text: string, ...changes: string[]): string {
+  const tar = join(folder, `${newId()}.tar`)
+  writeFileSync(tar, tarOf({ file: text }))
+  const args = changes.flatMap((change) => ['--change', change])
+  return execFileSync('docker', ['import', ...args, tar, image], { encoding: 'utf8' }).trim()
+}
+
+test('with an engine, its image of a name comes before that of a registry, as long and as it has it', async () => {
+  const { store, layers, file } = server()
+  const images = store({ engine, registries: { offline: true } })
+  const image = `e2b-test/${newId()}`
+  onTestFinished(() => void execFileSync('docker', ['rmi', '--force', image], { stdio: 'ignore' }))
+  const textOf = async (name: string) => {
+    const [layer] = await images.layersOf(name, patience())
+    return readFileSync(file(layer!, 'file'), 'utf8')
+  }
+  // One of a registry, from before the engine had it.
+  await images.take(image, { tar: inPieces(tarOf({ file: 'registry' })), config: rootfs }, patience())
+  expect(await images.inspect(image, patience())).toBeDefined()
+
+  importIntoEngine(image, 'first', 'ENV A=1', 'USER one')
+  expect(await images.inspect(image, patience())).toBeUndefined()
+  const first = await images.pull(image, {}, patience())
+  expect(first).toMatchObject({ env: { A: '1' }, user: 'one', layers: 1, isOwn: false })
+  expect(await textOf(image)).toBe('first')
+  for (const same of [image, `${image}:latest`, first.id])
+    expect(await images.inspect(same, patience())).toEqual(first)
+  expect(await store({ engine }).inspect(image, patience())).toEqual(first)
+
+  // The tag moves, as with another `docker build`.
+  importIntoEngine(image, 'second')
+  expect(await images.inspect(image, patience())).toBeUndefined()
+  const second = await images.pull(image, {}, patience())
+  expect(second.id).not.toBe(first.id)
+  expect(await textOf(image)).toBe('second')
+  expect(await images.inspect(image, patience())).toEqual(second)
+
+  // Whom the operator hasn't let has none of it, nor has anybody what the engine has no more.
+  const closed = store({ registries: { offline: true } })
+  expect(await closed.inspect(image, patience())).toBeUndefined()
+  const refused = { code: 'failed_precondition', message: expect.stringContaining('--offline') }
+  await expect(closed.pull(image, {}, patience())).rejects.toMatchObject(refused)
+  execFileSync('docker', ['rmi', image], { stdio: 'ignore' })
+  expect(await images.inspect(image, patience())).toBeUndefined()
+  await expect(images.pull(image, {}, patience())).rejects.toMatchObject(refused)
+  await images.remove(image, patience())
+  expect(await layers.layers(patience())).not.toContain(second.id)
+})
+
+test('an engine is asked for exact names of what is nobody else’s: no ids, no paths, no image that a server has made', async () => {
+  const image = `e2b-test/${newId()}`
+  const made = `e2b-test/${newId()}`
+  onTestFinished(() => void execFileSync('docker', ['rmi', '--force', image, made], { stdio: 'ignore' }))
+  const id = importIntoEngine(image, 'text')
+  importIntoEngine(made, 'of a team', 'LABEL e2b-server.instance=any')
+  expect(id).toMatch(/^sha256:[0-9a-f]{64}$/)
+  const find = (name: string) => engine.find(name, patience())
+  for (const name of [image, `${image}:latest`, `docker.io/${image}`, `index.docker.io/${image}:latest`])
+    expect(await find(name), name).toBe(id)
+  const others = [
+    ...[id, id.slice(7), id.slice(7, 19), `${image}@${id}`, `${image}:other`, made, 'none'],
+    ...[`${image}/../${image}`, `../${image}`, `${image}//x`, `${image}?x=y`, `./${image}`, ''],
+  ]
+  for (const name of others) expect(await find(name), name).toBeUndefined()
+  expect(await createEngineImages(join(folder, 'none')).find(image, patience())).toBeUndefined()
+})
+
+test('an engine that is none, or whose archive is hostile, leaves nothing behind', async () => {
+  const { store, layers, root } = server()
+  const image = 'hostile:1'
+  const id = `sha256:${'0'.repeat(64)}`
+  let archive: Buffer = Buffer.alloc(0)
+  let said: object = {}
+  const socket = join(folder, `${newId().slice(0, 8)}.sock`)
+  const listener = createServer(({ url = '' }, res) => {
+    if (url === `/images/${id}/get`) res.end(archive)
+    else if (url === `/images/${image}/json`) res.end(JSON.stringify(said))
+    else res.writeHead(500).end()
+  }).listen(socket)
+  await once(listener, 'listening')
+  onTestFinished(() => void listener.close())
+  const hostile = createEngineImages(socket)
+  await expect(hostile.find('another', patience())).rejects.toMatchObject({ code: 'unavailable' })
+  await expect(hostile.find(image, patience())).rejects.toMatchObject({ code: 'unavailable' })
+  said = { Id: id, RepoTags: [image], Config: { Labels: 'x'.repeat(5 << 20) } }
+  await expect(hostile.find(image, patience())).rejects.toMatchObject({ code: 'unavailable' })
+  said = { Id: id, RepoTags: [image] }
+
+  const images = store({ engine: hostile })
+  const packed = (layer: Buffer, manifest: object) =>
+    tarOf({
+      layer,
+      config: JSON.stringify({ rootfs: { diff_ids: [`sha256:${'1'.repeat(64)}`] } }),
+      'manifest.json': JSON.stringify([manifest]),
+    })
+  const [usual, layer] = [{ Config: 'config', Layers: ['layer'] }, tarOf({ file: 'text' })]
+  const attempts: [Buffer, string][] = [
+    [Buffer.alloc(4096, 'no archive '), 'invalid_argument'],
+    [packed(layer, usual).subarray(0, 6000), 'invalid_argument'],
+    [packed(layer, usual), 'invalid_argument'],
+    [packed(layer, { Config: '../../etc/passwd', Layers: ['layer'] }), 'invalid_argument'],
+    [packed(Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0]), usual), 'failed_precondition'],
+  ]
+  for (const [bytes, code] of attempts) {
+    archive = bytes
+    await expect(images.pull(image, {}, patience())).rejects.toMatchObject({ code })
+  }
+  expect(readdirSync(join(root, 'spool'))).toEqual([])
+  expect(await layers.layers(patience())).toEqual([])
+  expect(await store().inspect(image, patience())).toBeUndefined()
 })
 
 async function* inPieces(bytes: Buffer): AsyncGenerator<Buffer> {

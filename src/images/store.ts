@@ -12,7 +12,8 @@ import { patientSignal } from '../lib/patience.ts'
 import { createSemaphore } from '../lib/semaphore.ts'
 import { createCatalog, namesOf, recordOf } from './catalog.ts'
 import { type CopyParts, flattenImage, keepImage, obtain, share } from './copies.ts'
-import { type ImageConfig, toInfo } from './image-record.ts'
+import type { EngineImages } from './engine-images.ts'
+import { type ImageConfig, type ImageRecord, toInfo } from './image-record.ts'
 import { createIntake, fromArchive, fromTar } from './intake.ts'
 import { createLayerKeeper } from './layer-keeper.ts'
 import { checkImageName, imageNotFound, isImageName, splitImage, withTag } from './names.ts'
@@ -49,6 +50,8 @@ export interface ImageStoreOptions {
   shared?: string
   /** An image that is taken in, for all servers of the machine, when it is first looked for; none: it isn't there */
   provided?: { image: string; open: (signal: AbortSignal) => Promise<ImageSource | undefined> }
+  /** A Docker engine that is asked before registries are, and whose images everybody may have; none: registries alone */
+  engine?: EngineImages
   /** Whether records are only read: no image is made, and what a removal has left is left. Default: no */
   isReadOnly?: boolean
   /** Default: every registry of the internet, as names say */
@@ -59,7 +62,7 @@ export interface ImageStoreOptions {
 
 /** Touches nothing until it is used. */
 export function createImageStore(options: ImageStoreOptions): ImageStore {
-  const { layers: host, folder, provided, clock = systemClock(), log } = options
+  const { layers: host, folder, provided, engine, clock = systemClock(), log } = options
   const registries: RegistryChoice = { offline: false, allow: [], ecrEndpoint, ...options.registries }
   const catalog = createCatalog({
     folder,
@@ -104,6 +107,21 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
     await abortable(providing, signal)
     return catalog.find(image)
   }
+  /** What is here by a name that an engine may have given another meaning, or taken back, is as good as not here. */
+  const isCurrent = async ({ image, isOwn, note, engineId }: ImageRecord, signal: AbortSignal) => {
+    const isElsewhere = isOwn || note !== undefined || image === withTag(provided?.image ?? '')
+    return isElsewhere || (await engine?.find(image, signal)) === engineId
+  }
+  const fromEngine = async (image: string, id: string, signal: AbortSignal) => {
+    const archive = await engine?.open(id, signal)
+    if (archive === undefined) throw imageNotFound(image)
+    await intake(
+      image,
+      async (coming) => ({ ...(await fromArchive(coming, host, archive, signal)), engineId: id }),
+      signal,
+    ).finally(() => archive.destroy())
+    log.info({ image, id }, 'an image was taken from the Docker engine')
+  }
   const obtained = async (image: string, signal: AbortSignal) => {
     await look(image, signal)
     return obtain(parts, image, signal)
@@ -117,7 +135,9 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
     take,
     async inspect(image, signal) {
       const record = await look(image, signal)
-      return record && toInfo(record)
+      if (record === undefined) return undefined
+      const isById = record.image !== withTag(image)
+      return isById || (await isCurrent(record, signal)) ? toInfo(record) : undefined
     },
     layersOf: async (image, signal) => namesOf(await obtained(image, signal)),
 
@@ -132,6 +152,13 @@ export function createImageStore(options: ImageStoreOptions): ImageStore {
 
     async pull(image, options, signal) {
       checkImageName(image)
+      // Credentials are for a registry, and an engine's images are for the engine's own machine.
+      const isAnyones = options.credentials === undefined && options.platform === undefined
+      const given = isAnyones ? await engine?.find(image, signal) : undefined
+      if (given !== undefined) {
+        await fromEngine(image, given, signal)
+        return toInfo(await obtain(parts, image, signal))
+      }
       if (registries.offline) {
         throw new ServerError(
           'failed_precondition',

@@ -133,7 +133,8 @@ test('disks are limited where the machine can, unless a flag or its variable say
 })
 
 test("registries: a mirror in Docker Hub's place, or none at all", () => {
-  expect(readConfig({}, {})).toMatchObject({ offline: false })
+  expect(readConfig({}, {})).toMatchObject({ offline: false, imagesFromEngine: false })
+  expect(readConfig({ imagesFromEngine: true }, {}).imagesFromEngine).toBe(true)
   expect(readConfig({}, {}).registryMirror).toBeUndefined()
   const env = { E2B_SERVER_REGISTRY_MIRROR: 'mirror.example.org:5000/hub', E2B_SERVER_OFFLINE: 'true' }
   expect(readConfig({}, env)).toMatchObject({ registryMirror: 'mirror.example.org:5000/hub', offline: true })

@@ -181,6 +181,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     egressAllow: pick('egressAllow', 'E2B_SERVER_EGRESS_ALLOW', ''),
     registryMirror: pick('registryMirror', 'E2B_SERVER_REGISTRY_MIRROR'),
     registryAllow: pick('registryAllow', 'E2B_SERVER_REGISTRY_ALLOW', ''),
+    imagesFromEngine: String(pick('imagesFromEngine', 'E2B_SERVER_IMAGES_FROM_ENGINE', '')),
     offline: String(pick('offline', 'E2B_SERVER_OFFLINE', '')),
     buildEnv: buildEnvLines(pick('buildEnv', 'E2B_SERVER_BUILD_ENV'), env),
     sandboxCa: pick('sandboxCa', 'E2B_SERVER_SANDBOX_CA'),

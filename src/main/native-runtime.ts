@@ -2,7 +2,7 @@
 import { createReadStream, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Runtime } from '../domain/runtime.ts'
-import { hasEngineImage, openEngineArchive } from '../images/engine-archive.ts'
+import { createEngineImages } from '../images/engine-images.ts'
 import { createImageStore, type ImageStoreOptions } from '../images/store.ts'
 import { newId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
@@ -11,12 +11,13 @@ import { createNativeRuntime } from '../runtimes/native/runtime.ts'
 import type { Config } from './config.ts'
 import { baseArchive, baseImage, hostBinary } from './installation.ts'
 
+/** Most characters of a server's id in names of interfaces and control groups */
+const instanceMaxLength = 16
+
 /** The helper's directory for servers that aren't root, unless they say so: that of `deploy/systemd` */
 const usualHostRoot = '/var/lib/e2b-host'
 /** What servers of this machine share: images that are kept, and their layers */
 const sharedFolder = '/var/lib/e2b-server/images'
-/** Most characters of a server's id in names of interfaces and control groups */
-const instanceMaxLength = 16
 
 /** Of a runtime that only looks: a directory of its own, for what a server would have in its state directory. */
 export interface Look {
@@ -33,7 +34,8 @@ interface NativeParts {
 
 /** Touches nothing until it is used. */
 export function createNative(config: Config, { guestBinary, instanceId, look, log }: NativeParts): Runtime {
-  const { stateDir, hostRoot, path, openEgress, egressAllow, limitDisk } = config
+  const { stateDir, hostRoot, path, openEgress, egressAllow, limitDisk, imagesFromEngine, dockerHost } =
+    config
   const isRoot = process.getuid?.() === 0
   const startsHelper = isRoot && hostRoot === undefined
   const ownFolder = look?.folder ?? stateDir
@@ -56,6 +58,7 @@ export function createNative(config: Config, { guestBinary, instanceId, look, lo
         folder: join(startsHelper ? ownFolder : stateDir, 'image-records'),
         ...(startsHelper && { shared: join(sharedFolder, 'records') }),
         ...(look === undefined ? providedBy(config) : { isReadOnly: !startsHelper }),
+        ...(imagesFromEngine && { engine: createEngineImages(enginePath(dockerHost)) }),
         registries: registriesOf(config),
         log,
       }),
@@ -70,7 +73,8 @@ export function createNative(config: Config, { guestBinary, instanceId, look, lo
 export async function isBaseProvided({ dockerHost }: Config, signal: AbortSignal): Promise<boolean> {
   const image = baseImage()
   if (image === undefined) return false
-  return existsSync(baseArchive(image)) || hasEngineImage(enginePath(dockerHost), image, signal)
+  if (existsSync(baseArchive(image))) return true
+  return (await createEngineImages(enginePath(dockerHost)).find(image, signal)) !== undefined
 }
 
 /** Which registries are asked, by the server's flags. */
@@ -89,7 +93,7 @@ function providedBy({ dockerHost }: Config): Pick<ImageStoreOptions, 'provided'>
   const open = async (signal: AbortSignal) => {
     const file = baseArchive(image)
     if (existsSync(file)) return { archive: createReadStream(file, { signal }) }
-    const archive = await openEngineArchive(enginePath(dockerHost), image, signal)
+    const archive = await createEngineImages(enginePath(dockerHost)).open(image, signal)
     return archive && { archive }
   }
   return { provided: { image, open } }

@@ -42,6 +42,8 @@ export const networkSchema = {
     .optional(),
   /** Closed ranges whose registries are asked all the same */
   registryAllow: ranges('--registry-allow', { ipv6: true }),
+  /** Whether the native runtime takes images from the machine's Docker engine */
+  imagesFromEngine: flag('--images-from-engine', 'E2B_SERVER_IMAGES_FROM_ENGINE'),
   /** No registry is asked for anything */
   offline: flag('--offline', 'E2B_SERVER_OFFLINE'),
 }

@@ -9,7 +9,7 @@ import { agentBinary } from '../../../tests/support/agent.ts'
 import { askHelper, helloOf } from '../../../tests/support/helper.ts'
 import type { LayerHost } from '../../domain/layers.ts'
 import type { GuestHandle, Runtime } from '../../domain/runtime.ts'
-import { openEngineArchive } from '../../images/engine-archive.ts'
+import { createEngineImages } from '../../images/engine-images.ts'
 import { createImageStore } from '../../images/store.ts'
 import { sleep } from '../../lib/deadline.ts'
 import { newId } from '../../lib/ids.ts'
@@ -38,7 +38,7 @@ export async function server(options: Partial<NativeRuntimeOptions> = {}) {
       provided: {
         image,
         async open(signal) {
-          const archive = await openEngineArchive('/var/run/docker.sock', image, signal)
+          const archive = await createEngineImages('/var/run/docker.sock').open(image, signal)
           return archive && { archive }
         },
       },
