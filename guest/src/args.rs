@@ -9,6 +9,7 @@ use crate::frame::SECRET_BYTES;
 use crate::server::Secret;
 
 pub const USAGE: &str = "usage: e2b-guest --listen unix:<path> | fd:<number> | tcp:<address>:<port> \
+                         [--mounts fd:<number>] \
                          [--secret-file <path>] [--unprivileged --home <dir>] [--no-http]";
 
 /// Where to listen.
@@ -26,17 +27,20 @@ pub struct Args {
     pub secret: Option<Secret>,
     pub mode: Mode,
     pub has_http: bool,
+    /// Where the kernel asks about mounts: see `mounts`
+    pub mounts: Option<RawFd>,
 }
 
 /// Reads the command line and the secret. Errors: a sentence for whoever started this.
 pub fn parse(args: impl Iterator<Item = String>) -> Result<Args, String> {
-    let (mut listen, mut secret_file, mut home) = (None, None, None);
+    let (mut listen, mut mounts, mut secret_file, mut home) = (None, None, None, None);
     let (mut is_unprivileged, mut has_http) = (false, true);
     let mut args = args;
     while let Some(flag) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{} needs a value.", flag));
         match flag.as_str() {
             "--listen" => listen = Some(parse_listen(&value()?)?),
+            "--mounts" => mounts = Some(parse_mounts(&value()?)?),
             "--secret-file" => secret_file = Some(value()?),
             "--home" => home = Some(value()?),
             "--unprivileged" => is_unprivileged = true,
@@ -57,7 +61,7 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Args, String> {
         (false, Some(_)) => return Err("--home is for --unprivileged only.".to_owned()),
         (false, None) => Mode::Sandbox,
     };
-    Ok(Args { listen, secret, mode, has_http })
+    Ok(Args { listen, secret, mode, has_http, mounts })
 }
 
 fn parse_listen(text: &str) -> Result<Listen, String> {
@@ -65,9 +69,16 @@ fn parse_listen(text: &str) -> Result<Listen, String> {
         return Ok(Listen::Unix(path.to_owned()));
     }
     let tcp = text.strip_prefix("tcp:").and_then(|address| address.parse().ok()).map(Listen::Tcp);
-    let fd = || text.strip_prefix("fd:").and_then(|number| number.parse().ok()).filter(|fd| *fd > 2).map(Listen::Fd);
-    tcp.or_else(fd)
+    tcp.or_else(|| descriptor(text).map(Listen::Fd))
         .ok_or_else(|| format!("--listen '{}' is neither unix:<path>, fd:<number> nor tcp:<address>:<port>.", text))
+}
+
+fn parse_mounts(text: &str) -> Result<RawFd, String> {
+    descriptor(text).ok_or_else(|| format!("--mounts '{}' is not fd:<number>.", text))
+}
+
+fn descriptor(text: &str) -> Option<RawFd> {
+    text.strip_prefix("fd:").and_then(|number| number.parse().ok()).filter(|fd| *fd > 2)
 }
 
 fn read_secret(path: &str) -> Result<Secret, String> {
@@ -110,10 +121,12 @@ mod tests {
             "--listen unix:/a --home /b",
             "--listen unix:/a --unprivileged",
             "--listen unix:/a --unprivileged --home relative",
+            "--listen unix:/a --mounts fd:0",
             "--listen unix:/a --what",
         ] {
             assert!(parsed(line).is_err(), "{}", line);
         }
         assert!(parsed("--listen unix:/a --unprivileged --home /b --no-http").is_ok());
+        assert_eq!(parsed("--listen fd:3 --mounts fd:4").unwrap().mounts, Some(4));
     }
 }

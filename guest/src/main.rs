@@ -17,6 +17,7 @@ mod http;
 mod init;
 mod interfaces;
 mod metrics;
+mod mounts;
 mod ops;
 mod paths;
 mod process;
@@ -79,6 +80,9 @@ fn run(args: Args) -> io::Result<()> {
         let agent = Rc::new(Agent::new(args.mode, nofile));
         process::reaper::start(Rc::clone(&agent.table))?;
         shutdown::on_signals(&agent)?;
+        if let Some(fd) = args.mounts {
+            mounts::start(fd)?;
+        }
         if args.has_http {
             http::start(Rc::clone(&agent)).await;
         }

@@ -13,7 +13,7 @@ use crate::claim::Claim;
 use crate::disks::Disks;
 use crate::error::Failure;
 use crate::guests::{self, Guests};
-use crate::launch;
+use crate::launch::{self, Rights};
 use crate::layers::Layers;
 use crate::log;
 use crate::net::Network;
@@ -93,12 +93,20 @@ impl Helper {
         let views = Views::open(root.path());
         let layers = Layers::open(root.path(), options.shared.as_deref(), root.owner())
             .map_err(|error| Failure::from_io("The layers' directory can't be used", &error))?;
-        let has_ids = launch::has_mapped_layers(&root.layers());
+        let may_mount = launch::may_mount();
+        if let Err(failure) = &may_mount {
+            log::warn("Root of sandboxes can't mount.", json!({ "error": failure.message }));
+        }
+        let rights = match (launch::has_mapped_layers(&root.layers()), &may_mount) {
+            (false, _) => Rights::Machine,
+            (true, Err(_)) => Rights::Own,
+            (true, Ok(())) => Rights::Mounts,
+        };
         let disks = Disks::open(root.disks())
             .map_err(|error| Failure::from_io("The disks' directory can't be used", &error))
             .map(Arc::new)?;
-        let features = features(&cgroups, has_ids, &views, &disks);
-        let slots = Slots::new(cgroups.clone(), network.clone(), disks.clone(), has_ids);
+        let features = features(&cgroups, rights, may_mount, &views, &disks);
+        let slots = Slots::new(cgroups.clone(), network.clone(), disks.clone(), rights);
         // The server is made of the guests, and told of their ends.
         let server_there: Arc<Mutex<Weak<Server>>> = Arc::default();
         let (told, watched) = (server_there.clone(), server_there.clone());
@@ -181,7 +189,13 @@ impl Helper {
 }
 
 /// What `hello` says of the machine.
-fn features(cgroups: &Cgroups, has_ids: bool, views: &Result<Views, Failure>, disks: &Disks) -> Map<String, Value> {
+fn features(
+    cgroups: &Cgroups,
+    rights: Rights,
+    may_mount: Result<(), Failure>,
+    views: &Result<Views, Failure>,
+    disks: &Disks,
+) -> Map<String, Value> {
     let no = |why: &str| json!({ "has": false, "why": why });
     let of = |result: Result<(), &Failure>| match result {
         Ok(()) => json!({ "has": true }),
@@ -195,7 +209,11 @@ fn features(cgroups: &Cgroups, has_ids: bool, views: &Result<Views, Failure>, di
         if has_filters() { json!({ "has": true }) } else { no("This kernel has no seccomp filters.") },
     );
     let why = "Sandboxes have the machine's user ids: its kernel can't mount these layers with mapped ids.";
-    features.insert("userNamespace".to_owned(), if has_ids { json!({ "has": true }) } else { no(why) });
+    features.insert("userNamespace".to_owned(), if rights.has_ids() { json!({ "has": true }) } else { no(why) });
+    features.insert(
+        "mounts".to_owned(),
+        if rights == Rights::Machine { no(why) } else { of(may_mount.as_ref().map(drop)) },
+    );
     features.insert("views".to_owned(), of(views.as_ref().map(drop)));
     let why = "The machine's control groups don't hold processes to some of its CPUs, so sandboxes see all.";
     features.insert("cpuSets".to_owned(), if cgroups.has_cpu_sets() { json!({ "has": true }) } else { no(why) });

@@ -13,7 +13,7 @@ use crate::cancel::Cancel;
 use crate::cgroups::{Cgroups, Group};
 use crate::disks::{Disk, Disks};
 use crate::error::{Code, Failure};
-use crate::launch::{self, ParkSpec, Parked, IDS};
+use crate::launch::{self, ParkSpec, Parked, Rights, IDS};
 use crate::log;
 use crate::net::{Egress, Link, Network};
 use crate::pool::lock;
@@ -69,7 +69,7 @@ struct Inner {
     cgroups: Arc<Cgroups>,
     network: Arc<Network>,
     disks: Arc<Disks>,
-    has_ids: bool,
+    rights: Rights,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -93,9 +93,9 @@ struct State {
 }
 
 impl Slots {
-    /// `has_ids`: whether guests have user ids of their own.
-    pub fn new(cgroups: Arc<Cgroups>, network: Arc<Network>, disks: Arc<Disks>, has_ids: bool) -> Slots {
-        Slots(Arc::new(Inner { cgroups, network, disks, has_ids, state: Mutex::default(), changed: Condvar::new() }))
+    /// `rights`: of every guest.
+    pub fn new(cgroups: Arc<Cgroups>, network: Arc<Network>, disks: Arc<Disks>, rights: Rights) -> Slots {
+        Slots(Arc::new(Inner { cgroups, network, disks, rights, state: Mutex::default(), changed: Condvar::new() }))
     }
 
     /// Begins to make some. What earlier helpers left is adopted or removed before.
@@ -340,7 +340,8 @@ impl Inner {
                 netns: held.link.namespace(),
                 procs: &procs,
                 groups: held.group.directories(),
-                uid_base: self.has_ids.then(|| FIRST_ID + number * IDS),
+                uid_base: FIRST_ID + number * IDS,
+                rights: self.rights,
             })
         });
         match parked {

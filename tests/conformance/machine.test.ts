@@ -92,12 +92,82 @@ if (testedRuntime() === 'native') {
   })
 }
 
-test('FUSE and mounts are not there, as README says', async () => {
+test('FUSE is not there, as README says', async () => {
   const sandbox = await Sandbox.create()
   const { stdout } = await sandbox.commands.run(
-    'test -e /dev/fuse && echo device; sudo mount -t tmpfs none /mnt 2>/dev/null && echo mount; sudo mknod /tmp/fuse c 10 229 && sudo dd if=/tmp/fuse of=/dev/null count=0 2>/dev/null && echo made; echo end',
+    'test -e /dev/fuse && echo device; sudo mknod /tmp/fuse c 10 229 && sudo dd if=/tmp/fuse of=/dev/null count=0 2>/dev/null && echo made; echo end',
   )
   expect(stdout).toBe('end\n')
-  expect(readme).toMatch(/^- `mount`, FUSE \(`\/dev\/fuse`\).*don't work, also for root/m)
+  expect(readme).toMatch(/^- FUSE \(`\/dev\/fuse`\) and Docker inside a sandbox don't work, also for root/m)
   await sandbox.kill()
 })
+
+if (testedRuntime() === 'docker')
+  test('mounts are refused, as README says', async () => {
+    const sandbox = await Sandbox.create()
+    for (const command of ['sudo mount -t tmpfs none /mnt', 'sudo unshare -m true', 'unshare -Ur true'])
+      expect(await sandbox.commands.run(command).catch((error) => error)).toMatchObject({ exitCode: 1 })
+    expect(readme).toMatch(/on Docker neither do `mount` and `unshare`/)
+    await sandbox.kill()
+  })
+else
+  test('root mounts what is the sandbox’s own, and so does everybody in a user name space', async () => {
+    const sandbox = await Sandbox.create()
+    const print = async (command: string) => (await sandbox.commands.run(command)).stdout
+    await print('sudo mount -t tmpfs -o size=1m none /mnt && sudo mkdir /mnt/upper /mnt/work /mnt/merged')
+    await print(
+      'sudo mount -t overlay none -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /mnt/merged',
+    )
+    expect(await print('echo other | sudo tee /mnt/merged/hostname && cat /mnt/upper/hostname')).toBe(
+      'other\nother\n',
+    )
+    expect(await print('sudo mount --bind /usr /srv && ls /srv/bin/env && sudo umount /srv')).toBe(
+      '/srv/bin/env\n',
+    )
+    expect(
+      await print("unshare -Urmpf sh -c 'mount -t tmpfs none /srv && echo x > /srv/x && id -u'; ls /srv"),
+    ).toBe('0\n')
+    const builder = [
+      'mount -t tmpfs none /srv && cd /srv && mkdir usr old',
+      'mount --rbind /usr usr && ln -s usr/bin bin && ln -s usr/lib lib && ln -s usr/lib64 lib64',
+      'pivot_root . old && ls /',
+    ]
+    expect(await print(`sudo unshare -m sh -c '${builder.join(' && ')}'`)).toBe('bin\nlib\nlib64\nold\nusr\n')
+
+    // It is kept, resumed, measured, copied and ended as any other.
+    await sandbox.pause()
+    await sandbox.connect()
+    expect(await print('cat /mnt/merged/hostname')).toBe('other\n')
+    const [fork] = await sandbox.fork()
+    if (!(fork instanceof Sandbox)) throw fork
+    expect((await fork.commands.run('ls /mnt; ls /srv')).stdout).toBe('')
+    await fork.kill()
+    await sandbox.pause({ keepMemory: false })
+    await sandbox.connect()
+    expect(await print('ls /mnt')).toBe('')
+    await sandbox.kill()
+  })
+
+/** Makes tmpfs and unmounts them until that fails. */
+const mountOn = `
+import ctypes, errno
+libc, made = ctypes.CDLL(None, use_errno=True), 0
+while made < 9000 and libc.mount(b'none', b'/srv', b'tmpfs', 0, None) == 0:
+    libc.umount2(b'/srv', 2)
+    made += 1
+print(made, errno.errorcode[ctypes.get_errno()])
+`
+if (testedRuntime() === 'native')
+  test('a sandbox makes no more file systems than its share, which is its own', async () => {
+    const sandbox = await Sandbox.create()
+    const other = await Sandbox.create()
+    await sandbox.files.write('/tmp/mount-on.py', mountOn)
+    const [made, error] = (await sandbox.commands.run('sudo python3 /tmp/mount-on.py')).stdout.split(/\s/)
+    expect(error).toBe('ENOSPC')
+    expect(Number(made)).toBeGreaterThanOrEqual(4096)
+    expect(Number(made)).toBeLessThan(4300)
+    // What makes none goes on.
+    expect((await sandbox.commands.run('sudo mount --bind /usr /srv && ls /srv/bin/env')).exitCode).toBe(0)
+    expect((await other.commands.run('sudo mount -t tmpfs none /srv')).exitCode).toBe(0)
+    await Promise.all([sandbox.kill(), other.kill()])
+  })

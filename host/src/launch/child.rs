@@ -6,6 +6,7 @@ use std::os::unix::io::RawFd;
 use std::ptr;
 
 use super::script::{kind, ARGS, ARG_BYTES, HEAD_BYTES, NO_REGISTER, POINTERS_MAX, REGISTERS, SCRIPT_MAX_BYTES};
+use super::steps::INNER;
 use super::sys;
 
 /// Descriptors that come with one script.
@@ -51,7 +52,7 @@ pub unsafe fn main(start: Start) -> ! {
     if parked.is_err() {
         libc::_exit(1);
     }
-    close_all_but(&[0, 1, 2], socket);
+    close_all_but(&[0, 1, 2, INNER], socket);
     let mut received = [-1; RECEIVED_MAX];
     let outcome = match receive(socket, start.buffer, &mut received) {
         Some(length) => match start.buffer.get(..length) {
@@ -133,6 +134,12 @@ unsafe fn run(script: &[u8], received: &[RawFd]) -> Result<(), (u32, i32)> {
             return Err((step, libc::EPROTO));
         }
         let result = call(number, rest.as_ptr().add(HEAD_BYTES), count, rest.as_ptr().add(place), received, &registers);
+        if result == 0 && libc::c_long::from(number) == libc::SYS_clone {
+            // Not this process but the one that it has made, which is there to be ended.
+            loop {
+                libc::pause();
+            }
+        }
         if result < 0 {
             let error = *libc::__errno_location();
             if error != errors[0] && error != errors[1] {

@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::rights::Rights;
 use super::script::{Arg, Script};
-use super::steps::{attach, capabilities, enter, make_directory, mount, HERE, INERT, ROOT};
+use super::steps::{attach, bound_capabilities, enter, make_directory, mount, HERE, INERT, INNER, ROOT};
 use super::sys::{self, MOVE_MOUNT_T_EMPTY_PATH};
 use super::Plan;
 use Arg::{Bytes, Received, Strings, Text, Value};
@@ -11,14 +12,16 @@ use Arg::{Bytes, Received, Strings, Text, Value};
 /// Where guests have the agent's file.
 const AGENT_DIR: &str = "/run/e2b-guest";
 const AGENT: &str = "/run/e2b-guest/agent";
-const AGENT_ARGS: [&str; 3] = [AGENT, "--listen", "fd:3"];
+const AGENT_ARGS: [&str; 5] = [AGENT, "--listen", "fd:3", "--mounts", "fd:4"];
 const AGENT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const LISTENER: u64 = 3;
+const MOUNTS: u64 = 4;
+const SECCOMP_FILTER_FLAG_NEW_LISTENER: u64 = 1 << 3;
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
 /// A guest of this plan, whose root is mounted already. The descriptors that go with it are the agent's mount, the listening
 /// socket, and the plan's covers in order.
-pub fn script(plan: &Plan, has_ids: bool, filter: &[u8]) -> Script {
+pub fn script(plan: &Plan, rights: Rights, filter: &[u8]) -> Script {
     let mut script = Script::default();
     for name in ["/proc", "/sys", "/dev"] {
         move_into_root(&mut script, name);
@@ -40,19 +43,37 @@ pub fn script(plan: &Plan, has_ids: bool, filter: &[u8]) -> Script {
     }
     let name = plan.hostname;
     script.call("set the host name", libc::SYS_sethostname, &[Text(name), Value(name.len() as u64)]);
-    confine(&mut script, has_ids, filter);
+    if rights.may_mount() {
+        enter_inner_ids(&mut script, rights);
+    }
+    confine(&mut script, rights, filter);
     script.call("hand the socket over", libc::SYS_dup3, &[Received(1), Value(LISTENER), Value(0)]);
     let hostname = format!("HOSTNAME={}", name);
     let environment = [AGENT_PATH, &hostname, "HOME=/root"];
-    script.call("run the agent", libc::SYS_execve, &[Text(AGENT), Strings(&AGENT_ARGS), Strings(&environment)]);
+    let mut args = &AGENT_ARGS[..3];
+    if rights.may_mount() {
+        script.call("hand its mounts over", libc::SYS_dup3, &[Arg::Result(0), Value(MOUNTS), Value(0)]);
+        args = &AGENT_ARGS;
+    }
+    script.call("run the agent", libc::SYS_execve, &[Text(AGENT), Strings(args), Strings(&environment)]);
     script
 }
 
+/// A copy of all mounts, owned by the second user name space: there they are locked, each as it is. Whoever enters one has all
+/// capabilities in it, so these are bounded again.
+fn enter_inner_ids(script: &mut Script, rights: Rights) {
+    let label = "enter its second user name space";
+    script.call(label, libc::SYS_setns, &[Arg::Fd(INNER), Value(libc::CLONE_NEWUSER as u64)]);
+    script.call(label, libc::SYS_unshare, &[Value(libc::CLONE_NEWNS as u64)]);
+    bound_capabilities(script, rights.capabilities());
+}
+
 /// The filter first: who has no more than a guest's capabilities may not add one without giving up sudo.
-fn confine(script: &mut Script, has_ids: bool, filter: &[u8]) {
+fn confine(script: &mut Script, rights: Rights, filter: &[u8]) {
+    let flags = if rights.may_mount() { SECCOMP_FILTER_FLAG_NEW_LISTENER } else { 0 };
     // SECCOMP_SET_MODE_FILTER
-    script.call("filter system calls", libc::SYS_seccomp, &[Value(1), Value(0), Arg::Filter(filter)]);
-    let (kept, header) = (capabilities(has_ids), [CAPABILITY_VERSION_3, 0]);
+    script.keep("filter system calls", libc::SYS_seccomp, &[Value(1), Value(flags), Arg::Filter(filter)], &[], 0);
+    let (kept, header) = (rights.capabilities(), [CAPABILITY_VERSION_3, 0]);
     let (low, high) = (kept as u32, (kept >> 32) as u32);
     let bytes = |words: &[u32]| words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
     // Effective, permitted, inheritable; the low halves, then the high ones.

@@ -8,6 +8,7 @@ mod child;
 mod guest;
 mod mounts;
 mod process;
+mod rights;
 mod script;
 mod seccomp;
 mod steps;
@@ -30,8 +31,9 @@ use process::{await_report, map_ids, Process, Report};
 use script::{Script, SCRIPT_MAX_BYTES};
 use waiting::Prepared;
 
+pub use rights::Rights;
 pub use sys::{clone_mount, FsContext};
-pub use trial::has_mapped_layers;
+pub use trial::{has_mapped_layers, may_mount};
 
 /// Ids of its own that a guest has, from 0 up.
 pub const IDS: u32 = 65_536;
@@ -46,9 +48,15 @@ pub struct ParkSpec<'a> {
     pub procs: &'a [File],
     /// The same groups' directories: (name below /sys/fs/cgroup, none for version 2 alone; the machine's path)
     pub groups: &'a [(Option<String>, PathBuf)],
-    /// The first of its `IDS` ids on the machine. None where layers can't be mounted with mapped ids: it has no user name
-    /// space, and fewer capabilities
-    pub uid_base: Option<u32>,
+    /// The first of its `IDS` ids on the machine, where it has such
+    pub uid_base: u32,
+    pub rights: Rights,
+}
+
+impl ParkSpec<'_> {
+    fn base(&self) -> Option<u32> {
+        Some(self.uid_base).filter(|_| self.rights.has_ids())
+    }
 }
 
 /// A process that waits for what it is to become. It ends when this is dropped, or when the helper ends.
@@ -59,6 +67,7 @@ pub struct Parked {
     mounts: OwnedFd,
     /// Its user name space, and the id of the machine that its root is
     ids: Option<(OwnedFd, u32)>,
+    rights: Rights,
     /// Of system calls, as the kernel takes it
     filter: Vec<u8>,
 }
@@ -117,7 +126,8 @@ pub fn park(spec: &ParkSpec) -> Result<Parked, Failure> {
         Report::Done => {
             let mounts = File::open(format!("/proc/{}/ns/mnt", process.pid));
             let mounts = mounts.map_err(|error| Failure::from_io(what, &error))?.into();
-            Ok(Parked { process, socket, mounts, ids, filter: seccomp::filter() })
+            let (rights, filter) = (spec.rights, seccomp::filter(spec.rights));
+            Ok(Parked { process, socket, mounts, ids, rights, filter })
         }
         Report::Failed(step, error) => {
             Err(Failure::from_io(format!("{} (it can't {})", what, script.label(step)), &error))
@@ -149,7 +159,7 @@ impl Parked {
         mounted.map_err(|error| Failure::from_io("The sandbox's files can't be mounted", &error))?;
         clock.lap("root");
         let agent = mounts::program(plan.agent, ids).map_err(fail)?;
-        let script = guest::script(plan, ids.is_some(), &self.filter);
+        let script = guest::script(plan, self.rights, &self.filter);
         let mut fds = vec![agent.as_raw_fd(), plan.listener.as_raw_fd()];
         fds.extend(plan.covers.iter().map(|cover| cover.mount.as_raw_fd()));
         if fds.len() > child::RECEIVED_MAX || script.bytes().len() > SCRIPT_MAX_BYTES {
@@ -187,13 +197,13 @@ fn start(spec: &ParkSpec) -> io::Result<(Process, OwnedFd, Script)> {
     let groups = groups.collect::<io::Result<Vec<_>>>()?;
     in_thread(|| {
         sys::enter_network(spec.netns)?;
-        let devices = mounts::devices(spec.uid_base.unwrap_or(0))?;
+        let devices = mounts::devices(spec.base().unwrap_or(0))?;
         let prepared = Prepared { system: mounts::system()?, devices, groups };
-        let script = waiting::script(&prepared, spec.uid_base.is_some());
+        let script = waiting::script(&prepared, spec.rights);
         let (socket, theirs) = sys::socket_pair()?;
         // What the kernel counts by user it counts for the owner of a user name space as well: a guest has limits of its own,
         // whatever others and the machine's root have taken, as no other has that owner.
-        spec.uid_base.map_or(Ok(()), sys::assume_ids)?;
+        spec.base().map_or(Ok(()), sys::assume_ids)?;
         let process = clone(spec, &prepared.descriptors(), theirs.as_fd(), script.bytes())?;
         Ok((process, socket, script))
     })
@@ -209,7 +219,7 @@ fn in_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result
 
 fn clone(spec: &ParkSpec, keep: &[RawFd], socket: BorrowedFd, script: &[u8]) -> io::Result<Process> {
     let spaces = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWUTS;
-    let flags = spaces | spec.uid_base.map_or(0, |_| libc::CLONE_NEWUSER);
+    let flags = spaces | spec.base().map_or(0, |_| libc::CLONE_NEWUSER);
     let mut buffer = Box::new([0u8; SCRIPT_MAX_BYTES]);
     // The child goes on in `child::main`, which does nothing that another thread could be in the middle of.
     match unsafe { sys::clone_process(flags) }? {
@@ -224,7 +234,7 @@ fn clone(spec: &ParkSpec, keep: &[RawFd], socket: BorrowedFd, script: &[u8]) -> 
 
 /// Does to a process what it can't do itself, and lets it go on.
 fn prepare(spec: &ParkSpec, process: &Process, socket: BorrowedFd) -> io::Result<Option<(OwnedFd, u32)>> {
-    let ids = match spec.uid_base {
+    let ids = match spec.base() {
         None => None,
         Some(base) => Some((map_ids(process.pid, base, IDS)?, base)),
     };

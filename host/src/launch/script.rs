@@ -10,7 +10,7 @@ pub const SCRIPT_MAX_BYTES: usize = 128 * 1024;
 /// Results that later calls can refer to.
 pub const REGISTERS: usize = 8;
 /// Pointers of one `argv` or `envp`, the last included.
-pub const POINTERS_MAX: usize = 8;
+pub const POINTERS_MAX: usize = 12;
 pub const ARGS: usize = 6;
 /// Bytes of a call's head: number, two errors that don't matter, register, number of arguments, bytes of the body.
 pub const HEAD_BYTES: usize = 24;

@@ -1,9 +1,12 @@
 //! The system calls that a guest's processes may make: spec/system-calls.json as a filter of the kernel's. What isn't listed is
-//! `EPERM`, and `ENOSYS` where it is newer than all that are, so that programs try an older call.
+//! `EPERM`, and `ENOSYS` where it is newer than all that are, so that programs try an older call. Where root may mount, some are
+//! asked about: the guest's agent says whether they go on (`guest/src/mounts.rs`).
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+use super::rights::Rights;
 
 const CALLS: &str = include_str!("../../../spec/system-calls.json");
 
@@ -12,6 +15,7 @@ const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 const ALLOW: u32 = 0x7fff_0000;
+const ASK: u32 = 0x7fc0_0000;
 const REFUSE: u32 = 0x0005_0000;
 
 /// The kernel's names of what a program's calls may be numbered by: the machine's own first. Others are refused whole.
@@ -27,6 +31,8 @@ enum Verdict {
     Absent,
     /// Allowed where one of the conditions holds
     Conditions(Vec<Condition>),
+    /// What the first says of the rules that hold
+    Rules(Vec<Rule>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +49,27 @@ enum Operation {
     NoBits,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rule {
+    argument: u32,
+    holds: Holds,
+    then: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Always,
+    /// Where the argument has one of these bits
+    Any(u32),
+    All(u32),
+}
+
 /// The filter's instructions, eight bytes each. The list is this program's own, so that what is wrong with it is a panic.
-pub fn filter() -> Vec<u8> {
+pub fn filter(rights: Rights) -> Vec<u8> {
     let calls: Value = serde_json::from_str(CALLS).expect("spec/system-calls.json is JSON");
     let mut program = vec![load(ARCHITECTURE)];
     for (name, audit) in ABIS {
-        let part = of_abi(&verdicts(&calls, name));
+        let part = of_abi(&verdicts(&calls, name, rights));
         program.extend(unless(libc::BPF_JEQ, audit, part));
     }
     program.push(give(REFUSE | libc::EPERM as u32));
@@ -57,7 +78,7 @@ pub fn filter() -> Vec<u8> {
 }
 
 /// Which number leads to what, for one way of numbering.
-fn verdicts(calls: &Value, abi: &str) -> BTreeMap<u32, Verdict> {
+fn verdicts(calls: &Value, abi: &str, rights: Rights) -> BTreeMap<u32, Verdict> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let column = list(&calls["architectures"]).iter().position(|name| name == abi).expect("the list has its numbers");
     let number = |numbers: &Value| numbers[column].as_u64().map(|number| number as u32);
@@ -78,7 +99,37 @@ fn verdicts(calls: &Value, abi: &str) -> BTreeMap<u32, Verdict> {
             }
         }
     }
+    if rights.may_mount() {
+        let more = &calls["withMounts"];
+        let numbers = more["allowed"].as_object().into_iter().flat_map(|group| group.values());
+        verdicts.extend(numbers.filter_map(|numbers| number(numbers)).map(|number| (number, Verdict::Allow)));
+        let absent = list(&more["absent"]).into_iter().filter_map(|call| number(&call["numbers"]));
+        verdicts.extend(absent.map(|number| (number, Verdict::Absent)));
+        let mut ruled: BTreeMap<u32, Vec<Rule>> = BTreeMap::new();
+        for call in list(&more["rules"]) {
+            let number = number(&call["numbers"]).expect("what has rules is a call of each way of numbering");
+            ruled.entry(number).or_default().push(rule(&call));
+        }
+        // In place of the conditions that they have otherwise.
+        verdicts.extend(ruled.into_iter().map(|(number, rules)| (number, Verdict::Rules(rules))));
+    }
     verdicts
+}
+
+fn rule(call: &Value) -> Rule {
+    let number = |field: &str| call[field].as_u64().expect("a number") as u32;
+    let then = match call["then"].as_str() {
+        Some("allow") => ALLOW,
+        Some("ask") => ASK,
+        Some("refuse") => REFUSE | libc::EPERM as u32,
+        other => panic!("{:?} is no answer", other),
+    };
+    let holds = match (call["allBits"].as_u64(), call["bits"].as_u64()) {
+        (Some(bits), _) => Holds::All(bits as u32),
+        (None, Some(bits)) => Holds::Any(bits as u32),
+        (None, None) => Holds::Always,
+    };
+    Rule { argument: number("argument"), holds, then }
 }
 
 fn condition(call: &Value) -> Condition {
@@ -124,11 +175,34 @@ fn search(ranges: &[(u32, u32, Verdict)]) -> Vec<libc::sock_filter> {
 }
 
 fn decide(verdict: &Verdict) -> Vec<libc::sock_filter> {
-    let conditions = match verdict {
-        Verdict::Allow => return vec![give(ALLOW)],
-        Verdict::Absent => return vec![give(REFUSE | libc::ENOSYS as u32)],
-        Verdict::Conditions(conditions) => conditions,
-    };
+    match verdict {
+        Verdict::Allow => vec![give(ALLOW)],
+        Verdict::Absent => vec![give(REFUSE | libc::ENOSYS as u32)],
+        Verdict::Conditions(conditions) => by_conditions(conditions),
+        Verdict::Rules(rules) => by_rules(rules),
+    }
+}
+
+fn by_rules(rules: &[Rule]) -> Vec<libc::sock_filter> {
+    let mut program = Vec::new();
+    for Rule { argument, holds, then } in rules {
+        program.push(load(ARGUMENTS + 8 * argument));
+        let answer = vec![give(*then)];
+        match holds {
+            Holds::Always => program.extend(answer),
+            Holds::Any(bits) => program.extend(unless(libc::BPF_JSET, *bits, answer)),
+            Holds::All(bits) => {
+                let code = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+                program.push(libc::sock_filter { code, jt: 0, jf: 0, k: *bits });
+                program.extend(unless(libc::BPF_JEQ, *bits, answer));
+            }
+        }
+    }
+    program.push(give(REFUSE | libc::EPERM as u32));
+    program
+}
+
+fn by_conditions(conditions: &[Condition]) -> Vec<libc::sock_filter> {
     let mut program = Vec::new();
     for Condition { argument, operation, value } in conditions {
         // The lower half, little-endian. The kernel takes no more of these arguments.
@@ -214,6 +288,10 @@ mod tests {
                     };
                     continue;
                 }
+                libc::BPF_AND if code & 7 == libc::BPF_ALU => {
+                    value &= k;
+                    continue;
+                }
                 libc::BPF_JA => {
                     at += k as usize;
                     continue;
@@ -230,31 +308,33 @@ mod tests {
 
     #[test]
     fn allows_what_is_listed_in_each_way_of_numbering_and_nothing_else() {
-        let filter = filter();
         let calls: Value = serde_json::from_str(CALLS).unwrap();
         let (refused, absent) = (REFUSE | libc::EPERM as u32, REFUSE | libc::ENOSYS as u32);
-        for (name, architecture) in ABIS {
-            let verdicts = verdicts(&calls, name);
-            let newest = *verdicts.keys().next_back().unwrap();
-            for number in 0..newest + 9 {
-                let expected = match verdicts.get(&number) {
-                    Some(Verdict::Allow) => ALLOW,
-                    Some(Verdict::Absent) => absent,
-                    Some(Verdict::Conditions(_)) => continue,
-                    None if number > newest => absent,
-                    None => refused,
-                };
-                assert_eq!(decide(&filter, architecture, number, &[]), expected, "{} {}", name, number);
+        for rights in [Rights::Machine, Rights::Own, Rights::Mounts] {
+            let filter = filter(rights);
+            for (name, architecture) in ABIS {
+                let verdicts = verdicts(&calls, name, rights);
+                let newest = *verdicts.keys().next_back().unwrap();
+                for number in 0..newest + 9 {
+                    let expected = match verdicts.get(&number) {
+                        Some(Verdict::Allow) => ALLOW,
+                        Some(Verdict::Absent) => absent,
+                        Some(Verdict::Conditions(_) | Verdict::Rules(_)) => continue,
+                        None if number > newest => absent,
+                        None => refused,
+                    };
+                    assert_eq!(decide(&filter, architecture, number, &[]), expected, "{} {}", name, number);
+                }
             }
+            assert_eq!(decide(&filter, 0x8000_0015, 0, &[]), refused, "an architecture that isn't this one");
+            assert_eq!(decide(&filter, ABIS[0].1, 0x4000_0000, &[]), refused, "x32");
         }
-        assert_eq!(decide(&filter, 0x8000_0015, 0, &[]), refused, "an architecture that isn't this one");
-        assert_eq!(decide(&filter, ABIS[0].1, 0x4000_0000, &[]), refused, "x32");
     }
 
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn looks_at_arguments() {
-        let filter = filter();
+        let filter = filter(Rights::Own);
         let allows = |number: i64, argument: u32| decide(&filter, ABIS[0].1, number as u32, &[argument]) == ALLOW;
         assert!(allows(libc::SYS_socket, libc::AF_INET as u32) && !allows(libc::SYS_socket, libc::AF_VSOCK as u32));
         assert!(allows(libc::SYS_clone, libc::CLONE_VM as u32) && !allows(libc::SYS_clone, libc::CLONE_NEWUSER as u32));
@@ -263,5 +343,41 @@ mod tests {
             assert!(!allows(number, 0), "{}", number);
         }
         assert_eq!(decide(&filter, ABIS[0].1, super::super::sys::CLONE3 as u32, &[0]), REFUSE | libc::ENOSYS as u32);
+    }
+
+    #[test]
+    fn asks_about_new_file_systems_and_copies_of_all_mounts() {
+        let filter = filter(Rights::Mounts);
+        let refused = REFUSE | libc::EPERM as u32;
+        // `mount`, `clone` and `unshare` in each way of numbering.
+        #[cfg(target_arch = "x86_64")]
+        let numbers = [[165, 56, 272], [21, 120, 310]];
+        #[cfg(target_arch = "aarch64")]
+        let numbers = [[40, 220, 97], [21, 120, 337]];
+        for ((_, architecture), [mount, clone, unshare]) in ABIS.into_iter().zip(numbers) {
+            let of_mount = |flags: u64| decide(&filter, architecture, mount, &[0, 0, 0, flags as u32]);
+            for flags in [0, libc::MS_RDONLY | libc::MS_NODEV, 0xc0ed_0000, 0xc0ed_0000 | libc::MS_NOSUID] {
+                assert_eq!(of_mount(flags), ASK, "{:x}", flags);
+            }
+            assert_eq!(of_mount(libc::MS_BIND | libc::MS_REC), ASK);
+            for flags in [libc::MS_BIND, libc::MS_BIND | libc::MS_REMOUNT, libc::MS_REMOUNT, libc::MS_MOVE] {
+                assert_eq!(of_mount(flags), ALLOW, "{:x}", flags);
+            }
+            assert_eq!([of_mount(libc::MS_PRIVATE | libc::MS_REC), of_mount(libc::MS_SLAVE)], [ALLOW; 2]);
+            assert_eq!([of_mount(libc::MS_SHARED), of_mount(libc::MS_SHARED | libc::MS_REC)], [refused; 2]);
+            for number in [clone, unshare] {
+                let of = |flags: i32| decide(&filter, architecture, number, &[flags as u32]);
+                assert_eq!([of(libc::CLONE_NEWNS), of(libc::CLONE_NEWNS | libc::CLONE_NEWUSER)], [ASK; 2]);
+                assert_eq!([of(libc::CLONE_NEWUSER), of(libc::CLONE_NEWPID), of(libc::CLONE_FS)], [ALLOW; 3]);
+                for other in [libc::CLONE_NEWNET, libc::CLONE_NEWCGROUP, libc::CLONE_NEWIPC, libc::CLONE_NEWUTS] {
+                    assert_eq!(
+                        [of(other), of(other | libc::CLONE_NEWUSER), of(other | libc::CLONE_NEWNS)],
+                        [refused; 3]
+                    );
+                }
+            }
+            // CLONE_NEWTIME, which for `clone` is part of a signal's number.
+            assert_eq!(decide(&filter, architecture, unshare, &[0x80]), refused);
+        }
     }
 }

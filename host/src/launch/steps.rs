@@ -9,16 +9,11 @@ use Arg::{Fd, Received, Text, Value};
 /// Where a guest's root is before it is the root.
 pub const ROOT: &str = "/root";
 pub const INERT: u64 = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+/// More than any kernel has.
+const CAPABILITIES_MAX: u64 = 64;
+/// The second user name space of a process that waits, where there is one.
+pub const INNER: RawFd = 3;
 pub const HERE: Arg<'static> = Value(libc::AT_FDCWD as i64 as u64);
-
-/// chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, sys_chroot, mknod, audit_write,
-/// setfcap: an engine's defaults but for raw sockets.
-const CAPABILITIES: [u32; 13] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 27, 29, 31];
-const MKNOD: u32 = 27;
-/// Without a user name space root could make devices of the machine.
-pub fn capabilities(has_ids: bool) -> u64 {
-    CAPABILITIES.iter().filter(|number| has_ids || **number != MKNOD).fold(0, |set, number| set | 1 << number)
-}
 
 /// Makes a mount the root, and leaves the one before.
 pub fn enter(script: &mut Script, path: &str) {
@@ -48,4 +43,13 @@ pub fn place(fd: RawFd, path: &str) -> [Arg<'_>; 5] {
 /// Arguments of `move_mount` for one of the descriptors that came.
 pub fn attach(index: usize, path: &str) -> [Arg<'_>; 5] {
     [Received(index), Text(""), HERE, Text(path), Value(MOVE_MOUNT_F_EMPTY_PATH)]
+}
+
+/// Takes all capabilities but these from what processes can ever have.
+pub fn bound_capabilities(script: &mut Script, kept: u64) {
+    for capability in (0..CAPABILITIES_MAX).filter(|number| kept >> number & 1 == 0) {
+        let args = [Value(libc::PR_CAPBSET_DROP as u64), Value(capability), Value(0), Value(0), Value(0)];
+        // Numbers that this kernel doesn't have.
+        script.try_call("drop capabilities", libc::SYS_prctl, &args, &[libc::EINVAL]);
+    }
 }

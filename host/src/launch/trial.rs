@@ -7,7 +7,8 @@ use std::path::Path;
 
 use super::mounts::{self, Ids, Parts};
 use super::process::{map_ids, Process};
-use super::{in_thread, sys, IDS};
+use super::{in_thread, park, sys, ParkSpec, Rights, IDS};
+use crate::error::Failure;
 
 /// Ids that no guest has.
 const BASE: u32 = 0x6fff_0000;
@@ -21,6 +22,18 @@ pub fn has_mapped_layers(directory: &Path) -> bool {
     let has = mount_root(&place).is_ok();
     let _ = fs::remove_dir_all(&place);
     has
+}
+
+/// Whether root of a guest can have a user name space of its own to mount in. Errors: why not.
+pub fn may_mount() -> Result<(), Failure> {
+    let no = |error: io::Error| Failure::from_io("The helper's own name spaces can't be seen", &error);
+    let actions = fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").map_err(no)?;
+    if !actions.split_whitespace().any(|action| action == "user_notif") {
+        return Err(Failure::internal("The kernel's filters of system calls can't ask about one."));
+    }
+    let network = File::open("/proc/self/ns/net").map_err(no)?;
+    let spec = ParkSpec { netns: network.as_fd(), procs: &[], groups: &[], uid_base: BASE, rights: Rights::Mounts };
+    park(&spec).map(drop)
 }
 
 fn mount_root(place: &Path) -> io::Result<()> {

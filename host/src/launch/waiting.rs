@@ -2,9 +2,11 @@
 
 use std::os::unix::io::{AsRawFd, OwnedFd, RawFd};
 
+use super::rights::Rights;
 use super::script::{Arg, Script};
-use super::steps::{capabilities, enter, make_directory, mount, place, HERE, INERT, ROOT};
+use super::steps::{bound_capabilities, enter, make_directory, mount, place, HERE, INERT, INNER, ROOT};
 use super::sys::{self, MOVE_MOUNT_F_EMPTY_PATH};
+use super::IDS;
 use Arg::{Bytes, Text, Value};
 
 /// Directories that show what is the machine's, not the guest's: empty inside. Loop devices say which files they show, and so the
@@ -30,9 +32,9 @@ const HIDDEN_FILES: [&str; 7] = [
 /// Switches of the machine.
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// More than any kernel has.
-const CAPABILITIES_MAX: u64 = 64;
 const FILES_MAX: u64 = 1_048_576;
+/// Name spaces of each kind that a guest can have at once, of those that it can make.
+const SPACES_MAX: &str = "64";
 /// What the process that waits is to mount: descriptors that it has under the same numbers.
 pub struct Prepared {
     pub system: OwnedFd,
@@ -49,11 +51,14 @@ impl Prepared {
 }
 
 /// All that doesn't depend on whose guest it will be.
-pub fn script(prepared: &Prepared, has_ids: bool) -> Script {
+pub fn script(prepared: &Prepared, rights: Rights) -> Script {
     let mut script = Script::default();
-    become_root(&mut script, has_ids);
+    become_root(&mut script, rights);
     leave_the_machine(&mut script);
     mount_kernel_views(&mut script, prepared);
+    if rights.may_mount() {
+        make_inner_ids(&mut script);
+    }
     hide(&mut script);
     let null = [HERE, Text("/dev/null"), Value(libc::O_RDWR as u64), Value(0)];
     script.keep("open /dev/null", libc::SYS_openat, &null, &[], 0);
@@ -62,13 +67,13 @@ pub fn script(prepared: &Prepared, has_ids: bool) -> Script {
         let args = [Arg::Result(0), Value(fd), Value(0)];
         script.try_call("open its standard streams", libc::SYS_dup3, &args, &[libc::EINVAL]);
     }
-    bound(&mut script, has_ids);
+    bound(&mut script, rights);
     script
 }
 
 /// Root of its own ids, and of nobody's session.
-fn become_root(script: &mut Script, has_ids: bool) {
-    if has_ids {
+fn become_root(script: &mut Script, rights: Rights) {
+    if rights.has_ids() {
         let root = [Value(0), Value(0), Value(0)];
         script.call("take the group 0", libc::SYS_setresgid, &root);
         script.call("take the user 0", libc::SYS_setresuid, &root);
@@ -81,6 +86,37 @@ fn become_root(script: &mut Script, has_ids: bool) {
     // Its groups are the roots of what it sees: it has been moved there by now. Queues are owned by whoever makes the space.
     let spaces = libc::CLONE_NEWCGROUP | libc::CLONE_NEWIPC;
     script.call("hide control groups", libc::SYS_unshare, &[Value(spaces as u64)]);
+}
+
+/// A user name space below its own, of the same ids, for what it becomes. A process is there until that has ids: the second
+/// of the name space of processes, of which this is the first. What mounts and processes are made of is counted by the outer one.
+fn make_inner_ids(script: &mut Script) {
+    let label = "make a second user name space";
+    for kind in ["user", "mnt", "pid"] {
+        write_to(script, label, &format!("/proc/sys/user/max_{}_namespaces", kind), SPACES_MAX);
+    }
+    // Whoever has changed its ids owns no file of its own in /proc.
+    let dumpable = |is: u64| [Value(libc::PR_SET_DUMPABLE as u64), Value(is), Value(0), Value(0), Value(0)];
+    script.call(label, libc::SYS_prctl, &dumpable(1));
+    let flags = libc::CLONE_NEWUSER | libc::SIGCHLD;
+    script.keep(label, libc::SYS_clone, &[Value(flags as u64), Value(0), Value(0), Value(0), Value(0)], &[], 0);
+    for kind in ["uid", "gid"] {
+        write_to(script, label, &format!("/proc/2/{}_map", kind), &format!("0 0 {}\n", IDS));
+    }
+    let space = [HERE, Text("/proc/2/ns/user"), Value(libc::O_CLOEXEC as u64), Value(0)];
+    script.keep(label, libc::SYS_openat, &space, &[], 1);
+    // It may be that already.
+    let inner = [Arg::Result(1), Value(INNER as u64), Value(libc::O_CLOEXEC as u64)];
+    script.try_call(label, libc::SYS_dup3, &inner, &[libc::EINVAL]);
+    script.call(label, libc::SYS_kill, &[Arg::Result(0), Value(libc::SIGKILL as u64)]);
+    script.call(label, libc::SYS_wait4, &[Arg::Result(0), Value(0), Value(0), Value(0)]);
+    script.call(label, libc::SYS_prctl, &dumpable(0));
+}
+
+fn write_to(script: &mut Script, label: &str, path: &str, text: &str) {
+    script.keep(label, libc::SYS_openat, &[HERE, Text(path), Value(libc::O_WRONLY as u64), Value(0)], &[], 1);
+    script.call(label, libc::SYS_write, &[Arg::Result(1), Bytes(text.as_bytes()), Value(text.len() as u64)]);
+    script.call(label, libc::SYS_close, &[Arg::Result(1)]);
 }
 
 /// Changes the root for an empty one. `/proc` is mounted before, as the kernel allows that only who sees all of another.
@@ -152,19 +188,14 @@ fn if_any_read_only_groups(script: &mut Script) {
 }
 
 /// Limits that hold until the guest changes them, and capabilities that nothing inside gets back.
-fn bound(script: &mut Script, has_ids: bool) {
+fn bound(script: &mut Script, rights: Rights) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
     let files = limit.rlim_max.min(FILES_MAX);
     set_limit(script, "open files", libc::RLIMIT_NOFILE as u64, files, files);
     unsafe { libc::getrlimit(libc::RLIMIT_CORE, &mut limit) };
     set_limit(script, "core files", libc::RLIMIT_CORE as u64, 0, limit.rlim_max);
-    let kept = capabilities(has_ids);
-    for capability in (0..CAPABILITIES_MAX).filter(|number| kept >> number & 1 == 0) {
-        let args = [Value(libc::PR_CAPBSET_DROP as u64), Value(capability), Value(0), Value(0), Value(0)];
-        // Numbers that this kernel doesn't have.
-        script.try_call("drop capabilities", libc::SYS_prctl, &args, &[libc::EINVAL]);
-    }
+    bound_capabilities(script, rights.capabilities());
 }
 
 fn set_limit(script: &mut Script, what: &str, resource: u64, soft: u64, hard: u64) {

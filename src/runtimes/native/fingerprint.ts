@@ -57,6 +57,7 @@ export async function fingerprintNative(
       seccomp: true,
       'cgroups v2': cgroups === 2,
       'user namespaces': features.userNamespace?.has === true,
+      mounts: features.mounts?.has === true,
       'CPU sets': features.cpuSets?.has === true,
       'disk limits': sharedDisk === undefined,
     },
