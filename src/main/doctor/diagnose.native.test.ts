@@ -25,6 +25,11 @@ test('a diagnosis changes nothing of a helper that others use', async () => {
     const groups = await diagnose(readConfig(given, {}))
     const lines = new Map(groups.flatMap(({ checks }) => checks.map((check) => [check.name, check])))
     expect(lines.get('runtime')).toMatchObject({ state: 'ok', detail: expect.stringContaining('native') })
+    // Counted by user, and the user name spaces have owners of their own.
+    expect(lines.get('file watches')).toMatchObject({
+      state: 'ok',
+      detail: expect.stringContaining('each sandbox has'),
+    })
     // It would have to be taken in.
     expect(lines.get('sandbox')).toMatchObject({
       state: 'warn',

@@ -20,7 +20,7 @@ export async function diagnose(config: Config): Promise<CheckGroup[]> {
     'This machine': [
       ...lookAtMachine(config),
       lookAtOpenFiles(running),
-      ...lookAtLimits(),
+      ...lookAtLimits(config),
       lookAtImages(config),
     ],
     'A sandbox': lookAtSandbox(config, running),

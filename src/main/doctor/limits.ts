@@ -1,7 +1,10 @@
 /** Limits of the kernel that all sandboxes share with this machine. */
 import type { Check } from '../../cli/actions.ts'
+import type { Config } from '../config.ts'
 import { readIfThere } from '../state-dir.ts'
-import { check, type Finding } from './check.ts'
+import { check, type Finding, lookTimeoutMs } from './check.ts'
+import { withRuntime } from './look.ts'
+import { likeServer, readServerState } from './server-state.ts'
 
 /** Below these a machine full of sandboxes meets them in everyday use. */
 const fewInstances = 512
@@ -11,20 +14,39 @@ const fewConnections = 65_536
 /** Part of the connection table in use from which on it may soon be full */
 const conntrackHigh = 0.8
 
-export function lookAtLimits(): Promise<Check>[] {
+export function lookAtLimits(config: Config): Promise<Check>[] {
   // Not on this kernel where the engine has a virtual machine, and so not there to look at.
   if (process.platform !== 'linux') return []
   return [
-    check('file watches', async () => inotify()),
+    check('file watches', async () => inotify(await areCountedApart(config))),
     check('processes', async () => tasks()),
     check('connection table', async () => conntrack()),
   ]
 }
 
-/** One instance for each sandbox that watches; root in sandboxes counts as root of this machine. */
-function inotify(): Finding {
+/** Whether what the kernel counts by user is counted for each sandbox alone. */
+async function areCountedApart(config: Config): Promise<boolean> {
+  const state = readServerState(config.stateDir) ?? likeServer(config.stateDir, 'doctor')
+  try {
+    return await withRuntime(config, state, async ({ runtime }) => {
+      const { isolation } = await runtime.fingerprint(AbortSignal.timeout(lookTimeoutMs))
+      return isolation?.['user namespaces'] === true
+    })
+  } catch {
+    // What is wrong with the runtime is another check's to say.
+    return false
+  }
+}
+
+/** One instance for each sandbox that watches; without user name spaces root in sandboxes counts as root of this machine. */
+function inotify(isApart: boolean): Finding {
   const instances = sysctl('fs/inotify/max_user_instances')
   const watches = sysctl('fs/inotify/max_user_watches')
+  if (isApart) {
+    return {
+      detail: `each sandbox has ${instances} watchers of its own, for ${watches} directories together`,
+    }
+  }
   const detail = `${instances} sandboxes can watch directories at once, ${watches} directories together`
   if (instances >= fewInstances && watches >= fewWatches) return { detail }
   const remedy =
