@@ -1,6 +1,6 @@
 /** One run's results beside an earlier one's. */
-import type { Environment, Results } from './results.ts'
-import { shortNumber, table } from './table.ts'
+import type { Environment, Measured, Results } from './results.ts'
+import { table, values } from './table.ts'
 
 /** Lines: what differs in how they were measured, then each figure that both have. */
 export function compareResults(before: Results, now: Results): string[] {
@@ -9,8 +9,7 @@ export function compareResults(before: Results, now: Results): string[] {
   const rows = now.figures.flatMap(({ id, what, unit, ours }) => {
     const other = earlier.get(id)
     if (other === undefined || other.unit !== unit) return []
-    const number = (value: number) => `${shortNumber(value)} ${unit}`
-    return [[what, number(other.ours.p50), number(ours.p50), ratio(other.ours.p50, ours.p50)]]
+    return [[what, values(other.ours, unit), values(ours, unit), ratios(other.ours, ours)]]
   })
   const missing = before.figures.filter(({ id }) => !now.figures.some((figure) => figure.id === id))
   return [
@@ -40,6 +39,15 @@ function differences(before: Environment, now: Environment): string[] {
   return pairs
     .filter(([, then, here]) => then !== here)
     .map(([name, then, here]) => `${name}: ${then}, now ${here}`)
+}
+
+/** Of medians, and of what else both have. */
+function ratios(then: Measured, now: Measured): string {
+  const parts = [ratio(then.p50, now.p50)]
+  if (then.p99 !== undefined && now.p99 !== undefined) parts.push(`p99 ${ratio(then.p99, now.p99)}`)
+  if (then.perSecond !== undefined && now.perSecond !== undefined)
+    parts.push(`rate ${ratio(then.perSecond, now.perSecond)}`)
+  return parts.join(', ')
 }
 
 function ratio(then: number, now: number): string {

@@ -135,14 +135,18 @@ describe('what was found', () => {
       version: '0.9.0',
       machine: { ...results.machine, cpus: 8 },
       figures: [
-        { ...figures[0]!, ours: times(20) },
+        { ...figures[0]!, ours: { ...times(20, 45), p99: 160, failed: 2 } },
         { id: 'gone', what: 'what is no more', unit: 'ms', ours: times(1) },
       ],
     }
     const text = compareResults(then, results).join('\n')
     expect(text).toContain('version: 0.9.0, now 1.0.0')
     expect(text).toContain('processors: 8, now 2')
-    expect(text).toMatch(/create +\| 20\.0 ms +\| 10\.0 ms +\| 0\.50 ×/)
+    const create = text.split('\n').find((line) => line.startsWith('| create '))
+    expect(create?.split('|').map((cell) => cell.trim())).toEqual([
+      ...['', 'create', '20.0 ms, p95 40.0, p99 160, 45.0/s, n=30, 2 FAILED'],
+      ...['10.0 ms, p95 20.0, p99 20.0, 90.0/s, n=30', '0.50 ×, p99 0.13 ×, rate 2.00 ×', ''],
+    ])
     expect(text).toContain('Only then: what is no more.')
     expect(compareResults(results, results).join('\n')).toContain('The same machine, versions and runtime.')
   })

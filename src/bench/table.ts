@@ -55,7 +55,8 @@ function ratioText(figure: Figure): string {
   return ratio === null || !Number.isFinite(ratio) ? '' : `${ratio.toFixed(ratio < 0.1 ? 3 : 2)} ×`
 }
 
-function values({ count, failed, p50, p95, p99, perSecond }: Measured, unit: Figure['unit']): string {
+/** All that is known of one figure. */
+export function values({ count, failed, p50, p95, p99, perSecond }: Measured, unit: Figure['unit']): string {
   const parts = [`${shortNumber(p50)} ${unit}`]
   if (p95 !== undefined) parts.push(`p95 ${shortNumber(p95)}`)
   if (p99 !== undefined) parts.push(`p99 ${shortNumber(p99)}`)

@@ -21,6 +21,8 @@ const port = (name: string) =>
 const oneOf = <T extends string>(name: string, values: readonly [T, ...T[]]) =>
   z.enum(values, { error: `${name} must be one of ${values.join(', ')}` })
 
+export const runtimeFlag = oneOf('--runtime', ['auto', 'native', 'docker', 'process'])
+
 /** A number above 0, or null for none. */
 export const limit = (name: string, kind: 'whole' | 'any' = 'whole') =>
   z.preprocess(
@@ -46,7 +48,7 @@ const schema = z.object({
   port: port('--port'),
   debugPort: port('--debug-port'),
   stateDir: z.string().min(1),
-  runtime: oneOf('--runtime', ['auto', 'native', 'docker', 'process']),
+  runtime: runtimeFlag,
   /** The directory of a helper that others have started; absent: the server starts its own where it is root */
   hostRoot: z
     .string()

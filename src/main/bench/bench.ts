@@ -1,6 +1,6 @@
 /** `e2b-server bench`: what it measures, on what, and where the results go. */
 import { randomBytes } from 'node:crypto'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { availableParallelism, cpus, freemem, release, totalmem } from 'node:os'
 import { chartOf } from '../../bench/chart.ts'
 import { compareResults } from '../../bench/compare.ts'
@@ -13,6 +13,7 @@ import { targetsOf } from '../../bench/targets.ts'
 import type { BenchRequest } from '../../cli/actions.ts'
 import { ConfigError } from '../config.ts'
 import { baseImage, packageVersion, programVersion } from '../installation.ts'
+import { type ResultFile, requireWritable, writeResults } from './result-files.ts'
 import { startBenchServer } from './server.ts'
 
 const full: Plan = {
@@ -48,6 +49,8 @@ export async function bench(
   { program, signal, print, progress }: BenchIo,
 ): Promise<void> {
   const earlier = request.compare === undefined ? undefined : await readResults(request.compare)
+  const files = filesOf(request)
+  for (const file of files) await requireWritable(file)
   const plan = planOf(request)
   const runId = randomBytes(6).toString('hex')
   const engine = await openEngine({ image: baseImage(), runId, signal })
@@ -75,9 +78,21 @@ export async function bench(
   }
   const version = typeof engine === 'string' ? null : engine.version
   const results: Results = { ...environmentOf(runtime, version), figures, notes }
-  if (request.json !== undefined) await writeFile(request.json, `${JSON.stringify(results, null, 2)}\n`)
-  if (request.svg !== undefined) await writeFile(request.svg, chartOf(results, figures))
   for (const line of reportOf(results, earlier)) print(line)
+  const texts = {
+    '--json': () => `${JSON.stringify(results, null, 2)}\n`,
+    '--svg': () => chartOf(results, figures),
+  }
+  // One that fails keeps no other from being written.
+  const written = await Promise.allSettled(files.map((file) => writeResults(file, texts[file.flag]())))
+  for (const each of written) if (each.status === 'rejected') throw each.reason
+}
+
+function filesOf({ json, svg }: BenchRequest): ResultFile[] {
+  const files: ResultFile[] = []
+  if (json !== undefined) files.push({ flag: '--json', path: json })
+  if (svg !== undefined) files.push({ flag: '--svg', path: svg })
+  return files
 }
 
 export interface BenchIo {

@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events'
 import { measures } from '../../bench/run.ts'
 import type { BenchRequest, Flags } from '../../cli/actions.ts'
-import { ConfigError } from '../config.ts'
+import { ConfigError, runtimeFlag } from '../config.ts'
 import { ownProgram } from '../installation.ts'
 import { letHeapGrow } from '../small-heap.ts'
 import { bench } from './bench.ts'
@@ -56,6 +56,8 @@ function benchRequest(flags: Flags, env: NodeJS.ProcessEnv = process.env): Bench
   const unknown = only?.find((name) => !known.has(name))
   if (unknown !== undefined)
     throw new ConfigError(`--only knows ${[...known].join(', ')}, and no ${unknown}.`)
+  const runtime = runtimeFlag.safeParse(text('runtime') ?? env.E2B_SERVER_RUNTIME ?? 'auto')
+  if (!runtime.success) throw new ConfigError(runtime.error.issues.map(({ message }) => message).join('. '))
   const url = text('url')
   if (url !== undefined && !URL.canParse(url))
     throw new ConfigError('--url must be an address, as http://localhost:3000.')
@@ -63,7 +65,7 @@ function benchRequest(flags: Flags, env: NodeJS.ProcessEnv = process.env): Bench
     url,
     sandboxUrl: text('sandboxUrl'),
     apiKey: text('apiKey') ?? env.E2B_API_KEY,
-    runtime: text('runtime') ?? env.E2B_SERVER_RUNTIME ?? 'auto',
+    runtime: runtime.data,
     isQuick: flags.quick === true,
     only,
     idle: idle === undefined ? undefined : Number(idle),
