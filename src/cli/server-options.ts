@@ -64,6 +64,10 @@ export function withServerOptions(command: Command): Command {
     )
     .option('--runtime <name>', 'auto, native, docker or process [E2B_SERVER_RUNTIME] (default: auto)')
     .option(
+      '--user <name>',
+      'run as that user, beside a helper that stays root’s; native runtime, as root [E2B_SERVER_USER]',
+    )
+    .option(
       '--host-root <dir>',
       'directory of a helper of the native runtime that is started by others [E2B_SERVER_HOST_ROOT] (default: the server starts its own as root)',
     )

@@ -49,6 +49,11 @@ const schema = z.object({
   debugPort: port('--debug-port'),
   stateDir: z.string().min(1),
   runtime: runtimeFlag,
+  /** Whom the server is to become, beside a helper that is root's */
+  user: z
+    .string()
+    .regex(/^[a-zA-Z0-9_][\w.-]{0,63}$/, '--user must be the name of a user')
+    .optional(),
   /** The directory of a helper that others have started; absent: the server starts its own where it is root */
   hostRoot: z
     .string()
@@ -166,6 +171,7 @@ export function readConfig(flags: Flags, env: NodeJS.ProcessEnv = process.env): 
     debugPort: pick('debugPort', 'E2B_SERVER_DEBUG_PORT', '49983'),
     stateDir: resolve(String(pick('stateDir', 'E2B_SERVER_STATE_DIR', defaultStateDir(env)))),
     runtime: pick('runtime', 'E2B_SERVER_RUNTIME', 'auto'),
+    user: pick('user', 'E2B_SERVER_USER'),
     hostRoot: pick('hostRoot', 'E2B_SERVER_HOST_ROOT'),
     path: env.PATH ?? defaultPath,
     dockerTransport: pick('dockerTransport', 'E2B_SERVER_DOCKER_TRANSPORT', 'auto'),

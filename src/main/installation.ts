@@ -17,6 +17,9 @@ export const guestBinary = () => join(installationRoot(), 'build/e2b-guest')
 /** The helper on this machine: makes sandboxes of the native runtime, and does for Docker's what Node.js can't. */
 export const hostBinary = () => join(installationRoot(), 'build/e2b-host')
 
+/** The helper's directory for servers that aren't root, unless they say so: that of `deploy/systemd` */
+export const usualHostRoot = '/var/lib/e2b-host'
+
 /** Errors: `ConfigError` when setup hasn't run. */
 export function requireGuestBinary(): string {
   if (existsSync(guestBinary())) return guestBinary()

@@ -18,6 +18,7 @@ import { farewell } from './farewell.ts'
 import { programVersion } from './installation.ts'
 import { readLogs } from './log/logs.ts'
 import { apiUrl } from './names.ts'
+import { runAs, userOf } from './run-as-user.ts'
 import { serverStatus, stopServer } from './running-server.ts'
 import { letHeapGrow } from './small-heap.ts'
 import { startServer } from './start.ts'
@@ -172,12 +173,16 @@ async function* showLogs(flags: Flags, request: LogRequest & { isFollowed: boole
 /** Serves until SIGINT or SIGTERM; a second signal ends the process at once. */
 async function runUntilSignal(flags: Flags): Promise<void> {
   const config = readConfig(flags)
+  const user = userOf(config)
+  if (user !== undefined) process.exit(await runAs(user, config))
   const server = await startServer(config)
   letHeapGrow()
   // Before anybody is told that there is a server: whoever reads that may signal at once.
   const signalled = new Promise<void>((resolve) => {
     process.once('SIGINT', resolve)
     process.once('SIGTERM', resolve)
+    // Of the one that has started it as another user.
+    process.once('disconnect', resolve)
   })
   console.log(`e2b-server answers on ${server.url}`)
   const where = config.stateDir === readConfig({}, {}).stateDir ? '' : ` --state-dir ${config.stateDir}`

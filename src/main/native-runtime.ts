@@ -9,13 +9,11 @@ import type { Log } from '../lib/log.ts'
 import { enginePath } from '../runtimes/docker/socket-path.ts'
 import { createNativeRuntime } from '../runtimes/native/runtime.ts'
 import type { Config } from './config.ts'
-import { baseArchive, baseImage, hostBinary } from './installation.ts'
+import { baseArchive, baseImage, hostBinary, usualHostRoot } from './installation.ts'
 
 /** Most characters of a server's id in names of interfaces and control groups */
 const instanceMaxLength = 16
 
-/** The helper's directory for servers that aren't root, unless they say so: that of `deploy/systemd` */
-const usualHostRoot = '/var/lib/e2b-host'
 /** What servers of this machine share: images that are kept, and their layers */
 const sharedFolder = '/var/lib/e2b-server/images'
 

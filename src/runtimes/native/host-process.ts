@@ -24,15 +24,18 @@ export interface HostProgram {
   instance: string
   /** Where the machine's helpers share layers */
   shared?: string
+  /** Who may connect, beside root */
+  allowUid?: number
   /** Path of the file that its log is appended to */
   logFile: string
 }
 
-/** Tells programs apart by what is in their files, for `--build`. Errors: `failed_precondition` where one is missing. */
-export async function buildOf({ file, agent }: HostProgram): Promise<string> {
+/** Tells programs apart by what is in their files and whom they serve, for `--build`. Errors: `failed_precondition` where one is missing. */
+export async function buildOf({ file, agent, allowUid }: HostProgram): Promise<string> {
   const hash = createHash('sha256')
   try {
     for (const path of [file, agent]) hash.update(await readFile(path))
+    if (allowUid !== undefined) hash.update(`uid ${allowUid}`)
   } catch (cause) {
     const message = 'The helper that makes sandboxes is not built. Run "npm start", which builds it.'
     throw new ServerError('failed_precondition', message, { cause })
@@ -50,8 +53,12 @@ export async function startHostProcess(
   signal: AbortSignal,
 ): Promise<void> {
   const log = await openLog(program.logFile)
-  const { instance, agent, shared } = program
-  const options = { instance, agent, root, build, ...(shared !== undefined && { shared }) }
+  const { instance, agent, shared, allowUid } = program
+  const options = {
+    ...{ instance, agent, root, build },
+    ...(shared !== undefined && { shared }),
+    ...(allowUid !== undefined && { 'allow-uid': `${allowUid}` }),
+  }
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
   try {
     const child = spawn(program.file, ['serve', ...args, '--linger', String(lingerSeconds)], {
