@@ -1,7 +1,7 @@
 /** Starts the helper where this server may: detached, as it outlives the server. */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { open, readFile, rename, stat } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { ServerError } from '../../domain/error.ts'
 import { abortable } from '../../lib/deadline.ts'
 
@@ -9,8 +9,6 @@ import { abortable } from '../../lib/deadline.ts'
 const lingerSeconds = 10
 /** Most that is read of what it says on standard output, in bytes: it is one word */
 const saidMaxBytes = 1024
-/** A log of so many bytes is not gone on with */
-const logMaxBytes = 8 * 2 ** 20
 /** Exit status of one that found another for the same root (spec/host.md) */
 const statusTaken = 75
 
@@ -26,7 +24,7 @@ export interface HostProgram {
   shared?: string
   /** Who may connect, beside root */
   allowUid?: number
-  /** Path of the file that its log is appended to */
+  /** Path of the file that its log is appended to, which it keeps short itself */
   logFile: string
 }
 
@@ -52,7 +50,7 @@ export async function startHostProcess(
   { root, build, path }: { root: string; build: string; path: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const log = await openLog(program.logFile)
+  const log = await open(program.logFile, 'a', 0o600)
   const { instance, agent, shared, allowUid } = program
   const options = {
     ...{ instance, agent, root, build },
@@ -100,11 +98,4 @@ export async function startHostProcess(
   } finally {
     await log.close()
   }
-}
-
-/** The log to go on with; one that has become long gives way to a new one, and is kept until that is long too. */
-async function openLog(path: string) {
-  const found = await stat(path).catch(() => undefined)
-  if (found !== undefined && found.size >= logMaxBytes) await rename(path, `${path}.1`)
-  return open(path, 'a', 0o600)
 }
