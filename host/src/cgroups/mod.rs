@@ -63,7 +63,8 @@ impl Cgroups {
     /// A new, empty group. `name`: the slot's.
     pub fn create(&self, name: &str) -> Result<Group, Failure> {
         for (index, parent) in self.parents.iter().enumerate() {
-            if let Err(error) = create_in(parent, name) {
+            // One that was there before is left as it is.
+            if let Err(error) = fs::create_dir(parent.path.join(name)) {
                 self.parents[..index].iter().for_each(|made| drop(fs::remove_dir(made.path.join(name))));
                 return Err(Failure::from_io("A control group can't be made", &error));
             }
@@ -119,23 +120,6 @@ impl Cgroups {
     }
 }
 
-/// One that was there before is left as it is.
-fn create_in(parent: &Hierarchy, name: &str) -> io::Result<()> {
-    let path = parent.path.join(name);
-    fs::create_dir(&path)?;
-    if !(parent.has("cpuset") && parent.version == Version::One) {
-        return Ok(());
-    }
-    // Version 1 admits no process to a group before it has CPUs and memory.
-    let copied = ["cpuset.cpus", "cpuset.mems"]
-        .iter()
-        .try_for_each(|file| fs::write(path.join(file), fs::read(parent.path.join(file))?));
-    if copied.is_err() {
-        fs::remove_dir(&path)?;
-    }
-    copied
-}
-
 /// The instance's directory in one hierarchy.
 fn prepare(root: &Hierarchy, parent: &Hierarchy, version: u8) -> io::Result<()> {
     match fs::create_dir(&parent.path) {
@@ -147,6 +131,9 @@ fn prepare(root: &Hierarchy, parent: &Hierarchy, version: u8) -> io::Result<()> 
             for file in ["cpuset.cpus", "cpuset.mems"] {
                 fs::write(parent.path.join(file), fs::read(root.path.join(file))?)?;
             }
+            // Version 1 admits no process to a group before it has CPUs and memory. New ones take them from this one: written to
+            // each, they would have the kernel go through all groups of the machine.
+            fs::write(parent.path.join("cgroup.clone_children"), "1")?;
         }
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::unix::io::{AsFd, BorrowedFd, FromRawFd};
+use std::os::unix::io::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -350,10 +350,14 @@ fn only_a_name_space_that_no_packet_passed_is_used_again() {
         assert!(touched && instance.recycle(link).is_none());
     }
     // What lives in one still is no reason to keep it.
-    let link = instance.make().unwrap();
-    let listener = space::within(link.namespace(), || TcpListener::bind("0.0.0.0:0")).unwrap();
-    assert!(instance.recycle(link).is_none());
-    drop(listener);
+    for open in [(|| Ok(TcpListener::bind("0.0.0.0:0")?.into())) as fn() -> io::Result<OwnedFd>, || {
+        Ok(UdpSocket::bind("0.0.0.0:0")?.into())
+    }] {
+        let link = instance.make().unwrap();
+        let socket = space::within(link.namespace(), open).unwrap();
+        assert!(instance.recycle(link).is_none());
+        drop(socket);
+    }
 }
 
 #[test]
