@@ -132,9 +132,9 @@ async function keep(helper: ReturnType<typeof createHostClient>, over: AbortSign
 /** Makes it, or takes one that is the user's already, or empty. Errors: `ConfigError`. */
 function giveStateDir(stateDir: string, { name, uid, gid }: User): void {
   const refused = (why: string) =>
+    // Not to be given away as a whole: that of a server that was root's may have layers in it which other servers share.
     new ConfigError(
-      `The state directory ${stateDir} can't be ${name}'s: ${why}. Choose another with --state-dir, or give it to that user ` +
-        `while no server runs: chown -R ${name} ${stateDir}`,
+      `The state directory ${stateDir} can't be ${name}'s: ${why}. Choose another with --state-dir.`,
     )
   let folder: number
   try {
