@@ -46,7 +46,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['src/**/*.test.ts', 'tests/*.test.ts', 'scripts/**/*.test.mjs'],
-          exclude: ['docker', 'native'].flatMap((name) => [
+          exclude: ['docker', 'native', 'gvisor', 'host'].flatMap((name) => [
             `src/runtimes/${name}/**`,
             `src/**/*.${name}.test.ts`,
           ]),
@@ -66,7 +66,15 @@ export default defineConfig({
       {
         test: {
           name: 'native',
-          include: ['src/runtimes/native/**/*.test.ts', 'src/**/*.native.test.ts'],
+          include: ['src/runtimes/{native,host}/**/*.test.ts', 'src/**/*.native.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'gvisor',
+          include: ['src/runtimes/gvisor/**/*.test.ts', 'src/**/*.gvisor.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

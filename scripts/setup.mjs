@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Prepares this machine: `setup.mjs [start | docker | native | local | test | bench | cli]`, see scripts/setup/steps.mjs. Needs no package,
+ * Prepares this machine: `setup.mjs [start | docker | native | gvisor | local | test | bench | cli]`, see scripts/setup/steps.mjs. Needs no package,
  * does only what isn't done, and prints nothing when there is nothing to do. E2B_SETUP_VERBOSE=1 shows every command's
  * output.
  */

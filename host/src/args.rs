@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::names::Instance;
 
 pub const USAGE: &str = "usage: e2b-host serve --root <dir> --agent <file> --instance <id> [--allow-uid <uid>]... \
-                         [--linger <seconds>] [--build <text>] [--shared <dir>]";
+                         [--linger <seconds>] [--build <text>] [--shared <dir>] [--runsc <file>]";
 
 #[derive(Debug, PartialEq)]
 pub struct Serve {
@@ -19,12 +19,15 @@ pub struct Serve {
     pub build: String,
     /// Of layers that helpers of this machine share
     pub shared: Option<PathBuf>,
+    /// gVisor's program, for guests with a kernel of their own
+    pub runsc: Option<PathBuf>,
 }
 
 /// Errors: a sentence for whoever typed it.
 pub fn parse(args: impl Iterator<Item = String>) -> Result<Serve, String> {
     let mut args = args;
-    let (mut root, mut agent, mut instance, mut linger, mut build, mut shared) = (None, None, None, None, None, None);
+    let (mut root, mut agent, mut instance, mut linger, mut build) = (None, None, None, None, None);
+    let (mut shared, mut runsc) = (None, None);
     let mut allow_uids = Vec::new();
     while let Some(flag) = args.next() {
         let value = args.next().ok_or_else(|| format!("'{}' needs a value.\n{}", flag, USAGE))?;
@@ -38,6 +41,7 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Serve, String> {
             "--build" if is_build(&value) => build = Some(value),
             "--build" => return Err("'--build' must be 1 to 64 lower case letters and digits.".to_owned()),
             "--shared" => shared = Some(PathBuf::from(value)),
+            "--runsc" => runsc = Some(PathBuf::from(value)),
             _ => return Err(format!("'{}' is not understood.\n{}", flag, USAGE)),
         }
     }
@@ -50,6 +54,7 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Serve, String> {
         linger,
         build: build.unwrap_or_default(),
         shared,
+        runsc,
     })
 }
 

@@ -11,8 +11,9 @@ use crate::args::Serve;
 use crate::cgroups::Cgroups;
 use crate::claim::Claim;
 use crate::disks::Disks;
-use crate::error::Failure;
+use crate::error::{Code, Failure};
 use crate::guests::{self, Guests};
+use crate::gvisor::Runsc;
 use crate::launch::{self, Rights};
 use crate::layers::Layers;
 use crate::log;
@@ -105,7 +106,11 @@ impl Helper {
         let disks = Disks::open(root.disks())
             .map_err(|error| Failure::from_io("The disks' directory can't be used", &error))
             .map(Arc::new)?;
-        let features = features(&cgroups, rights, may_mount, &views, &disks);
+        let runsc = match &options.runsc {
+            Some(file) => Runsc::open(file),
+            None => Err(Failure::new(Code::Unimplemented, "The helper has been given no runsc, gVisor's program.")),
+        };
+        let features = features(&cgroups, rights, may_mount, &views, &disks, &runsc);
         let slots = Slots::new(cgroups.clone(), network.clone(), disks.clone(), rights);
         // The server is made of the guests, and told of their ends.
         let server_there: Arc<Mutex<Weak<Server>>> = Arc::default();
@@ -119,6 +124,7 @@ impl Helper {
             disks,
             watch: Watch::new()?,
             agent,
+            runsc,
             boot_id,
             behind: Pool::new("behind", BEHIND_THREADS)
                 .map_err(|error| Failure::from_io("Threads can't be made", &error))?,
@@ -195,6 +201,7 @@ fn features(
     may_mount: Result<(), Failure>,
     views: &Result<Views, Failure>,
     disks: &Disks,
+    runsc: &Result<Runsc, Failure>,
 ) -> Map<String, Value> {
     let no = |why: &str| json!({ "has": false, "why": why });
     let of = |result: Result<(), &Failure>| match result {
@@ -218,6 +225,7 @@ fn features(
     let why = "The machine's control groups don't hold processes to some of its CPUs, so sandboxes see all.";
     features.insert("cpuSets".to_owned(), if cgroups.has_cpu_sets() { json!({ "has": true }) } else { no(why) });
     features.insert("diskLimit".to_owned(), of(disks.able()));
+    features.insert("gvisor".to_owned(), of(runsc.as_ref().map(drop)));
     features
 }
 

@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod fields;
 mod guests;
+mod gvisor;
 mod helper;
 mod lanes;
 mod launch;

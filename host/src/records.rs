@@ -12,7 +12,7 @@ use crate::error::Failure;
 use crate::fields::Fields;
 use crate::names::Layer;
 use crate::net::Egress;
-use crate::requests::Spec;
+use crate::requests::{Isolation, Spec};
 
 /// The layout of the file; another one isn't read.
 const VERSION: u64 = 1;
@@ -26,6 +26,8 @@ pub struct Record {
     pub phase: Phase,
     /// Frozen for as long as its files are copied: whoever finds it so lets it go on
     pub is_copied: bool,
+    /// Of a guest with a kernel of its own that runs: its processes stand still
+    pub is_paused: bool,
 }
 
 /// ```text
@@ -116,8 +118,15 @@ impl Record {
             "egress": match self.egress { Egress::Open => "open", Egress::Closed => "closed" },
             "phase": phase,
         });
+        // What native guests' records say nothing of, so that helpers from before there were others read them.
+        if spec.isolation == Isolation::Gvisor {
+            value["isolation"] = "gvisor".into();
+        }
         if self.is_copied {
             value["isCopied"] = true.into();
+        }
+        if self.is_paused {
+            value["isPaused"] = true.into();
         }
         if let Some(Place { slot, address }) = place {
             value["slot"] = (*slot).into();
@@ -153,8 +162,9 @@ fn from_fields(mut fields: Fields) -> Result<Record, Failure> {
         _ => return Err(Failure::invalid("The record's phase isn't known.")),
     };
     let is_copied = fields.opt_bool("isCopied")?.unwrap_or(false);
+    let is_paused = fields.opt_bool("isPaused")?.unwrap_or(false);
     fields.end()?;
-    Ok(Record { spec, egress, phase, is_copied })
+    Ok(Record { spec, egress, phase, is_copied, is_paused })
 }
 
 fn place(fields: &mut Fields) -> Result<Place, Failure> {
@@ -179,7 +189,8 @@ mod tests {
     fn reads_what_it_wrote_and_nothing_else() {
         let directory = std::env::temp_dir().join(format!("e2b-host-record-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
-        let spec = Spec {
+        let mut spec = Spec {
+            isolation: Isolation::Native,
             layers: vec![Layer::parse("base").unwrap()],
             hostname: "e2b.local".to_owned(),
             cpu_count: 0.5,
@@ -198,7 +209,8 @@ mod tests {
             Phase::Booting(place),
         ] {
             let is_copied = matches!(phase, Phase::Running(..));
-            let record = Record { spec: spec.clone(), egress: Egress::Closed, phase, is_copied };
+            spec.isolation = if is_copied { Isolation::Gvisor } else { Isolation::Native };
+            let record = Record { spec: spec.clone(), egress: Egress::Closed, phase, is_copied, is_paused: is_copied };
             record.write(&directory).unwrap();
             assert_eq!(Record::read(&directory), Ok(record));
         }

@@ -70,9 +70,19 @@ pub struct Page {
     pub limit: Option<usize>,
 }
 
+/// What keeps a guest apart from the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Name spaces of the machine's kernel
+    Native,
+    /// A kernel of its own, gVisor's
+    Gvisor,
+}
+
 /// What a guest is to be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
+    pub isolation: Isolation,
     /// Lowest first
     pub layers: Vec<Layer>,
     pub hostname: String,
@@ -175,6 +185,7 @@ impl Spec {
     /// Takes a spec's fields out of a request, or out of a record.
     pub fn take(fields: &mut Fields) -> Result<Spec, Failure> {
         Ok(Spec {
+            isolation: isolation(fields)?,
             layers: layers(fields)?,
             hostname: hostname(fields.string("hostname")?)?,
             cpu_count: fields.positive("cpuCount", CPUS_MAX)?,
@@ -183,6 +194,14 @@ impl Spec {
             pids: fields.number("pids", 1, PIDS_MAX)? as u32,
             note: note(fields.opt_string("note")?.unwrap_or_default())?,
         })
+    }
+}
+
+fn isolation(fields: &mut Fields) -> Result<Isolation, Failure> {
+    match fields.opt_string("isolation")?.as_deref() {
+        None | Some("native") => Ok(Isolation::Native),
+        Some("gvisor") => Ok(Isolation::Gvisor),
+        Some(_) => Err(Failure::invalid("The field 'isolation' must be 'native' or 'gvisor'.")),
     }
 }
 

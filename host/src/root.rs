@@ -85,6 +85,16 @@ impl Root {
         self.sockets().join(format!("{}.sock", sandbox))
     }
 
+    /// Where the agent of a guest that is asked by its network listens: an address and a port.
+    pub fn agent_address(&self, sandbox: &Sandbox) -> PathBuf {
+        self.sockets().join(format!("{}.address", sandbox))
+    }
+
+    /// What a connection to such an agent begins with.
+    pub fn agent_secret(&self, sandbox: &Sandbox) -> PathBuf {
+        self.sockets().join(format!("{}.secret", sandbox))
+    }
+
     pub fn layers(&self) -> PathBuf {
         self.path.join("layers")
     }

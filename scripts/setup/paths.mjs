@@ -10,6 +10,8 @@ export const paths = {
   guestBinary: join(root, 'build', 'e2b-guest'),
   /** The privileged helper of the native runtime */
   hostBinary: join(root, 'build', 'e2b-host'),
+  /** gVisor's program, for the runtime of that name */
+  runsc: join(root, 'build', 'runsc'),
   /** Programs for images that have no shell or no package manager */
   imageTools: join(root, 'build', 'image-tools.tar'),
   /** The distribution's image registry, for tests */

@@ -8,6 +8,7 @@ import { findProgram } from './find-program.mjs'
 const purposes = new Map([
   ['process', 'local'],
   ['native', 'native'],
+  ['gvisor', 'gvisor'],
   ['docker', 'docker'],
 ])
 

@@ -20,16 +20,17 @@ import { olderCliStep } from './step-older-cli.mjs'
 import { prebuiltStep } from './step-prebuilt.mjs'
 import { findOldestPython, needsNewerPython, pythonSdksStep, pythonStep } from './step-python-sdks.mjs'
 import { registryStep } from './step-registry.mjs'
+import { runscStep } from './step-runsc.mjs'
 import { rustStep } from './step-rust.mjs'
 import { rustProgramStep } from './step-rust-program.mjs'
 import { uvStep } from './step-uv.mjs'
 
 /** What a setup is for. */
-export const purposes = ['docker', 'native', 'test', 'bench', 'cli', 'local']
+export const purposes = ['docker', 'native', 'gvisor', 'test', 'bench', 'cli', 'local']
 
 /**
  * The steps that a purpose needs:
- * `docker`: the server with a Docker engine; `native`: the server without any engine; `local`: the server for the development
+ * `docker`: the server with a Docker engine; `native`: the server without any engine; `gvisor`: that and `runsc`; `local`: the server for the development
  * runtime; `test`: `docker` and what tests compile and drive; `bench`: `docker` and what makes load; `cli`: commands that only
  * talk to a server or to its files.
  *
@@ -42,7 +43,7 @@ export function stepsFor(purpose) {
   const prebuilt = createPrebuilt()
   const usesGuests = purpose !== 'cli'
   const hasSandboxes = usesGuests && purpose !== 'local'
-  const usesDocker = hasSandboxes && purpose !== 'native'
+  const usesDocker = hasSandboxes && purpose !== 'native' && purpose !== 'gvisor'
   const [guestAgent, helper] = rustPrograms()
   const programs = usesGuests ? [guestAgent, ...(hasSandboxes ? [helper] : [])] : []
   const rustIsNeeded = async () =>
@@ -85,6 +86,7 @@ export function stepsFor(purpose) {
       bundleStep({ root, bundle: paths.bundle, stamp: join(paths.stamps, 'bundle') }),
     ]),
     ...inLane('agent', programs),
+    ...inLane('runsc', purpose === 'gvisor' ? [runscStep({ root, binary: paths.runsc })] : []),
     ...inLane('image', hasSandboxes ? [baseImage] : []),
     ...inLane('tools', hasSandboxes ? [imageToolsStep({ archive: paths.imageTools })] : []),
     ...inLane('Python', purpose === 'test' ? [newerPython, fillsEnvironments, ...environments] : []),
@@ -106,7 +108,7 @@ export function rustPrograms() {
     name: 'host helper',
     does: 'the helper that makes sandboxes without an engine',
     folder: 'host',
-    shared: ['spec/system-calls.json', 'src/network/rules.json'],
+    shared: ['spec/gvisor.json', 'spec/system-calls.json', 'src/network/rules.json'],
     binary: paths.hostBinary,
     stamp: join(paths.stamps, 'host-helper'),
   })

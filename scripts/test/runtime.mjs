@@ -4,7 +4,7 @@
  * runs one on another.
  */
 
-/** @typedef {'docker' | 'native'} TestedRuntime */
+/** @typedef {'docker' | 'native' | 'gvisor'} TestedRuntime */
 
 /** @type {TestedRuntime} */
 const defaultRuntime = 'docker'
@@ -44,8 +44,8 @@ export function otherRuntimeOf(suite) {
 /** As it was asked for, for this process and its children. Errors: one that these suites don't know. */
 export function testedRuntime() {
   const name = process.env.E2B_SERVER_RUNTIME ?? defaultRuntime
-  if (name !== 'docker' && name !== 'native')
-    throw new Error(`E2B_SERVER_RUNTIME=${name}: tests of servers run on docker or native.`)
+  if (name !== 'docker' && name !== 'native' && name !== 'gvisor')
+    throw new Error(`E2B_SERVER_RUNTIME=${name}: tests of servers run on docker, native or gvisor.`)
   process.env.E2B_SERVER_RUNTIME = name
   return name
 }

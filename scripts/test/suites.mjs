@@ -3,7 +3,8 @@
  */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { root } from '../setup/paths.mjs'
+import { paths, root } from '../setup/paths.mjs'
+import { runscStep } from '../setup/step-runsc.mjs'
 import { inDomainMode } from './domain-mode.mjs'
 import { requireAtLeast } from './results.mjs'
 import { cargoSuite, check, checkByScript, vitest, vitestAlone } from './runners.mjs'
@@ -135,6 +136,18 @@ export const suites = [
     ...vitestSuite('docker', ({ isDeep }) => ({ env: isDeep ? { E2B_BASE_IMAGES: 'all' } : {} })),
   },
   { name: 'native', title: 'Native runtime', ...vitestSuite('native') },
+  {
+    name: 'gvisor',
+    title: 'gVisor runtime',
+    // Its program takes minutes to be built where it isn't there.
+    isDeepOnly: true,
+    ...vitestSuite('gvisor'),
+    run: async (context) => {
+      const step = runscStep({ root, binary: paths.runsc })
+      if (!(await step.isDone())) await step.run(context.say)
+      return vitest(context, 'gvisor')
+    },
+  },
   {
     name: 'model',
     title: 'Random schedules with faults against a model',

@@ -62,7 +62,10 @@ export function withServerOptions(command: Command): Command {
       '--debug-port <port>',
       'port for E2B_DEBUG=true programs, 0 for none [E2B_SERVER_DEBUG_PORT] (default: 49983)',
     )
-    .option('--runtime <name>', 'auto, native, docker or process [E2B_SERVER_RUNTIME] (default: auto)')
+    .option(
+      '--runtime <name>',
+      'auto, native, docker, gvisor or process [E2B_SERVER_RUNTIME] (default: auto)',
+    )
     .option(
       '--user <name>',
       'run as that user, beside a helper that stays root’s; native runtime, as root [E2B_SERVER_USER]',

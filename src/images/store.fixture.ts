@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { sleep } from '../lib/deadline.ts'
 import { newId } from '../lib/ids.ts'
 import { silentLog } from '../lib/log.ts'
-import { createHostClient } from '../runtimes/native/host-client.ts'
-import { createLayerHost } from '../runtimes/native/layer-host.ts'
+import { createHostClient } from '../runtimes/host/host-client.ts'
+import { createLayerHost } from '../runtimes/host/layer-host.ts'
 import { createImageStore, type ImageStoreOptions } from './store.ts'
 
 /** Longest time for a helper to end, in milliseconds */

@@ -21,7 +21,7 @@ const port = (name: string) =>
 const oneOf = <T extends string>(name: string, values: readonly [T, ...T[]]) =>
   z.enum(values, { error: `${name} must be one of ${values.join(', ')}` })
 
-export const runtimeFlag = oneOf('--runtime', ['auto', 'native', 'docker', 'process'])
+export const runtimeFlag = oneOf('--runtime', ['auto', 'native', 'docker', 'gvisor', 'process'])
 
 /** A number above 0, or null for none. */
 export const limit = (name: string, kind: 'whole' | 'any' = 'whole') =>

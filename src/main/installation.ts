@@ -20,6 +20,9 @@ export const hostBinary = () => join(installationRoot(), 'build/e2b-host')
 /** The helper's directory for servers that aren't root, unless they say so: that of `deploy/systemd` */
 export const usualHostRoot = '/var/lib/e2b-host'
 
+/** gVisor's program, where setup was told to get it. */
+export const runscBinary = () => join(installationRoot(), 'build/runsc')
+
 /** Errors: `ConfigError` when setup hasn't run. */
 export function requireGuestBinary(): string {
   if (existsSync(guestBinary())) return guestBinary()

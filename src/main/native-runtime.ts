@@ -1,4 +1,4 @@
-/** The native runtime with its images, and the image that its stock template starts from. */
+/** The runtimes without an engine with their images, and the image that their stock template starts from. */
 import { createReadStream, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Runtime } from '../domain/runtime.ts'
@@ -7,9 +7,11 @@ import { createImageStore, type ImageStoreOptions } from '../images/store.ts'
 import { newId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import { enginePath } from '../runtimes/docker/socket-path.ts'
+import { createGvisorRuntime } from '../runtimes/gvisor/runtime.ts'
+import type { HostRuntimeOptions } from '../runtimes/host/runtime.ts'
 import { createNativeRuntime } from '../runtimes/native/runtime.ts'
 import type { Config } from './config.ts'
-import { baseArchive, baseImage, hostBinary, usualHostRoot } from './installation.ts'
+import { baseArchive, baseImage, hostBinary, runscBinary, usualHostRoot } from './installation.ts'
 
 /** Most characters of a server's id in names of interfaces and control groups */
 const instanceMaxLength = 16
@@ -31,7 +33,29 @@ interface NativeParts {
 }
 
 /** Touches nothing until it is used. */
-export function createNative(config: Config, { guestBinary, instanceId, look, log }: NativeParts): Runtime {
+export function createNative(config: Config, parts: NativeParts): Runtime {
+  return createNativeRuntime(optionsOf('native', config, parts))
+}
+
+/** The same with a helper and images of its own. */
+export function createGvisor(config: Config, parts: NativeParts): Runtime {
+  const options = optionsOf('gvisor', config, parts)
+  const { program } = options
+  return createGvisorRuntime({
+    ...options,
+    // Two helpers of one name would end each other's guests.
+    ...(program && {
+      program: { ...program, instance: `${program.instance.slice(0, -1)}g`, runsc: runscBinary() },
+    }),
+  })
+}
+
+/** `kind`: where what is the runtime's own is, in the state directory. */
+function optionsOf(
+  kind: 'native' | 'gvisor',
+  config: Config,
+  { guestBinary, instanceId, look, log }: NativeParts,
+): HostRuntimeOptions {
   const { stateDir, hostRoot, path, openEgress, egressAllow, limitDisk, imagesFromEngine, dockerHost } =
     config
   const isRoot = process.getuid?.() === 0
@@ -45,15 +69,16 @@ export function createNative(config: Config, { guestBinary, instanceId, look, lo
     logFile: join(ownFolder, 'host.log'),
     shared: sharedFolder,
   }
-  return createNativeRuntime({
-    root: hostRoot ?? (isRoot ? join(ownFolder, 'native') : usualHostRoot),
+  const records = kind === 'native' ? 'image-records' : `${kind}-image-records`
+  return {
+    root: hostRoot ?? (isRoot ? join(ownFolder, kind) : usualHostRoot),
     ...(startsHelper && { program }),
     isGuest: look !== undefined && !startsHelper,
     path,
     images: (layers) =>
       createImageStore({
         layers,
-        folder: join(startsHelper ? ownFolder : stateDir, 'image-records'),
+        folder: join(startsHelper ? ownFolder : stateDir, records),
         ...(startsHelper && { shared: join(sharedFolder, 'records') }),
         ...(look === undefined ? providedBy(config) : { isReadOnly: !startsHelper }),
         ...(imagesFromEngine && { engine: createEngineImages(enginePath(dockerHost)) }),
@@ -64,7 +89,7 @@ export function createNative(config: Config, { guestBinary, instanceId, look, lo
     limitDisk,
     disk: hostRoot ?? stateDir,
     log,
-  })
+  }
 }
 
 /** Whether there is something that the first start takes the image of template `base` in from. */

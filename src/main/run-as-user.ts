@@ -22,7 +22,7 @@ import { fileURLToPath } from 'node:url'
 import { abortable, sleep } from '../lib/deadline.ts'
 import { silentLog } from '../lib/log.ts'
 import { patientSignal } from '../lib/patience.ts'
-import { createHostClient } from '../runtimes/native/host-client.ts'
+import { createHostClient } from '../runtimes/host/host-client.ts'
 import { type Config, ConfigError } from './config.ts'
 import { requireGuestBinary, requireHostBinary, usualHostRoot } from './installation.ts'
 

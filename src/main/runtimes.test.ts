@@ -54,7 +54,7 @@ test('a state directory with sandboxes or templates stays with their runtime, sa
 })
 
 test('what is asked for is taken, whatever the state directory has', async () => {
-  for (const runtime of ['native', 'docker', 'process'])
+  for (const runtime of ['native', 'docker', 'gvisor', 'process'])
     expect(await choose({ runtime }, { sandboxes: ['docker'], builds: [] })).toEqual({
       name: runtime,
       why: undefined,

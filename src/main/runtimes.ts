@@ -6,7 +6,7 @@ import { createDockerRuntime } from '../runtimes/docker/runtime.ts'
 import { createProcessRuntime } from '../runtimes/process/runtime.ts'
 import { type Config, ConfigError } from './config.ts'
 import { requireGuestBinary, requireHostBinary } from './installation.ts'
-import { createNative, type Look, registriesOf } from './native-runtime.ts'
+import { createGvisor, createNative, type Look, registriesOf } from './native-runtime.ts'
 
 /** How long an engine or helper may take to say what it is, in ms: a machine that has just booted is busy. */
 const fingerprintTimeoutMs = 30_000
@@ -71,7 +71,7 @@ function boundTo({
     ['templates', builds],
   ] as const) {
     // A server that has both comes from times when it was told which to use; Docker was first.
-    const name = (['docker', 'native'] as const).find((each) => names.includes(each))
+    const name = (['docker', 'native', 'gvisor'] as const).find((each) => names.includes(each))
     if (name !== undefined) {
       const others =
         name === 'docker' ? ' To change that, kill and delete them, or use another --state-dir.' : ''
@@ -91,6 +91,7 @@ function createRuntime(
   const { openEgress, egressAllow } = config
   const stateDir = look?.folder ?? config.stateDir
   if (name === 'native') return createNative(config, { ...shared, look })
+  if (name === 'gvisor') return createGvisor(config, { ...shared, look })
   if (name === 'process') return createProcessRuntime({ ...shared, acknowledgeNoIsolation: true })
   return createDockerRuntime({
     ...shared,

@@ -255,7 +255,18 @@ export function runRuntimeSuite(suite: RuntimeSuite): void {
     if (!capabilities.resourceLimits) return
 
     test('memory limit', async () => {
-      const guest = guestOf(runtime, await start({ memoryMb: 64 }))
+      const handle = await start({ memoryMb: 64 })
+      const guest = guestOf(runtime, handle)
+      if (suite.outOfMemory === 'guest') {
+        await run(guest, 'echo kept > ~/file')
+        await expect(run(guest, 'head -c 200000000 /dev/zero | tail')).rejects.toMatchObject({
+          code: 'unavailable',
+        })
+        await expect.poll(() => runtime.recover(handle, patience())).toBe('stopped')
+        const resumed = await runtime.resume(handle, patience())
+        expect((await run(guestOf(runtime, resumed.handle), 'cat ~/file')).stdout).toBe('kept\n')
+        return
+      }
       expect((await run(guest, 'head -c 200000000 /dev/zero | tail')).status).not.toBe('exit status 0')
       expect((await run(guest, 'true')).status).toBe('exit status 0')
     })

@@ -15,6 +15,8 @@ export interface RuntimeSuite {
   hasEngine: boolean
   /** Whether it is tested here that images are copied as a whole, which takes long where they are large */
   copiesImages: boolean
+  /** What ends where a guest needs more memory than it has: the process that does, or the guest. Default: the process */
+  outOfMemory?: 'process' | 'guest'
   /** Ends a guest behind the runtime's back */
   kill: (handle: GuestHandle) => Promise<void>
   /** Leaves what a crash in the middle of a start leaves */

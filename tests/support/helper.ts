@@ -1,8 +1,8 @@
 /** The native runtime's helper of a server, asked by a peer of its own. */
 import { join } from 'node:path'
 import { connectSocket } from '../../src/lib/connect-socket.ts'
-import type { Answer } from '../../src/runtimes/native/answers.ts'
-import { createHostConnection, type HostConnection } from '../../src/runtimes/native/host-connection.ts'
+import type { Answer } from '../../src/runtimes/host/answers.ts'
+import { createHostConnection, type HostConnection } from '../../src/runtimes/host/host-connection.ts'
 
 /** Longest time for an answer, in milliseconds */
 const answerMs = 30_000

@@ -43,5 +43,5 @@ export async function holdingsOf(stateDir: string, env: Record<string, string> =
   await store.close()
   const owner = { stateDir, instanceId: store.instanceId }
   const runtime = env.E2B_SERVER_RUNTIME ?? testedRuntime()
-  return runtime === 'native' ? nativeHoldings(owner) : dockerHoldings(owner, env)
+  return runtime === 'docker' ? dockerHoldings(owner, env) : nativeHoldings(owner, runtime)
 }

@@ -12,10 +12,10 @@ const groupsRoot = '/sys/fs/cgroup'
 /** Of images that are kept for all servers of this machine */
 const sharedRecords = '/var/lib/e2b-server/images/records'
 
-/** What a helper and the kernel have of a server. */
-export function nativeHoldings({ stateDir, instanceId }: Owner): Holdings {
-  const root = join(stateDir, 'native')
-  const ownRecords = join(stateDir, 'image-records')
+/** What a helper and the kernel have of a server. `kind`: its runtime. */
+export function nativeHoldings({ stateDir, instanceId }: Owner, kind: string): Holdings {
+  const root = join(stateDir, kind)
+  const ownRecords = join(stateDir, kind === 'native' ? 'image-records' : `${kind}-image-records`)
   const below = (folder: string) => (existsSync(join(root, folder)) ? readdirSync(join(root, folder)) : [])
   /** A helper without a server ends after a while: then there is nobody to ask what is frozen, or to freeze anything. */
   const isHere = () =>

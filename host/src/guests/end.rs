@@ -163,12 +163,16 @@ impl Guests {
             let _ = self.watch.add(sandbox, &live.pidfd);
             return Err(failure);
         }
-        let _ = files::remove_file(&self.root.socket(sandbox));
+        let _ = files::remove_way(&self.root, sandbox);
         if let Some(views) = &self.views {
             views.remove(sandbox);
         }
         let slot = live.slot;
         let held = guest.live.take().and_then(|live| live.held);
+        if let Some(Err(failure)) = held.as_ref().map(|held| self.network.cut_agent(&held.link)) {
+            let fields = json!({ "sandbox": sandbox.as_str(), "error": failure.message });
+            crate::log::warn("Who waits for a sandbox that has ended isn't told.", fields);
+        }
         self.go_on(move |guests| {
             match held {
                 Some(held) => guests.slots.give_back(held),
@@ -199,7 +203,7 @@ impl Guests {
 
     /// Takes the directory off its name, which is free from then on.
     pub(super) fn throw_away(&self, sandbox: &Sandbox) -> Result<Trash, Failure> {
-        let _ = files::remove_file(&self.root.socket(sandbox));
+        let _ = files::remove_way(&self.root, sandbox);
         let trash = self.next_trash();
         match fs::rename(self.root.guest(sandbox), &trash) {
             Ok(()) => Ok(Trash(Some(trash))),

@@ -67,6 +67,30 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
     }
 }
 
+/// As `remove`; nothing where there is none.
+pub fn remove_any(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        _ => remove(path),
+    }
+}
+
+/// What leads to an agent. Idempotent.
+pub fn remove_way(root: &Root, sandbox: &Sandbox) -> io::Result<()> {
+    for path in [root.socket(sandbox), root.agent_address(sandbox), root.agent_secret(sandbox)] {
+        remove_file(&path)?;
+    }
+    Ok(())
+}
+
+/// A file for the server beside the agents' sockets, in the place of the one that was there.
+pub fn write_way(root: &Root, path: &Path, text: &str) -> io::Result<()> {
+    remove_file(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    io::Write::write_all(&mut file, text.as_bytes())?;
+    chown(path, root.owner())
+}
+
 /// With all that is in it. A guest can have directories in one another that no stack is deep enough for, and more names in one
 /// than fit the memory.
 pub fn remove(path: &Path) -> io::Result<()> {

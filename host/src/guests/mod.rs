@@ -21,6 +21,7 @@ use serde_json::{json, Value};
 use crate::cancel::Cancel;
 use crate::disks::{self, Disk, Disks};
 use crate::error::{Code, Failure};
+use crate::gvisor::{self, Runsc};
 use crate::layers::{Draft, Lasting, Layers};
 use crate::log;
 use crate::names::{Layer, Sandbox};
@@ -28,12 +29,13 @@ use crate::net::{Egress, Network};
 use crate::pool::{lock, Pool};
 use crate::processes;
 use crate::records::{Phase, Process, Record};
-use crate::requests::GuestOp;
+use crate::requests::{GuestOp, Isolation};
 use crate::root::Root;
 use crate::slots::{Held, Slots};
 use crate::views::Views;
 use crate::watch::Watch;
 use end::Trash;
+pub use files::remove_any as remove_files;
 
 /// What the guests are made with.
 pub struct Guests {
@@ -45,6 +47,8 @@ pub struct Guests {
     pub disks: Arc<Disks>,
     pub watch: Watch,
     pub agent: File,
+    /// Why there are no guests with a kernel of their own, where there are none
+    pub runsc: Result<Runsc, Failure>,
     pub boot_id: String,
     /// What goes on after a reply
     pub behind: Pool,
@@ -90,6 +94,7 @@ pub struct Parts {
     pub disks: Arc<Disks>,
     pub watch: Watch,
     pub agent: File,
+    pub runsc: Result<Runsc, Failure>,
     pub boot_id: String,
     pub behind: Pool,
     pub on_gone: Box<dyn Fn(&Sandbox) + Send + Sync>,
@@ -97,7 +102,7 @@ pub struct Parts {
 
 impl Guests {
     pub fn new(parts: Parts) -> Guests {
-        let Parts { root, network, slots, views, layers, disks, watch, agent, boot_id, behind, on_gone } = parts;
+        let Parts { root, network, slots, views, layers, disks, watch, agent, runsc, boot_id, behind, on_gone } = parts;
         // Differs from what earlier helpers have put there.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_nanos() as u64);
         let (table, unreadable, next_trash) = (Mutex::default(), Mutex::default(), AtomicU64::new(now));
@@ -110,6 +115,7 @@ impl Guests {
             disks,
             watch,
             agent,
+            runsc,
             boot_id,
             behind,
             on_gone,
@@ -168,7 +174,7 @@ impl Guests {
         let mut guest = lock(&entry);
         guest.held()?;
         self.mark_copied(sandbox, &mut guest, false)?;
-        guest.held()?.group.freeze()?;
+        self.freeze_processes(sandbox, &mut guest)?;
         Ok(json!({}))
     }
 
@@ -181,8 +187,45 @@ impl Guests {
         if let Some(egress) = egress {
             self.set_egress_of(sandbox, &mut guest, egress)?;
         }
-        guest.held()?.group.thaw()?;
+        self.thaw_processes(sandbox, &mut guest)?;
         Ok(json!({}))
+    }
+
+    fn freeze_processes(&self, sandbox: &Sandbox, guest: &mut Guest) -> Result<(), Failure> {
+        match guest.record.spec.isolation {
+            Isolation::Native => guest.held()?.group.freeze(),
+            // Said before it is so: whoever finds it so lets it go on, and it is no harm where it does.
+            Isolation::Gvisor => self.pause_apart(sandbox, guest, true),
+        }
+    }
+
+    /// Idempotent.
+    fn thaw_processes(&self, sandbox: &Sandbox, guest: &mut Guest) -> Result<(), Failure> {
+        match guest.record.spec.isolation {
+            Isolation::Native => guest.held()?.group.thaw(),
+            Isolation::Gvisor => self.pause_apart(sandbox, guest, false),
+        }
+    }
+
+    fn pause_apart(&self, sandbox: &Sandbox, guest: &mut Guest, is_paused: bool) -> Result<(), Failure> {
+        let procs = guest.held()?.group.procs()?;
+        let was_paused = guest.record.is_paused;
+        if is_paused == was_paused {
+            return Ok(());
+        }
+        let directory = self.root.guest(sandbox);
+        let runsc = self.runsc.as_ref().map_err(Failure::clone)?;
+        let place = gvisor::Place { sandbox, directory: &directory, procs: &procs };
+        guest.record.is_paused = true;
+        let done = match is_paused {
+            true => guest.record.write(&directory).and_then(|()| runsc.pause(&place)),
+            false => runsc.resume(&place),
+        };
+        guest.record.is_paused = if done.is_ok() { is_paused } else { was_paused };
+        if !guest.record.is_paused {
+            guest.record.write(&directory)?;
+        }
+        done
     }
 
     fn set_egress(&self, sandbox: &Sandbox, egress: Egress) -> Result<Value, Failure> {
@@ -221,7 +264,7 @@ impl Guests {
         };
         Ok(match (&guest.live, &guest.record.phase) {
             (Some(live), _) if !processes::is_ended(live.pidfd.as_fd()) => {
-                let state = match live.held.as_ref().map(|held| held.group.is_frozen()) {
+                let state = match live.held.as_ref().map(|held| guest.is_frozen(held)) {
                     Some(Ok(true)) => "frozen",
                     Some(Ok(false)) => "running",
                     // It can't be told now; one that is said to be cut off is ended.
@@ -244,16 +287,16 @@ impl Guests {
         let mut guest = lock(&entry);
         // Frozen already: it stays so.
         let is_to_thaw = match guest.held() {
-            Ok(held) => !held.group.is_frozen()?,
+            Ok(held) => !guest.is_frozen(held)?,
             Err(_) => false,
         };
         if is_to_thaw {
             self.mark_copied(sandbox, &mut guest, true)?;
-            guest.held()?.group.freeze()?;
+            self.freeze_processes(sandbox, &mut guest)?;
         }
         let draft = self.copy_changes(sandbox, &guest, layer, lasting, cancel);
         if is_to_thaw {
-            guest.held()?.group.thaw()?;
+            self.thaw_processes(sandbox, &mut guest)?;
             if let Err(failure) = self.mark_copied(sandbox, &mut guest, false) {
                 // The next helper thaws what isn't frozen, and `freeze` comes after another try.
                 let fields = json!({ "sandbox": sandbox.as_str(), "error": failure.message });
@@ -351,6 +394,13 @@ impl Guest {
     /// It was there, and is no more: it ended without having been asked to, or its end is under way.
     fn has_ended(&self) -> bool {
         self.trash.is_some() || (self.live.is_none() && self.record.phase != Phase::Stopped)
+    }
+
+    fn is_frozen(&self, held: &Held) -> Result<bool, Failure> {
+        match self.record.spec.isolation {
+            Isolation::Native => held.group.is_frozen(),
+            Isolation::Gvisor => Ok(self.record.is_paused),
+        }
     }
 
     /// What a guest that runs has of the machine. Errors: `failed_precondition`.

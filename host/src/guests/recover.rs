@@ -18,6 +18,7 @@ use crate::names::Sandbox;
 use crate::pool::lock;
 use crate::processes;
 use crate::records::{NoRecord, Phase, Place, Process, Record};
+use crate::requests::Isolation;
 
 /// Processes that nobody knows end within this, or their groups stay until the next start.
 const END_MOST: Duration = Duration::from_secs(20);
@@ -109,27 +110,30 @@ impl Guests {
             Phase::Running(place, _) if live.is_some() => Some(place.clone()),
             _ => None,
         };
-        if record.is_copied {
-            self.end_copy(&sandbox, &mut record, live.as_ref());
-        }
         if live.is_none() && record.phase != Phase::Stopped {
             self.record_stopped(&sandbox, &mut record);
         }
         let layers = record.spec.layers.clone();
-        let guest = Arc::new(Mutex::new(Guest::new(record, live, disk)));
-        self.table().insert(sandbox, Entry { layers, guest });
+        let mut guest = Guest::new(record, live, disk);
+        if guest.record.is_copied {
+            self.end_copy(&sandbox, &mut guest);
+        }
+        self.table().insert(sandbox, Entry { layers, guest: Arc::new(Mutex::new(guest)) });
         place
     }
 
     /// The helper that froze it for a copy has ended meanwhile. Without a record that it goes on the next helper does this again.
-    fn end_copy(&self, sandbox: &Sandbox, record: &mut Record, live: Option<&Live>) {
-        let thawed = live.and_then(|live| live.held.as_ref()).map_or(Ok(()), |held| held.group.thaw());
+    fn end_copy(&self, sandbox: &Sandbox, guest: &mut Guest) {
+        let thawed = match guest.held().is_ok() {
+            true => self.thaw_processes(sandbox, guest),
+            false => Ok(()),
+        };
         let written = thawed.and_then(|()| {
-            record.is_copied = false;
-            record.write(&self.root.guest(sandbox))
+            guest.record.is_copied = false;
+            guest.record.write(&self.root.guest(sandbox))
         });
         if let Err(failure) = written {
-            record.is_copied = true;
+            guest.record.is_copied = true;
             let fields = json!({ "sandbox": sandbox.as_str(), "error": failure.message });
             log::warn("A sandbox that was frozen for a copy may stay so.", fields);
         }
@@ -153,7 +157,11 @@ impl Guests {
         };
         self.slots.reserve(place.slot);
         let adopted = self.slots.adopt(place, process.pid, record.egress).and_then(|held| {
-            self.views.as_ref().map_or(Ok(()), |views| views.adopt(sandbox))?;
+            match (record.spec.isolation, &self.views) {
+                (Isolation::Gvisor, _) => self.network.open_agent(&held.link)?,
+                (Isolation::Native, Some(views)) => views.adopt(sandbox)?,
+                (Isolation::Native, None) => {}
+            }
             Ok((held, self.find_disk(sandbox, record)?))
         });
         if adopted.is_err() && processes::is_ended(pidfd.as_fd()) {
@@ -218,7 +226,8 @@ impl Guests {
     }
 
     fn remove_sockets(&self, running: &[Sandbox]) -> Result<(), Failure> {
-        let kept: HashSet<String> = running.iter().map(|sandbox| format!("{}.sock", sandbox)).collect();
+        let names = |sandbox: &Sandbox| ["sock", "address", "secret"].map(|kind| format!("{}.{}", sandbox, kind));
+        let kept: HashSet<String> = running.iter().flat_map(names).collect();
         for name in files::names(&self.root.sockets())? {
             if !kept.contains(&name) {
                 let removed = files::remove_file(&self.root.sockets().join(name));

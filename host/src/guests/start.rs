@@ -11,12 +11,13 @@ use crate::cancel::Cancel;
 use crate::cgroups::Limits;
 use crate::disks::Disk;
 use crate::error::{Code, Failure};
+use crate::gvisor;
 use crate::launch::{self, Cover, Launched, Parked, Plan, PlanFile};
 use crate::names::Sandbox;
-use crate::net::Egress;
+use crate::net::{Egress, AGENT_PORT};
 use crate::pool::lock;
 use crate::records::{Phase, Process, Record};
-use crate::requests::Spec;
+use crate::requests::{Isolation, Spec};
 use crate::slots::{Held, Ready};
 use crate::views::{ViewMount, ViewSource};
 
@@ -84,7 +85,7 @@ impl Guests {
             return Err(Failure::new(Code::Conflict, format!("There is a sandbox {} already.", sandbox)));
         }
         let layers = spec.layers.clone();
-        let record = Record { spec, egress, phase: Phase::Stopped, is_copied: false };
+        let record = Record { spec, egress, phase: Phase::Stopped, is_copied: false, is_paused: false };
         let guest = Arc::new(Mutex::new(Guest::new(record, None, None)));
         table.insert(sandbox.clone(), Entry { layers, guest: guest.clone() });
         Ok(guest)
@@ -101,17 +102,31 @@ impl Guests {
     ) -> Result<Value, Failure> {
         let mut phases = Phases { began, phases: Map::new() };
         let layers = self.open_layers(&guest.record.spec)?;
+        let isolation = guest.record.spec.isolation;
+        if let (Isolation::Gvisor, Err(failure)) = (isolation, &self.runsc) {
+            return Err(failure.clone());
+        }
         let Ready { held, parked, disk } = self.slots.take(cancel)?;
         phases.end("slot");
         let launched = self.make_storage(sandbox, guest, root, &held, disk).and_then(|storage| {
             phases.end("disk");
-            self.become_guest(sandbox, guest, root, &held, parked, &storage, &layers, cancel, &mut phases)
+            match isolation {
+                Isolation::Native => {
+                    self.become_guest(sandbox, guest, root, &held, parked, &storage, &layers, cancel, &mut phases)
+                }
+                Isolation::Gvisor => {
+                    // It begins no process of its own in the slot.
+                    drop(parked);
+                    self.run_apart(sandbox, guest, root, &held, &storage, &layers, cancel, &mut phases)
+                }
+            }
         });
         let launched = launched.and_then(|launched| {
             let parts = launched.phases.iter().map(|(name, micros)| ((*name).to_owned(), (*micros).into()));
             phases.phases.extend(parts);
             let process = Process { pid: launched.pid, start_time: launched.start_time, boot_id: self.boot_id.clone() };
             guest.record.phase = Phase::Running(held.place(), process.clone());
+            guest.record.is_paused = false;
             let pidfd = Arc::new(launched.pidfd);
             let kept = guest.record.write(&self.root.guest(sandbox)).and_then(|()| {
                 cancel.check()?;
@@ -141,7 +156,7 @@ impl Guests {
                 Ok(reply)
             }
             Err(failure) => {
-                let _ = files::remove_file(&self.root.socket(sandbox));
+                let _ = files::remove_way(&self.root, sandbox);
                 if let Some(views) = &self.views {
                     views.remove(sandbox);
                 }
@@ -267,6 +282,67 @@ impl Guests {
         })
     }
 
+    /// With a kernel of its own. On failure nothing is left in the slot's groups.
+    #[allow(clippy::too_many_arguments)]
+    fn run_apart(
+        &self,
+        sandbox: &Sandbox,
+        guest: &Guest,
+        root: Root,
+        held: &Held,
+        storage: &OwnedFd,
+        layers: &[OwnedFd],
+        cancel: &Cancel,
+        phases: &mut Phases,
+    ) -> Result<Launched, Failure> {
+        let runsc = self.runsc.as_ref().map_err(Failure::clone)?;
+        let spec = &guest.record.spec;
+        let pids = gvisor::pids_inside(spec.pids, spec.memory_mb);
+        held.group.limit(&Limits {
+            memory_bytes: (spec.memory_mb + gvisor::MEMORY_OVERHEAD_MB) * MEBIBYTE,
+            cpu_count: spec.cpu_count,
+            // Its own kernel counts the guest's; this is for what that needs of the machine for them.
+            pids: gvisor::pids_outside(pids),
+        })?;
+        phases.end("limits");
+        if guest.record.egress == Egress::Closed {
+            self.network.set_egress(&held.link, Egress::Closed)?;
+        }
+        self.network.open_agent(&held.link)?;
+        phases.end("network");
+        let secret = new_secret().map_err(|error| Failure::from_io("A secret can't be made", &error))?;
+        let address = held.link.address();
+        let way = files::write_way(&self.root, &self.root.agent_secret(sandbox), &secret).and_then(|()| {
+            let text = format!("{}:{}", address, AGENT_PORT);
+            files::write_way(&self.root, &self.root.agent_address(sandbox), &text)
+        });
+        way.map_err(|error| Failure::from_io("The way to the sandbox's agent can't be made", &error))?;
+        let files = Files::new(&spec.hostname, &self.network);
+        let layers: Vec<BorrowedFd> = layers.iter().map(AsFd::as_fd).collect();
+        phases.end("files");
+        cancel.check()?;
+        let started = runsc.start(
+            &gvisor::Plan {
+                place: gvisor::Place { sandbox, directory: &self.root.guest(sandbox), procs: &held.group.procs()? },
+                layers: &layers,
+                storage: storage.as_fd(),
+                agent: self.agent.as_fd(),
+                secret: &secret,
+                address,
+                namespace: held.link.namespace(),
+                hostname: &spec.hostname,
+                memory_bytes: spec.memory_mb * MEBIBYTE,
+                pids,
+                files: &files.plan(root == Root::New),
+            },
+            cancel,
+        );
+        if started.is_err() {
+            held.group.kill()?;
+        }
+        started
+    }
+
     fn make_views(&self, sandbox: &Sandbox, held: &Held) -> Result<Vec<ViewMount>, Failure> {
         let views = match &self.views {
             Some(views) => views,
@@ -294,6 +370,13 @@ impl Guests {
         };
         spec.layers.iter().map(open).collect()
     }
+}
+
+/// What whoever asks an agent by the network has to know: as many hexadecimal digits as spec/guest.md says.
+fn new_secret() -> std::io::Result<String> {
+    let mut bytes = [0; 32];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{:02x}", byte)).collect())
 }
 
 /// How long the parts of a start took, in microseconds.

@@ -6,13 +6,13 @@
 
 mod child;
 mod guest;
-mod mounts;
+pub mod mounts;
 mod process;
 mod rights;
 mod script;
 mod seccomp;
 mod steps;
-mod sys;
+pub mod sys;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -210,7 +210,7 @@ fn start(spec: &ParkSpec) -> io::Result<(Process, OwnedFd, Script)> {
 }
 
 /// Does what changes the name spaces of the thread that does it: that thread is thrown away.
-fn in_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+pub fn in_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     std::thread::scope(|scope| {
         let ended = std::thread::Builder::new().spawn_scoped(scope, work)?.join();
         ended.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
@@ -247,17 +247,17 @@ fn prepare(spec: &ParkSpec, process: &Process, socket: BorrowedFd) -> io::Result
 }
 
 /// Says how long each of several steps took.
-struct Clock {
+pub struct Clock {
     last: Instant,
-    laps: Vec<(&'static str, u64)>,
+    pub laps: Vec<(&'static str, u64)>,
 }
 
 impl Clock {
-    fn start() -> Clock {
+    pub fn start() -> Clock {
         Clock { last: Instant::now(), laps: Vec::new() }
     }
 
-    fn lap(&mut self, name: &'static str) {
+    pub fn lap(&mut self, name: &'static str) {
         let now = Instant::now();
         self.laps.push((name, (now - self.last).as_micros() as u64));
         self.last = now;

@@ -203,6 +203,20 @@ pub fn enter_empty_mounts() -> io::Result<()> {
     check(unsafe { libc::chdir(place.as_ptr()) }.into()).map(|_| ())
 }
 
+/// Has the calling thread be in a mount name space of its own, with all mounts that it sees, in an empty directory in memory,
+/// which is at `place` there alone.
+pub fn enter_own_mounts(place: &CStr) -> io::Result<()> {
+    let (none, root, kind) = (text("none")?, text("/")?, text("tmpfs")?);
+    let private = libc::MS_REC | libc::MS_PRIVATE;
+    let null = std::ptr::null();
+    check(unsafe { libc::unshare(libc::CLONE_NEWNS) }.into())?;
+    check(unsafe { libc::mount(none.as_ptr(), root.as_ptr(), std::ptr::null(), private, null) }.into())?;
+    let options = text("mode=700,size=1m")?;
+    let options = options.as_ptr().cast();
+    check(unsafe { libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), libc::MS_NODEV, options) }.into())?;
+    check(unsafe { libc::chdir(place.as_ptr()) }.into()).map(|_| ())
+}
+
 /// Waits until the descriptor is readable or closed. Errors: also `TimedOut`.
 pub fn wait_readable(fd: BorrowedFd, milliseconds: c_int) -> io::Result<()> {
     let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };

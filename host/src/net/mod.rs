@@ -11,6 +11,7 @@
 //! nothing is in a set of the router's.
 
 mod addresses;
+mod cut;
 mod elements;
 mod links;
 mod netlink;
@@ -30,6 +31,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::io::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::error::{Code, Failure};
@@ -40,6 +42,7 @@ use crate::processes;
 use router::Router;
 use uplink::Names;
 
+pub use router::AGENT_PORT;
 pub use settings::Settings;
 
 /// The network of one instance.
@@ -72,6 +75,8 @@ pub struct Link {
     namespace: File,
     /// What the name space looked like when it was new; unknown of one that an earlier helper made
     new: Option<String>,
+    /// Whether the machine may ask the guest's agent by the network
+    has_agent: AtomicBool,
 }
 
 impl Link {
@@ -141,7 +146,7 @@ impl Network {
         let address = router.take_address()?;
         let made = router.make_space(address).map_err(cant("A network name space can't be made"));
         match made {
-            Ok((namespace, new)) => Ok(Link { address, namespace, new: Some(new) }),
+            Ok((namespace, new)) => Ok(Link { address, namespace, new: Some(new), has_agent: AtomicBool::new(false) }),
             Err(failure) => {
                 let _ = router.forget(address);
                 Err(failure)
@@ -168,7 +173,7 @@ impl Network {
         };
         let connected = connected.and_then(|()| router.reconnect(address, &namespace));
         connected.map_err(cant("A guest's network can't be made anew"))?;
-        Ok(Link { address, namespace, new: None })
+        Ok(Link { address, namespace, new: None, has_agent: AtomicBool::new(false) })
     }
 
     /// Takes back every link that isn't of these addresses; for the start, after `adopt`.
@@ -187,11 +192,29 @@ impl Network {
             .map_err(cant("The kernel takes no rule for a sandbox"))
     }
 
+    /// From now on this machine reaches the guest at `AGENT_PORT`, also a closed one, and is answered. Idempotent.
+    pub fn open_agent(&self, link: &Link) -> Result<(), Failure> {
+        link.has_agent.store(true, Ordering::Relaxed);
+        self.router()?.set_agent(link.address, true).map_err(cant("The kernel takes no rule for a sandbox"))
+    }
+
+    /// Of a guest whose agent was asked by the network, and which has ended: ends what this machine's processes still wait for there.
+    pub fn cut_agent(&self, link: &Link) -> Result<(), Failure> {
+        match link.has_agent.load(Ordering::Relaxed) {
+            true => cut::cut_connections(link.address).map_err(cant("Connections to a sandbox can't be ended")),
+            false => Ok(()),
+        }
+    }
+
     /// Of a guest that has ended: the link, open again, if no packet has ever passed it and all of it is as `make` made
     /// it. Else it is removed.
     pub fn recycle(&self, link: Link) -> Option<Link> {
         let is_new = || pristine::look(link.namespace()).ok() == link.new;
-        if link.new.is_some() && is_new() && self.set_egress(&link, Egress::Open).is_ok() {
+        if !link.has_agent.load(Ordering::Relaxed)
+            && link.new.is_some()
+            && is_new()
+            && self.set_egress(&link, Egress::Open).is_ok()
+        {
             return Some(link);
         }
         self.remove(link);

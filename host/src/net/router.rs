@@ -27,6 +27,9 @@ pub const UP: &str = "up";
 pub const MACHINE: u32 = 1;
 pub const ROUTER: u32 = 2;
 
+/// Where the agents of guests listen that are asked by the network.
+pub const AGENT_PORT: u16 = 49_982;
+
 const GUESTS_MAC: Mac = [0x02, 0xe2, 0xb0, 0, 0, 1];
 const GUEST_NAME: &str = "eth0";
 const GUEST_INDEX: u32 = 2;
@@ -76,7 +79,7 @@ impl Router {
             Ok((space, links, elements))
         };
         let (space, links, elements) = opened().map_err(cant("The router's network name space can't be made"))?;
-        nft::apply(&rules::of_router(), Some(space.as_fd()))?;
+        nft::apply(&rules::of_router(subnet.nth(MACHINE)), Some(space.as_fd()))?;
         let mtu = mtu_outwards().map_err(cant("The machine's interfaces can't be read"))?;
         let addresses = Mutex::new(Addresses::new(subnet.last(), std::process::id().wrapping_mul(2_654_435_761)));
         Ok(Router { subnet, space, links: Mutex::new(links), elements: Mutex::new(elements), addresses, mtu })
@@ -164,6 +167,7 @@ impl Router {
         let number = self.number_of(address)?;
         remove_pair(&mut lock(&self.links), &name_of(number))?;
         self.set_closed(address, false)?;
+        self.set_agent(address, false)?;
         lock(&self.addresses).give_back(number);
         Ok(())
     }
@@ -175,6 +179,7 @@ impl Router {
             if !(link.name == name_of(link.index) && addresses.contains(&address)) {
                 remove_pair(&mut lock(&self.links), &link.name)?;
                 self.set_closed(address, false)?;
+                self.set_agent(address, false)?;
             }
         }
         Ok(())
@@ -185,6 +190,15 @@ impl Router {
         match is_closed {
             true => rules::CLOSED.add(&mut socket, address),
             false => rules::CLOSED.remove(&mut socket, address),
+        }
+    }
+
+    /// Whether the machine reaches the guest's agent. Idempotent.
+    pub fn set_agent(&self, address: Ipv4Addr, is_open: bool) -> io::Result<()> {
+        let mut socket = lock(&self.elements);
+        match is_open {
+            true => rules::AGENTS.add(&mut socket, address),
+            false => rules::AGENTS.remove(&mut socket, address),
         }
     }
 

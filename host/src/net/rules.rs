@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use serde_json::Value;
 
 use super::elements::Set;
+use super::router::AGENT_PORT;
 use super::settings::Settings;
 use super::subnet::Subnet;
 
@@ -14,6 +15,8 @@ const SHARED: &str = include_str!("../../../src/network/rules.json");
 
 /// The router's set of guests that are closed.
 pub const CLOSED: Set = Set { table: "e2b", name: "shut" };
+/// The router's set of guests whose agents the machine asks by the network.
+pub const AGENTS: Set = Set { table: "e2b", name: "agents" };
 
 /// Removes a table that may not be there, for use in front of others in one transaction.
 pub fn removal_of(table: &str) -> String {
@@ -32,12 +35,15 @@ pub fn of_instance(table: &str, uplink: &str, subnet: &Subnet, settings: &Settin
 
 /// Of the router's own name space. It goes between `up` and guests and no other way. What one may not reach is refused, so
 /// that programs don't wait. Its set stays as it is where it is there: these rules are applied again after a crash.
-pub fn of_router() -> String {
+/// `machine`: its address, as guests see it.
+pub fn of_router(machine: Ipv4Addr) -> String {
     let (Set { table, name }, refuse) = (CLOSED, "reject with icmpx type admin-prohibited".to_owned());
+    let unheard = "reject with icmpx type port-unreachable";
     let hook = |place| format!("type filter hook {} priority filter; policy drop;", place);
     let chain = |place: &str, lines: Vec<String>| (format!("chain {}", place), lines);
     let declared = [
         (format!("set {}", name), vec!["type ipv4_addr".to_owned()]),
+        (format!("set {}", AGENTS.name), vec!["type ipv4_addr".to_owned()]),
         chain("forward", vec![hook("forward")]),
         chain("input", vec![hook("input")]),
     ];
@@ -45,7 +51,14 @@ pub fn of_router() -> String {
         chain(
             "forward",
             vec![
+                // What the machine asks agents, and what they answer, goes both ways whether their guests are closed or not.
+                format!("ip saddr {} ip daddr @{} tcp dport {} accept", machine, AGENTS.name, AGENT_PORT),
+                format!("ip saddr @{} ip daddr {} tcp sport {} accept", AGENTS.name, machine, AGENT_PORT),
+                // To other guests it begins no connection there.
+                format!("ip saddr {} tcp dport {} tcp flags & (syn | ack) == syn {}", machine, AGENT_PORT, refuse),
                 format!("ip daddr @{} drop", name),
+                // The one refusal of a datagram that gVisor tells its programs of.
+                format!("ip saddr @{} ip saddr @{} meta l4proto udp {}", name, AGENTS.name, unheard),
                 format!("ip saddr @{} {}", name, refuse),
                 "iifname \"up\" accept".to_owned(),
                 "oifname \"up\" accept".to_owned(),
@@ -88,7 +101,7 @@ fn chain_sizes(text: &str) -> HashMap<&str, usize> {
 
 type Block = (String, Vec<String>);
 
-/// A line whose value is missing is left out: those about the port of an agent, which nobody asks by the network here.
+/// A line whose value is missing is left out.
 fn shared(uplink: &str, subnet: &Subnet, settings: &Settings) -> Vec<Block> {
     let shared: Value = serde_json::from_str(SHARED).expect("src/network/rules.json is JSON");
     let closed: Vec<String> =
@@ -101,6 +114,7 @@ fn shared(uplink: &str, subnet: &Subnet, settings: &Settings) -> Vec<Block> {
         ("$resolvers", resolvers.join(", ")),
         ("$allow", allow.join(", ")),
         ("$closed", closed.join(", ")),
+        ("$agentPort", AGENT_PORT.to_string()),
         ("$connectionsPerSecond", settings.bounds.connections_per_second.to_string()),
         ("$connections", settings.bounds.connections.to_string()),
         ("$packetsPerSecond", settings.bounds.packets_per_second.to_string()),

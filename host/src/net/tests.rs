@@ -268,6 +268,49 @@ fn guests_reach_neither_the_machine_nor_each_other_nor_does_the_machine_reach_th
 }
 
 #[test]
+fn the_machine_asks_agents_that_are_opened_to_it_and_those_of_closed_guests_too() {
+    let instance = Fixture::prepared(&settings(&[]));
+    let (one, other) = (instance.make().unwrap(), instance.make().unwrap());
+    let agents = [&one, &other].map(|link| {
+        let listen = |port| space::within(link.namespace(), || TcpListener::bind((link.address(), port))).unwrap();
+        (listen(AGENT_PORT), listen(PORT))
+    });
+    let reach = |link: &Link, port| TcpStream::connect_timeout(&(link.address(), port).into(), PATIENCE);
+    assert!(reach(&one, AGENT_PORT).is_err());
+    for _ in 0..2 {
+        instance.open_agent(&one).unwrap();
+    }
+    let asked = reach(&one, AGENT_PORT).unwrap();
+    let (agent, _) = agents[0].0.accept().unwrap();
+    let says = |mut from: &TcpStream, mut to: &TcpStream| {
+        to.set_read_timeout(Some(PATIENCE)).unwrap();
+        from.write_all(b"said").unwrap();
+        to.read_exact(&mut [0; 4])
+    };
+    for egress in [Egress::Open, Egress::Closed] {
+        instance.set_egress(&one, egress).unwrap();
+        says(&asked, &agent).unwrap();
+        says(&agent, &asked).unwrap();
+        assert!(reach(&one, AGENT_PORT).is_ok(), "{:?}", egress);
+        // Nothing else of it, none of others, and others don't reach it either.
+        assert!(reach(&one, PORT).is_err(), "{:?}", egress);
+        assert!(reach(&other, AGENT_PORT).is_err(), "{:?}", egress);
+        assert!(connect(other.namespace(), one.address(), AGENT_PORT).is_err(), "{:?}", egress);
+        // Its port is none that it reaches the machine by.
+        let machine = TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = machine.local_addr().unwrap().port();
+        let address = instance.router().unwrap().subnet.nth(router::MACHINE);
+        assert!(connect(one.namespace(), address, port).is_err(), "{:?}", egress);
+    }
+    instance.cut_agent(&other).unwrap();
+    says(&asked, &agent).unwrap();
+    instance.cut_agent(&one).unwrap();
+    assert_eq!((&asked).read(&mut [0]).unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+    drop((asked, agent));
+    instance.remove(one);
+}
+
+#[test]
 fn guests_speak_for_no_address_but_their_own() {
     let open = some(203, 0);
     let neighbour = Neighbour::new(&[open]);

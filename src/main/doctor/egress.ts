@@ -30,7 +30,8 @@ export async function runningRules(
 ): Promise<RunningRules | undefined> {
   const instanceId = readServerState(stateDir)?.instanceId
   if (running === undefined || instanceId === undefined || runtime === 'process') return undefined
-  if (runtime === 'native') return { lacking: [], said: 'the server’s helper looks after its own' }
+  if (runtime === 'native' || runtime === 'gvisor')
+    return { lacking: [], said: 'the server’s helper looks after its own' }
   const looking = { dockerHost, instanceId, log: silentLog }
   const { hasNetwork, lacking } = await lookAtRules(looking, AbortSignal.timeout(lookTimeoutMs))
   return {

@@ -114,7 +114,7 @@ async function runtime(config: Config): Promise<string> {
     const isThere = async () =>
       image !== undefined &&
       ((await made.images.inspect(image, signal())) !== undefined ||
-        (made.name === 'native' && (await isBaseProvided(config, signal()))))
+        (isOfHelper(made.name) && (await isBaseProvided(config, signal()))))
     if (made.capabilities.isolation && !(await isThere()))
       throw new Trouble('The image of template "base" is missing.', build)
     const list = Object.entries(fingerprint.versions).map((pair) => pair.join(' '))
@@ -124,7 +124,14 @@ async function runtime(config: Config): Promise<string> {
   })
 }
 
+/** Whether its base image is taken in with the first sandbox. */
+function isOfHelper(runtime: string): boolean {
+  return runtime === 'native' || runtime === 'gvisor'
+}
+
 function remedyOf(runtime: string): string {
+  if (runtime === 'gvisor')
+    return 'Run the server as root, and "node scripts/setup.mjs gvisor", which gets runsc: docs/runtimes.md.'
   if (runtime === 'native')
     return 'Run the server as root, or start its helper: README.md, "As an ordinary user".'
   return 'Start the engine, e.g. "systemctl start docker", or see "docker info".'

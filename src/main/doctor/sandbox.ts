@@ -78,7 +78,7 @@ async function startAndAsk(runtime: Runtime) {
   if (isolation && image === undefined) throw new Error('the image of template "base" is missing.')
   const isMissing = async () =>
     (await runtime.images.inspect(image ?? '', AbortSignal.timeout(stepMs))) === undefined
-  if (runtime.name === 'native' && (await isMissing())) return undefined
+  if ((runtime.name === 'native' || runtime.name === 'gvisor') && (await isMissing())) return undefined
   const spec = {
     image: image ?? 'base',
     cpuCount: 1,

@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest'
 import type { LayeredImages } from '../../domain/layers.ts'
 import { silentLog } from '../../lib/log.ts'
+import { toHandle } from '../host/handle.ts'
+import { hello, type PeerRequest, startPeer } from '../host/host-peer.fixture.ts'
 import { guestSpec } from '../tools.suite.ts'
-import { toHandle } from './handle.ts'
-import { hello, type PeerRequest, startPeer } from './host-peer.fixture.ts'
 import { createNativeRuntime } from './runtime.ts'
 
 const patience = () => AbortSignal.timeout(20_000)
@@ -88,7 +88,7 @@ test('a guest without processes has nothing to freeze, and one that runs and is 
     else noGuests(request)
   })
   await using runtime = runtimeOf(peer)
-  const pause = () => runtime.pause(toHandle('one'), { memory: true }, patience())
+  const pause = () => runtime.pause(toHandle('native', 'one'), { memory: true }, patience())
   expect(await pause()).toEqual({ memory: false })
   await expect(pause()).rejects.toMatchObject({ code: 'failed_precondition' })
   await expect(pause()).rejects.toMatchObject({ code: 'internal' })

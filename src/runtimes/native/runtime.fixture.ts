@@ -14,8 +14,9 @@ import { createImageStore } from '../../images/store.ts'
 import { sleep } from '../../lib/deadline.ts'
 import { newId } from '../../lib/ids.ts'
 import { silentLog } from '../../lib/log.ts'
-import { wholeOf } from './answers.ts'
-import { createNativeRuntime, type NativeRuntimeOptions } from './runtime.ts'
+import { wholeOf } from '../host/answers.ts'
+import type { HostRuntimeOptions } from '../host/runtime.ts'
+import { createNativeRuntime } from './runtime.ts'
 
 const patience = () => AbortSignal.timeout(30_000)
 export const image = await baseImageName()
@@ -23,14 +24,18 @@ const build = fileURLToPath(new URL('../../../build', import.meta.url))
 /** Layers that servers of the tests share, so that the base image is unpacked once */
 const shared = join(build, 'native-images')
 
-/** What one server has: a state directory and an id. `dispose` removes all it made. */
-export async function server(options: Partial<NativeRuntimeOptions> = {}) {
+/** What one server has: a state directory and an id. `dispose` removes all it made. `make`: a runtime of the helper's. */
+export async function server(
+  options: Partial<HostRuntimeOptions> = {},
+  { make = createNativeRuntime, runsc }: { make?: typeof createNativeRuntime; runsc?: string } = {},
+) {
   const instance = newId().slice(0, 12)
   const stateDir = await mkdtemp(join(tmpdir(), 'e2b-native-'))
   const root = join(stateDir, 'native')
   const program = {
     ...{ file: join(build, 'e2b-host'), agent: agentBinary },
     ...{ instance, logFile: join(stateDir, 'host.log'), shared },
+    ...(runsc !== undefined && { runsc }),
   }
   const imagesOf = (layers: LayerHost) =>
     createImageStore({
@@ -44,8 +49,8 @@ export async function server(options: Partial<NativeRuntimeOptions> = {}) {
       },
     })
   const created: Runtime[] = []
-  const create = (more: Partial<NativeRuntimeOptions> = {}) => {
-    const runtime = createNativeRuntime({
+  const create = (more: Partial<HostRuntimeOptions> = {}) => {
+    const runtime = make({
       ...{ root, program, path: process.env.PATH ?? '' },
       images: imagesOf,
       egress: { open: false, allow: [] },

@@ -1,7 +1,7 @@
 /** Starts the helper where this server may: detached, as it outlives the server. */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { open, readFile } from 'node:fs/promises'
+import { open, readFile, stat } from 'node:fs/promises'
 import { ServerError } from '../../domain/error.ts'
 import { abortable } from '../../lib/deadline.ts'
 
@@ -24,21 +24,30 @@ export interface HostProgram {
   shared?: string
   /** Who may connect, beside root */
   allowUid?: number
+  /** Path of gVisor's program */
+  runsc?: string
   /** Path of the file that its log is appended to, which it keeps short itself */
   logFile: string
 }
 
 /** Tells programs apart by what is in their files and whom they serve, for `--build`. Errors: `failed_precondition` where one is missing. */
-export async function buildOf({ file, agent, allowUid }: HostProgram): Promise<string> {
+export async function buildOf({ file, agent, allowUid, runsc }: HostProgram): Promise<string> {
   const hash = createHash('sha256')
   try {
     for (const path of [file, agent]) hash.update(await readFile(path))
     if (allowUid !== undefined) hash.update(`uid ${allowUid}`)
+    if (runsc !== undefined) hash.update(await marksOf(runsc))
   } catch (cause) {
     const message = 'The helper that makes sandboxes is not built. Run "npm start", which builds it.'
     throw new ServerError('failed_precondition', message, { cause })
   }
   return hash.digest('hex').slice(0, 32)
+}
+
+/** Which file a path stands for, without a look into it: it has a hundred megabytes. One that is missing is for the helper to say. */
+async function marksOf(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined)
+  return JSON.stringify([path, found?.ino, found?.size, found?.mtimeMs])
 }
 
 /**
@@ -51,10 +60,11 @@ export async function startHostProcess(
   signal: AbortSignal,
 ): Promise<void> {
   const log = await open(program.logFile, 'a', 0o600)
-  const { instance, agent, shared, allowUid } = program
+  const { instance, agent, shared, allowUid, runsc } = program
   const options = {
     ...{ instance, agent, root, build },
     ...(shared !== undefined && { shared }),
+    ...(runsc !== undefined && { runsc }),
     ...(allowUid !== undefined && { 'allow-uid': `${allowUid}` }),
   }
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])

@@ -4,6 +4,7 @@ import { toError } from '../../domain/error.ts'
 import type { Fingerprint } from '../../domain/runtime.ts'
 import { areAllOnLoopback } from '../../network/resolvers.ts'
 import type { HostClient, HostHello } from './host-client.ts'
+import type { HostKind } from './runtime.ts'
 
 /** Without these there is no sandbox. */
 const required = ['cgroup', 'network', 'seccomp'] as const
@@ -18,7 +19,8 @@ const noNames =
 export type DiskLimit = boolean | 'auto'
 
 /** Never throws. `disk`: a directory on the disk that sandboxes are kept on, which is there once the helper is. */
-export async function fingerprintNative(
+export async function fingerprintHost(
+  kind: Pick<HostKind, 'name' | 'needs' | 'detail' | 'isolation'>,
   { client, disk, limitDisk }: { client: HostClient; disk: string; limitDisk: DiskLimit },
   signal: AbortSignal,
 ): Promise<Fingerprint> {
@@ -28,7 +30,7 @@ export async function fingerprintNative(
     memoryMb: Math.floor(totalmem() / 2 ** 20),
   }
   const unusable = (detail: string): Fingerprint => ({ ...machine, usable: false, detail })
-  if (process.platform !== 'linux') return unusable('The native runtime needs Linux. Use Docker.')
+  if (process.platform !== 'linux') return unusable(`The ${kind.name} runtime needs Linux. Use Docker.`)
   let hello: HostHello
   try {
     hello = await client.hello(signal)
@@ -37,7 +39,7 @@ export async function fingerprintNative(
     return unusable(cause instanceof Error ? `${message} ${cause.message}` : message)
   }
   const { version, features } = hello
-  const missing = required.filter((name) => !features[name]?.has)
+  const missing = [...required, ...kind.needs].filter((name) => !features[name]?.has)
   if (missing.length > 0) {
     const reasons = missing.map((name) => features[name]?.why ?? `This machine lacks ${name}.`)
     return unusable(reasons.join(' '))
@@ -52,8 +54,9 @@ export async function fingerprintNative(
     usable: true,
     ...(seen !== undefined && { lacks: seen }),
     ...(sharedDisk !== undefined && { sharedDisk }),
-    detail: 'Sandboxes are made of name spaces of this kernel, without an engine.',
+    detail: kind.detail,
     isolation: {
+      ...kind.isolation,
       seccomp: true,
       'cgroups v2': cgroups === 2,
       'user namespaces': features.userNamespace?.has === true,

@@ -2,13 +2,13 @@ import { toError } from '../../domain/error.ts'
 import type { GuestCondition } from '../../domain/runtime.ts'
 import { isDeserted } from '../../lib/is-deserted.ts'
 import type { Log } from '../../lib/log.ts'
-import type { AgentSockets } from './agent-socket.ts'
+import type { Agents } from './agents.ts'
 import { findGuest } from './find-guest.ts'
 import type { HostClient } from './host-client.ts'
 
 /** What a guest from before a restart is found as. Errors as `HostClient.call`. */
 export async function recoverGuest(
-  { client, sockets, log }: { client: HostClient; sockets: AgentSockets; log: Log },
+  { client, agents, log }: { client: HostClient; agents: Agents; log: Log },
   sandboxId: string,
   signal: AbortSignal,
 ): Promise<GuestCondition> {
@@ -17,7 +17,7 @@ export async function recoverGuest(
   if (found.state === 'frozen') return 'paused'
   if (found.state !== 'running') return found.state
   try {
-    const stream = await sockets.connect(sandboxId, signal)
+    const stream = await agents.connect(sandboxId, signal)
     stream.destroy()
     return 'running'
   } catch (error) {
