@@ -149,7 +149,7 @@ mod tests {
         let sandbox = Sandbox::parse("a").unwrap();
         let (release, released) = mpsc::channel::<()>();
         // Another sandbox's, which has the one thread.
-        busy.run(move || drop(released.recv()));
+        busy.run(move || released.recv().unwrap());
         let (said, says) = mpsc::channel();
         let job = |name: &'static str, pool: &Pool, ends: bool| {
             let (said, cancel) = (said.clone(), Cancel::new());
