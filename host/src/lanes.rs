@@ -124,18 +124,23 @@ mod tests {
         let sandbox = Sandbox::parse("a").unwrap();
         let (said, says) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel();
         let cancels: Vec<Cancel> = (0..4).map(|_| Cancel::new()).collect();
         let mut released = Some(released);
         for (index, cancel) in cancels.iter().enumerate() {
-            let (said, cancel, released) = (said.clone(), cancel.clone(), released.take());
+            let (said, begin, cancel, released) = (said.clone(), begin.clone(), cancel.clone(), released.take());
             let outcome = cancel.clone();
             let run = Box::new(move || {
                 if let Some(released) = released {
+                    begin.send(()).unwrap();
                     let _ = released.recv();
                 }
                 said.send((index, outcome.check().is_ok())).unwrap();
             });
             lanes.add(&sandbox, Job { pool: pool.clone(), cancel, ends: index == 3, run });
+            if index == 0 {
+                begun.recv().unwrap();
+            }
         }
         release.send(()).unwrap();
         let order: Vec<(usize, bool)> = (0..4).map(|_| says.recv().unwrap()).collect();
