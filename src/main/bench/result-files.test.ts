@@ -47,6 +47,6 @@ test('a disk that is full by the end costs neither the table nor the other file'
 
 test('a runtime that there is none of is refused in a sentence', async () => {
   await expect(benchUntilSignal({ runtime: 'foo' })).rejects.toThrow(
-    new ConfigError('--runtime must be one of auto, native, docker, process'),
+    new ConfigError('--runtime must be one of auto, native, docker, gvisor, process'),
   )
 })
