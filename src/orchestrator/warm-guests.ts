@@ -18,7 +18,7 @@ import type { Log } from '../lib/log.ts'
 import { patientSignal } from '../lib/patience.ts'
 import { createWaiter } from '../lib/waiter.ts'
 import { configureGuest, hasCommands } from './prepare-guest.ts'
-import { createDemand, type Demand } from './warm-demand.ts'
+import { createStocks, nextOf, postpone, type Spare, type Stock } from './warm-stocks.ts'
 
 export interface WarmGuests {
   /**
@@ -31,8 +31,8 @@ export interface WarmGuests {
   putBack(id: string): void
   /**
    * The guest of an id that was claimed, once it is up, with its build's commands ready: its receiver's from now on, and kept here
-   * until it is put back. Undefined: it could not be started, what its build starts has ended, or the id was never one. Errors: the signal's reason; nothing is left
-   * then.
+   * until it is put back. Undefined: it could not be started, what its build starts has ended, or the id was never one. Errors: the
+   * signal's reason; nothing is left then.
    */
   take(id: string, signal: AbortSignal): Promise<GuestHandle | undefined>
   /** Ends one that was taken and is of no use. Never rejects: what is left of it is known to reconciliation. */
@@ -72,37 +72,6 @@ export interface WarmGuestsOptions {
   log: Log
 }
 
-interface Stock {
-  kind: WarmKind
-  /** Whether a tag stood for its build when that was last looked at */
-  isTagged: boolean
-  /** Whether one waits though nobody asks */
-  isKept: boolean
-  demand: Demand
-  spares: Set<Spare>
-  /** What one took once it was ready */
-  costMb: number
-  /** Of those that failed to start, or died waiting, since one was last handed out, and when the next is tried */
-  failures: number
-  retryAt: number
-}
-
-interface Spare {
-  id: string
-  stock: Stock
-  /** Undefined once it has failed */
-  started: Promise<GuestHandle | undefined>
-  /** Ends its start and, once that is over, looking after it */
-  stop: AbortController
-  isReady: boolean
-  /** Whether it is of no use although it is ready: what its build starts has ended */
-  isDead: boolean
-  /** Whether its guest is another's to end */
-  isTaken: boolean
-}
-
-/** What one is taken to need before there was one, in MiB. */
-const assumedMb = 64
 /** Time between two looks for something to do when nothing has happened, and when there was no turn or room, in ms. */
 const lookMs = 30_000
 const busyMs = 100
@@ -111,19 +80,15 @@ const busyMs = 100
  * the processors with that. Claims that found nothing don't count, or who asks all the time would never find anything again.
  */
 const calmMs = 100
-/** Longest wait after failures, in ms. */
-const backoffMs = { first: 1_000, longest: 60_000 }
 /** How long one may take to be ready, and to be ended, in ms. */
 const startMs = 600_000
 const endMs = 30_000
-/** Kinds that are remembered. */
-const kindsMax = 256
 /** Guests that are ended side by side. */
 const parallel = 8
 
 export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
   const { runtime, store, defaultUser, labelOf, admit, maxMemoryMb, maxGuests, isTagged, log } = options
-  const stocks = new Map<string, Stock>()
+  const stocks = createStocks(isTagged)
   /** Those that wait or are about to, and those that were claimed and not taken yet, by id */
   const waiting = new Map<string, Spare>()
   const claimed = new Map<string, Spare>()
@@ -137,7 +102,7 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
   return {
     claim(kind) {
       if (!isOn) return undefined
-      const stock = stockOf(kind, false)
+      const stock = stocks.of(kind, false)
       stock.demand.note(performance.now())
       const spare = nextOf(stock)
       const label = labelOf(kind.templateId)
@@ -160,7 +125,7 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
       claimed.delete(id)
       if (spare.isTaken) return
       const { stock } = spare
-      if (!isOn || spare.isDead || stocks.get(keyOf(stock.kind)) !== stock) return void end(spare)
+      if (!isOn || spare.isDead || !stocks.has(stock)) return void end(spare)
       // The next claim's, before one that has been started in its place meanwhile.
       waiting.set(id, spare)
       stock.spares = new Set([spare, ...stock.spares])
@@ -218,7 +183,7 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
     async run(kept, signal) {
       isOn = maxMemoryMb > 0
       if (!isOn) return
-      for (const kind of kept) stockOf(kind, true)
+      for (const kind of kept) stocks.of(kind, true)
       const onAbort = () => {
         isOn = false
         for (const { stop } of waiting.values()) stop.abort()
@@ -232,45 +197,16 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
   }
 
   async function drain(isGone: (kind: WarmKind) => boolean): Promise<void> {
-    const gone = [...stocks].filter(([, { kind }]) => isGone(kind))
-    for (const [key] of gone) stocks.delete(key)
-    await endAll(gone.flatMap(([, { spares }]) => [...spares]))
-  }
-
-  /**
-   * Those that were put back first. One whose start has begun is up before another would be; what its build's commands wait for
-   * may never come, so whoever asks doesn't wait for these.
-   */
-  function nextOf({ kind, spares }: Stock): Spare | undefined {
-    const ready = [...spares].find(({ isReady }) => isReady)
-    return ready ?? (hasCommands(kind.defaults) ? undefined : [...spares][0])
-  }
-
-  /** In the order in which they were last asked for, so that it is the longest unasked for that is forgotten. */
-  function stockOf(kind: WarmKind, isKept: boolean): Stock {
-    const key = keyOf(kind)
-    const known = stocks.get(key)
-    const stock = known ?? newStock(kind, isKept)
-    stocks.delete(key)
-    const idle = [...stocks].find(([, { isKept, spares }]) => !isKept && spares.size === 0)
-    if (stocks.size >= kindsMax && idle !== undefined) stocks.delete(idle[0])
-    stocks.set(key, stock)
-    return stock
-  }
-
-  function newStock(kind: WarmKind, isKept: boolean): Stock {
-    const demand = createDemand({ isKept })
-    const none = { costMb: assumedMb, failures: 0, retryAt: 0, isTagged: false }
-    return { ...none, kind, demand, isKept, spares: new Set() }
+    await endAll(stocks.remove(isGone).flatMap(({ spares }) => [...spares]))
   }
 
   /** Starts what is wanted and ends what isn't, one after the other. */
   async function fill(): Promise<void> {
     while (isOn) {
-      await dropSuperseded()
+      await endSuperseded()
       await trim()
       const now = performance.now()
-      const stock = neediest(now)
+      const stock = waiting.size < maxGuests ? stocks.neediest(now, maxMemoryMb - usedMb()) : undefined
       if (stock === undefined) {
         await pause(lookMs)
         continue
@@ -286,16 +222,10 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
     }
   }
 
-  /** Once its tags stand for another build, what was asked of a build says nothing any more; whoever means it still asks again. */
-  async function dropSuperseded(): Promise<void> {
+  async function endSuperseded(): Promise<void> {
     if (performance.now() - lookedAt < lookMs) return
     lookedAt = performance.now()
-    const superseded = new Set<WarmKind>()
-    for (const stock of [...stocks.values()].filter(({ spares }) => spares.size > 0)) {
-      const wasTagged = stock.isTagged
-      stock.isTagged = await isTagged(stock.kind).catch(() => wasTagged)
-      if (wasTagged && !stock.isTagged) superseded.add(stock.kind)
-    }
+    const superseded = await stocks.superseded()
     await drain((kind) => superseded.has(kind))
   }
 
@@ -304,16 +234,6 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
     const timer = setTimeout(changed.wake, ms)
     await changed.wait()
     clearTimeout(timer)
-  }
-
-  /** The kind that lacks most of what it wants, of those that still fit; those whose last start failed come last. */
-  function neediest(now: number): Stock | undefined {
-    if (waiting.size >= maxGuests) return undefined
-    const freeMb = maxMemoryMb - usedMb()
-    return [...stocks.values()]
-      .map((stock) => ({ stock, lacks: stock.demand.wanted(now) - stock.spares.size }))
-      .filter(({ stock, lacks }) => lacks > 0 && stock.costMb <= freeMb)
-      .toSorted((a, b) => a.stock.retryAt - b.stock.retryAt || b.lacks - a.lacks)[0]?.stock
   }
 
   function usedMb(): number {
@@ -325,7 +245,7 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
   async function trim(): Promise<void> {
     const now = performance.now()
     const surplus: Spare[] = []
-    for (const { spares, demand } of stocks.values()) {
+    for (const { spares, demand } of stocks.all()) {
       const wanted = demand.wanted(now)
       for (const spare of spares) if (spares.size > wanted) surplus.push(forget(spare))
     }
@@ -370,12 +290,6 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
     // One that is claimed is ended by whoever takes it or puts it back.
     if (waiting.has(id)) await end(spare)
     changed.wake()
-  }
-
-  function postpone(stock: Stock): void {
-    stock.failures++
-    const wait = Math.min(backoffMs.first * 2 ** (stock.failures - 1), backoffMs.longest)
-    stock.retryAt = performance.now() + wait
   }
 
   /** Never rejects. */
@@ -456,8 +370,4 @@ export function createWarmGuests(options: WarmGuestsOptions): WarmGuests {
       log.warn({ sandboxId: id, err: error }, 'the record of a guest that waited is left to reconciliation')
     })
   }
-}
-
-function keyOf({ image, cpuCount, memoryMb, diskMb, templateId, buildId, defaults }: WarmKind): string {
-  return JSON.stringify([image, cpuCount, memoryMb, diskMb, templateId, buildId, defaults])
 }
