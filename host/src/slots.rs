@@ -27,8 +27,8 @@ const FIRST_ID: u32 = 0x7000_0000;
 /// Ready ones when nobody has asked lately, and at most.
 const READY_MIN: usize = 8;
 const READY_MAX: usize = 128;
-/// So many are ready as were taken in this time.
-const DEMAND_WINDOW: Duration = Duration::from_secs(10);
+/// So many are ready as were taken in this time: rollouts and batches come again within a minute or don't.
+const DEMAND_WINDOW: Duration = Duration::from_secs(60);
 /// The kernel makes several at once only in part, and the machine is there for the guests. While guests start there are only as
 /// many at work as fewer than this are ready.
 const MAKERS: usize = 4;
